@@ -1,0 +1,31 @@
+"""Loupe: the frame around every page. Start with `streamlit run app.py`, or `python3 loupe.py` on a fresh machine."""
+
+import streamlit as st
+
+from mi_core.engine import engine
+from ui import frame, inputs
+
+PAGES = {
+    "Start": [
+        st.Page("pages/start/start.py", title="Start", icon=":material/search:", default=True),
+    ],
+    "Look": [
+        st.Page("pages/look/logit_lens.py", title="Logit lens", icon=":material/layers:"),
+        st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
+        st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
+        st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
+    ],
+    "Intervene": [
+        st.Page("pages/intervene/ablation.py", title="Ablation", icon=":material/content_cut:"),
+        st.Page("pages/intervene/patching.py", title="Patching", icon=":material/swap_horiz:"),
+        st.Page("pages/intervene/path_patching.py", title="Path patching", icon=":material/route:"),
+        st.Page("pages/intervene/steering.py", title="Steering", icon=":material/tune:"),
+        st.Page("pages/intervene/edits.py", title="Edits", icon=":material/edit_note:"),
+    ],
+}
+
+st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
+page = st.navigation(PAGES)
+frame.draw()
+engine().warm(inputs.current().model)
+page.run()

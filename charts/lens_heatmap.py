@@ -1,0 +1,117 @@
+"""The logit lens: what the model would say after every layer, at every token."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from charts import theme
+
+ROW = 28  # pixels
+ROOM = 690  # pixels for the cells of a page
+NARROW, WIDE = 46, 64  # of a column that still shows a word, and of one that shows most
+TEXT_FROM = 34  # narrower columns show no words
+PROBABILITIES = ("probability", "target_probability")
+STAGES = {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}
+
+
+def lens_cells(lens: pd.DataFrame, target: pd.DataFrame) -> pd.DataFrame:
+    """The tables `lens` and `target` of a logit lens as one row per cell: the top guess, and how the answer fares."""
+    answer = target.rename(columns={"probability": "target_probability", "rank": "target_rank"})
+    answer = answer[["layer", "stage", "pos", "target_probability", "target_rank", "entropy", "kl_to_final"]]
+    return lens[lens["rank"] == 1].drop(columns="rank").merge(answer, on=["layer", "stage", "pos"])
+
+
+def lens_heatmap(
+    frame: pd.DataFrame,
+    *,
+    title: str,
+    subtitle: str = "",
+    colour: str = "probability",
+    pos: int | None = None,
+    answer: str | None = None,
+) -> alt.LayerChart:
+    """Rows run downwards from the embeddings to the output, columns along the prompt; a cell holds the top guess.
+
+    A click selects a cell: selection ``cell`` with fields ``layer`` and ``pos``.
+
+    Args:
+        frame: One row per cell: layer, stage, pos, token, prediction (visible text) and the column `colour`; as from
+            `lens_cells`.
+        title: The finding.
+        subtitle: A line below it.
+        colour: Column that colours the cells.
+        pos: Position whose column is outlined.
+        answer: Cells whose guess is this text are set in bold.
+    """
+    cells = frame.assign(_column=theme.token_labels(frame["pos"], frame["token"]), _row=_rows(frame))
+    columns = list(cells.sort_values("pos")["_column"].unique())
+    rows = list(cells.assign(_stage=cells["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())
+    narrowest = NARROW if NARROW * len(columns) <= ROOM else WIDE  # no room for all: scroll, with room for words
+    step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=104)
+    base = alt.Chart(cells).encode(x=_tokens(columns, step), y=_layers(rows), tooltip=theme.tooltips(cells))
+    layers = [_cells(base, cells, colour)]
+    if step >= TEXT_FROM:
+        layers.append(_words(base, colour, answer, step))
+    if pos is not None:
+        layers.append(base.transform_filter(alt.datum.pos == pos).mark_rect(**theme.OUTLINE))
+    width = step * len(columns)
+    return alt.layer(*layers).properties(
+        width=width,
+        height=ROW * len(rows),
+        title=theme.titled(title, subtitle, width=width),
+        autosize=theme.NATURAL,
+        description=theme.alt_text(title, frame, value=colour, label="token", kind="Heat map"),
+    )
+
+
+def _rows(frame: pd.DataFrame) -> list[str]:
+    """A name for every row: blocks passed, with the two ends in words."""
+    last = int(frame["layer"].max())
+    keys = zip(frame["layer"], frame["stage"], strict=True)
+    return [_row(int(layer), stage, last) for layer, stage in keys]
+
+
+def _row(layer: int, stage: str, last: int) -> str:
+    if stage == "resid_mid":
+        return f"{layer} + attention"
+    ends = {0: "0 · embeddings", last: f"{last} · output"}
+    return ends.get(layer, str(layer))
+
+
+def _tokens(columns: list[str], step: int) -> alt.X:
+    fits = max(map(len, columns)) * 7 < step
+    axis = alt.Axis(
+        title="token read (position · text)", titleAnchor="start", orient="top", ticks=False, domain=False,
+        labelPadding=6, labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
+        labelLimit=220, labelOverlap=step < theme.DENSE,
+    )  # fmt: skip
+    return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
+
+
+def _layers(rows: list[str]) -> alt.Y:
+    axis = alt.Axis(title="blocks passed", ticks=False, domain=False, labelLimit=140, labelPadding=6)
+    return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
+
+
+def _cells(base: alt.Chart, cells: pd.DataFrame, colour: str) -> alt.Chart:
+    chosen = alt.selection_point(name="cell", fields=["layer", "pos"], on="click", clear="dblclick")
+    top = 1.0 if colour in PROBABILITIES else max(float(cells[colour].max()), 1e-9)
+    scale = alt.Scale(domain=[0, top], range="ramp")
+    ticks = (".0%", theme.HALVES) if colour in PROBABILITIES else (",~f", None)
+    legend = theme.gradient(theme.axis_title(colour), *ticks)
+    return (
+        base.mark_rect(cursor="pointer")
+        .encode(
+            color=alt.Color(f"{colour}:Q", scale=scale, legend=legend),
+            stroke=alt.when(chosen, empty=False).then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
+            strokeWidth=alt.value(2.5),
+        )
+        .add_params(chosen)
+    )
+
+
+def _words(base: alt.Chart, colour: str, answer: str | None, step: int) -> alt.Chart:
+    weight = alt.ExprRef(f"datum.prediction === {theme.literal(answer)} ? 700 : 400") if answer else 400
+    style = {"font": theme.MONO, "fontSize": theme.SMALL, "fontWeight": weight, "color": theme.ink(colour)}
+    return base.mark_text(limit=step - 6, cursor="pointer", **style).encode(text="prediction:N")

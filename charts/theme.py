@@ -1,0 +1,264 @@
+"""What all charts share: palette, type, titles, labels and units.
+
+Charts name their colours by role (Vega's ranges ``ramp``, ``diverging`` and ``category``) and carry no configuration.
+On screen Streamlit's theme fills the roles, light or dark, from `.streamlit/config.toml`; in exported files `config`
+fills them with the same colours.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import altair as alt
+import pandas as pd
+
+# Altair refuses frames of more than 5,000 rows, for the sake of notebooks that store them; a long prompt has more.
+alt.data_transformers.disable_max_rows()
+
+LIGHT = {
+    "background": "#FDFCFA",
+    "text": "#26231F",
+    "quiet": "#5F5A52",
+    "line": "#D9D4CA",
+    "category": ["#0B6E74", "#C4641A", "#3E63A8", "#A3476F", "#7A6A1F", "#4A8F52", "#7C5BA6", "#6B655B"],
+    "ramp": [
+        "#EEF5F4", "#D5E9E8", "#B8DAD9", "#98C9C9", "#75B6B8", "#51A1A4", "#2F8A8F", "#0B6E74", "#08575C", "#053F43",
+    ],
+    "diverging": [
+        "#8A3B06", "#B5571A", "#D37F47", "#E9B793", "#F6EAE0", "#E6F0EF", "#90C6C7", "#51A1A4", "#1F7F84", "#08575C",
+    ],
+}  # fmt: skip
+DARK = {
+    "background": "#171614",
+    "text": "#ECE9E3",
+    "quiet": "#B3ACA0",
+    "line": "#47433D",
+    "category": ["#4FC3C7", "#F0A15E", "#8FB1EE", "#E58FB3", "#D6C266", "#8ED09A", "#BFA1E6", "#B3ACA0"],
+    "ramp": [
+        "#1C2A2B", "#1B3E40", "#195356", "#17696D", "#1F8085", "#33989C", "#4FB0B4", "#79C8CB", "#A6DDDF", "#D6F1F1",
+    ],
+    "diverging": [
+        "#F8B985", "#EA9454", "#C9702F", "#8A4A1D", "#35291F", "#1F2C2C", "#1C5E62", "#26898E", "#4FB0B4", "#93D6D8",
+    ],
+}  # fmt: skip
+FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
+MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
+LABEL, SMALL = 12, 11  # type sizes in pixels
+DENSE = 14  # pixels per column; below, labels that would touch are left out
+GREY = "#7E7970"  # 4 : 1 on both backgrounds: for rules, outlines and subtitles
+MARKED = "#D9742B"  # outline of the cell that was clicked: unlike every colour of the ramp, on both backgrounds
+# Charts with a column per token or head have a size of their own and are scrolled where it is too wide; the others fill
+# their place. Only widths are fitted: labels must not eat into the rows.
+NATURAL = alt.AutoSizeParams(type="pad", contains="padding")
+FILLING = alt.AutoSizeParams(type="fit-x", contains="padding")
+HALVES = (0, 0.5, 1)
+OUTLINE = {"fill": None, "stroke": GREY, "strokeWidth": 1.5}
+SIGNS = alt.Scale(domain=["above zero", "below zero"], range="category")
+WIDEST = 8_000  # pixels: twice as many, in a picture or on a fine screen, can still be drawn
+
+# column: title of its axis with the unit, and how its numbers are written
+UNITS = {
+    "probability": ("probability", ".1%"),
+    "target_probability": ("probability of the answer", ".1%"),
+    "logit": ("logit", ".2f"),
+    "logit_change": ("change of the logit", "+.2f"),
+    "rank": ("rank (1 is the top guess)", ",d"),
+    "target_rank": ("rank of the answer (1 is the top guess)", ",d"),
+    "entropy": ("doubt: entropy (bits)", ".2f"),
+    "kl_to_final": ("distance to the final guess: KL (bits)", ".2f"),
+    "surprisal": ("surprise (bits)", ".1f"),
+    "contribution": ("contribution (logits)", "+.2f"),
+    "cumulative": ("logit built so far", ".2f"),
+    "change": ("change", "+.2f"),
+    "foretold": ("change foretold by the direct effect", "+.2f"),
+    "restored": ("share of the effect restored", ".0%"),
+    "exact": ("share restored, run exactly", ".0%"),
+    "moved": ("share of the difference moved", ".0%"),
+    "probability_change": ("change of the probability", "+.1%"),
+    "kl": ("KL divergence (bits)", ".2f"),
+    "effect": ("effect on the logit", "+.2f"),
+    "activation": ("activation", ".2f"),
+    "share_of_max": ("activation, share of its largest", ".0%"),
+    "cosine": ("cosine similarity", "+.2f"),
+    "weight": ("share of attention", ".2f"),
+}
+
+
+def axis_title(column: str, unit: str | None = None) -> str:
+    """`unit` where it is given, else the column's own words."""
+    return unit or UNITS.get(column, (column.replace("_", " "), ""))[0]
+
+
+def number_format(column: str) -> str:
+    """How numbers of a column are written (d3-format)."""
+    return UNITS.get(column, ("", ".3~g"))[1]
+
+
+def written(values: pd.Series, column: str) -> list[str]:
+    """The numbers of a column as text, with a true minus; what rounds to zero has no sign. Missing ones are empty."""
+    return [_written(float(value), UNITS.get(column, ("", ".3g"))[1]) if pd.notna(value) else "" for value in values]
+
+
+def _written(value: float, fmt: str) -> str:
+    if fmt.endswith(".1%") and 0 < abs(value) < 0.0005:
+        return "<0.1%"
+    text = format(value, fmt.replace("d", ".0f"))
+    if not any(digit in text for digit in "123456789"):
+        return text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def tick_format(column: str) -> str:
+    """How an axis writes the numbers of a column."""
+    return "~%" if number_format(column).endswith("%") else ",~f"
+
+
+def titled(title: str, subtitle: str = "", *, width: float = 380) -> alt.TitleParams:
+    """A left-aligned title, broken into lines that fit `width` pixels, so that no screen cuts it off."""
+    wide = max(width, 280)
+    return alt.TitleParams(
+        text=textwrap.wrap(title, int(wide / 7.4)) or [""],
+        subtitle=textwrap.wrap(subtitle, int(wide / 6.2)),
+        anchor="start",
+        frame="bounds",
+        fontSize=15,
+        fontWeight=600,
+        subtitleFontSize=LABEL,
+        subtitleColor=GREY,
+        offset=12,
+    )
+
+
+def token_labels(pos: pd.Series, token: pd.Series) -> pd.Series:
+    """`"3 ·Paris"`: the position keeps repeated tokens apart."""
+    return pos.astype(int).astype(str) + " " + token.astype(str)
+
+
+def distinct(labels: Iterable[str]) -> list[str]:
+    """`labels` with a count after each repetition, since a chart draws equal labels as one."""
+    seen: dict[str, int] = {}
+    out = []
+    for label in map(str, labels):
+        seen[label] = seen.get(label, 0) + 1
+        out.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return out
+
+
+def step(n: int, *, room: int, smallest: int, largest: int) -> int:
+    """Pixels per column: `n` of them fill `room` where they can, and never outgrow what a browser can draw."""
+    return int(min(max(smallest, min(largest, room / max(n, 1))), max(1, WIDEST / max(n, 1))))
+
+
+def symmetric(values: pd.Series) -> list[float]:
+    """A domain centred at zero that holds every value."""
+    reach = float(values.abs().max()) if values.notna().any() else 0.0
+    return [-(reach or 1.0), reach or 1.0]
+
+
+def extent(values: pd.Series) -> tuple[float, float]:
+    """Smallest and largest value, zero included."""
+    known = values.dropna()
+    return (min(0.0, float(known.min())), max(0.0, float(known.max()))) if len(known) else (0.0, 0.0)
+
+
+def signs(values: pd.Series) -> list[str]:
+    """The side of zero that each value is on, in the words of `SIGNS`."""
+    return ["below zero" if value < 0 else "above zero" for value in values]
+
+
+def literal(text: str) -> str:
+    """`text` as a literal of Vega's expression language, whatever characters it holds."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    return "'" + "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)) + "'"
+
+
+def words() -> alt.ExprRef:
+    """The colour of text beside the marks of a chart coloured by `SIGNS`, whose palette tells which theme is on.
+
+    Streamlit's theme has no colour for text marks, which would be black on the dark background.
+    """
+    bright = "luminance(scale('color', 'above zero')) > 0.3"
+    return alt.ExprRef(f"{bright} ? '{DARK['text']}' : '{LIGHT['text']}'")
+
+
+def ink(field: str) -> alt.ExprRef:
+    """Dark or white text, whichever stands out from the colour of its cell, in any theme."""
+    cell = f"scale('color', datum['{field}'])"
+    return alt.ExprRef(f"isValid(datum['{field}']) && luminance({cell}) < 0.21 ? '#FFFFFF' : '#26231F'")
+
+
+def flags(base: alt.Chart, mark: str, value: str, step: int) -> alt.Chart:
+    """A sign that is no colour in the corner of each cell where the column `mark` is true."""
+    corner = {"dx": step / 2 - 8, "dy": -8} if step >= 40 else {}
+    return (
+        base.transform_filter(f"datum['{mark}']")
+        .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), **corner)
+        .encode()
+    )
+
+
+def tooltips(frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> list[alt.Tooltip]:
+    """Every column, with its name in words and its numbers as the axis writes them."""
+    tips = []
+    for column in frame.columns:
+        if column in leave_out or column.startswith("_"):
+            continue
+        kind = "Q" if pd.api.types.is_float_dtype(frame[column]) else "N"
+        options = {"format": number_format(column)} if kind == "Q" else {}
+        tips.append(alt.Tooltip(f"{column}:{kind}", title=column.replace("_", " "), **options))
+    return tips
+
+
+def alt_text(
+    title: str, frame: pd.DataFrame, *, value: str, label: str, unit: str | None = None, kind: str = "Chart"
+) -> str:
+    """One sentence for readers who cannot see the chart: the finding, how many values, and the two extremes."""
+    known = frame[frame[value].notna()]
+    if known.empty:
+        return f"{title}. {kind} without values."
+    low, high = (known.iloc[int(at)] for at in (known[value].argmin(), known[value].argmax()))
+    ends = f"from {low[value]:.3g} ({low[label]}) to {high[value]:.3g} ({high[label]})"
+    return f"{title}. {kind} of {axis_title(value, unit)}: {len(known):,} values {ends}."
+
+
+def gradient(title: str, fmt: str, values: Sequence[float] | None = None) -> alt.Legend:
+    """A colour scale above the chart, where it costs no width."""
+    return alt.Legend(
+        title=title,
+        orient="top",
+        direction="horizontal",
+        titleOrient="top",
+        titleLimit=400,
+        gradientLength=180,
+        gradientThickness=8,
+        tickCount=4,
+        values=alt.Undefined if values is None else list(values),
+        format=fmt,
+        offset=6,
+    )
+
+
+def config(*, dark: bool = False) -> dict:
+    """The configuration of an exported chart: its own background, colours and type."""
+    palette = DARK if dark else LIGHT
+    words = {
+        "labelColor": palette["text"],
+        "labelFontSize": LABEL,
+        "titleColor": palette["quiet"],
+        "titleFontSize": LABEL,
+        "titleFontWeight": "normal",
+    }
+    lines = {f"{part}Color": palette["line"] for part in ("grid", "domain", "tick")}
+    return {
+        "background": palette["background"],
+        "padding": 16,
+        "font": FONT,
+        "view": {"stroke": None},
+        "range": {role: palette[role] for role in ("category", "ramp", "diverging")} | {"heatmap": palette["ramp"]},
+        "mark": {"color": palette["category"][0]},
+        "text": {"color": palette["text"], "fontSize": LABEL},
+        "title": {"color": palette["text"], "subtitleColor": palette["quiet"]},
+        "legend": words,
+        "axis": words | lines,
+    }

@@ -1,0 +1,21 @@
+"""Loupe's engine room: everything that computes, free of any user interface.
+
+    >>> import mi_core
+    >>> lens = mi_core.run("logit_lens", "loupe-mini", prompt="The capital of Texas is")  # doctest: +SKIP
+    >>> lens.tables()["lens"]  # doctest: +SKIP
+
+Importing this package costs milliseconds: torch is imported by the first computation.
+"""
+
+import os
+
+# Read once, when torch loads its thread pool: with the default, threads that wait spin on a core that
+# another user's computation needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from mi_core.engine import run  # noqa: E402
+from mi_core.errors import InputError  # noqa: E402
+from mi_core.request import Request  # noqa: E402
+
+__all__ = ["InputError", "Request", "run"]

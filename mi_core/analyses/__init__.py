@@ -1,0 +1,1 @@
+"""One analysis per file: a public function and a frozen result of the same name."""

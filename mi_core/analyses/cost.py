@@ -1,0 +1,82 @@
+"""What will an analysis that runs the model many times take?"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pandas as pd
+
+from mi_core import sweep_cost
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.reading import duration, listed
+from mi_core.request import Request, analysis_names
+from mi_core.result import Check, Reading
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`runs` of the model that `analysis` will make, the `seconds` and `megabytes` (10⁶ bytes, beside the weights)
+    they will take on this machine as busy as it is now."""
+
+    model: str
+    analysis: str
+    runs: int
+    seconds: float
+    megabytes: float
+    checks: tuple[Check, ...] = ()
+    units: str = "seconds; megabytes"
+    #: A time holds for this machine and this hour: it is not kept on disk.
+    lasting: ClassVar[bool] = False
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`cost`: one row."""
+        row = {"analysis": self.analysis, "runs": self.runs, "seconds": self.seconds, "megabytes": self.megabytes}
+        return {"cost": pd.DataFrame([row])}
+
+    def reading(self) -> Reading:
+        """How long and how much memory, in words."""
+        name = self.analysis.replace("_", " ")
+        title = f"This {name} takes about {duration(self.seconds)} and {self.megabytes:,.0f} MB of memory"
+        return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
+
+
+def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
+    """Foretell a sweep from a small part of it, run twice.
+
+    Args:
+        model: The model.
+        of: An analysis that sweeps: ``"ablation"``, ``"patching"`` …
+        settings: Its settings, as a JSON object.
+
+    Returns:
+        Runs, seconds, megabytes; within a factor of two where the machine stays as busy as it is.
+
+    Raises:
+        InputError: The analysis does not sweep, the settings are no JSON object, or the analysis refuses them.
+    """
+    if of not in sweeping():
+        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed(list(sweeping()))}.", "of")
+    try:
+        given = dict(json.loads(settings))
+    except (ValueError, TypeError) as error:
+        raise InputError('The settings must be a JSON object, such as {"prompt": "Hello"}.', "settings") from error
+    bound = Request.of(of, model.id, **given).bound()
+    began = time.perf_counter()
+    ids, cells = _module(of).planned(model, **bound)
+    preparing = time.perf_counter() - began
+    found = sweep_cost.foretell(model, ids, cells)
+    return Cost(model.id, of, found.runs, preparing + found.seconds, found.bytes / 1e6)
+
+
+def sweeping() -> tuple[str, ...]:
+    """The analyses that say what they would run."""
+    return tuple(name for name in analysis_names() if hasattr(_module(name), "planned"))
+
+
+def _module(name: str):
+    return importlib.import_module(f"mi_core.analyses.{name}")

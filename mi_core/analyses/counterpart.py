@@ -1,0 +1,175 @@
+"""Which one word, exchanged for another of its kind, changes the answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core import estimate, hooks, swaps
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.neighbours import written
+from mi_core.reading import percent, place, quoted
+from mi_core.result import Check, Reading
+from mi_core.target import Target, resolve
+from mi_core.tokens import Tokens
+
+POSITIONS_TRIED = 12
+NEIGHBOURS = 4
+POSITIONS_AT_ONCE = 512  # rows × positions of a batch
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One exchange: at `pos`, `replacement` for `token`, which gives `prompt`.
+
+    `probability` is what is left of the answer's; `prediction` the model's guess other than the answer, and
+    `prediction_probability` its probability.
+    """
+
+    pos: int
+    token: str
+    replacement: str
+    prompt: str
+    probability: float
+    prediction: str
+    prediction_probability: float
+
+
+@dataclass(frozen=True)
+class Counterpart:
+    """Prompts that differ from the given one in one word, those that exchange the answer most clearly first.
+
+    `before` is the answer's probability in the prompt itself; `swaps` are ordered by how far the best other guess
+    stands above the answer.
+    """
+
+    model: str
+    tokens: Tokens
+    target: Target
+    pos: int
+    before: float
+    swaps: tuple[Swap, ...]
+    checks: tuple[Check, ...]
+    units: str = "probability"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`swaps`: a row per exchange that was run."""
+        return {"swaps": pd.DataFrame([vars(swap) for swap in self.swaps])}
+
+    def reading(self) -> Reading:
+        """The exchange that gives another answer most clearly."""
+        best = self.swaps[0]
+        title = f"Try {quoted(best.replacement)} for {place(self.tokens, best.pos)}"
+        return Reading(
+            title,
+            (
+                f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
+                f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
+                f"Of {len(self.swaps)} exchanges of one word that were run, no other changes the answer as clearly.",
+            ),
+        )
+
+
+def counterpart(
+    model: Model,
+    prompt: str,
+    *,
+    target: str | None = None,
+    pos: int | None = None,
+    prepend_bos: bool | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Counterpart:
+    """A second prompt for patching: one word exchanged for a near one, so that the model answers something else.
+
+    The words are those to which the answer is most sensitive (gradient × input on the embeddings), the replacements
+    their nearest neighbours in the embedding, written alike (the idea of HotFlip, Ebrahimi et al. 2018). Every exchange
+    is then run. Near is not the same as sensible: choose among them.
+
+    Args:
+        model: The model.
+        prompt: The prompt to find a counterpart of.
+        target: The answer; None for the model's top guess.
+        pos: Position whose next-token guesses are read; None for the last.
+        prepend_bos: None follows the model's own habit.
+        progress: Called between batches with (prompts run, prompts in all).
+
+    Returns:
+        Probabilities, from full runs.
+
+    Raises:
+        InputError: A bad prompt, target or position; no word that has neighbours.
+    """
+    tokens = model.tokens(prompt, prepend_bos)
+    position = model.position(tokens, pos)
+    plain = model.run(tokens, [hooks.resid_pre(0)], logits=position)
+    wanted = resolve(model, target, None, int(plain.logits[0].argmax()))
+    tried = swaps.single_swaps(model, tokens, _sensitive(model, tokens, position, wanted, plain), NEIGHBOURS)
+    if not tried:
+        raise InputError(
+            "No word of this prompt has another of its kind near it: exchange a word of your choice.", "corrupted"
+        )
+    rows = [tokens.ids, *(ids for _, _, ids, _ in tried)]
+    found = _probabilities(model, [row[: position + 1] for row in rows], progress)
+    unchanged = float((found[0] - plain.logits[0].float().softmax(-1)).abs().max())
+    return Counterpart(
+        model=model.id,
+        tokens=tokens,
+        target=wanted,
+        pos=position,
+        before=float(found[0, wanted.token_id]),
+        swaps=_ordered(model, tokens, wanted, tried, found[1:]),
+        checks=(Check("the prompt among the others gives its own guesses", unchanged, 1e-4),),
+    )
+
+
+def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plain) -> list[int]:
+    """The words before `position` on whose embeddings the answer's log probability hangs most.
+
+    Not the one that is read: with another word there, the question is another.
+    """
+    name = hooks.resid_pre(0)
+    nothing = {name: torch.zeros_like(plain[name][: position + 1])}
+    found = estimate.effects(
+        model, tokens.ids[: position + 1], nothing, lambda row: row.log_softmax(-1)[target.token_id]
+    )
+    order = found[name].sum(-1).abs().argsort(descending=True).tolist()
+    words = [pos for pos in order if pos < position and not tokens.special[pos] and written(tokens.texts[pos])]
+    return words[:POSITIONS_TRIED]
+
+
+@torch.no_grad()
+def _probabilities(model: Model, rows: Sequence[Sequence[int]], progress) -> Float[Tensor, "row d_vocab"]:
+    """What comes after each row; rows are equally long."""
+    out = []
+    for chunk in torch.tensor(rows, device=model.device).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
+        out.append(model.bridge(chunk, logits_to_keep=1)[:, -1].float().softmax(-1))
+        if progress is not None:
+            progress(sum(map(len, out)), len(rows))
+    return torch.cat(out)
+
+
+def _ordered(model: Model, tokens: Tokens, target: Target, tried, found: Float[Tensor, "swap d_vocab"]) -> tuple:
+    left = found[:, target.token_id].clone()
+    others = found.clone()
+    others[:, target.token_id] = -1
+    best = others.max(-1)
+    order = np.argsort((left - best.values).numpy(force=True), kind="stable")
+    return tuple(
+        Swap(
+            pos=tried[i][0],
+            token=tokens.texts[tried[i][0]],
+            replacement=model.text(tried[i][1]),
+            prompt=tried[i][3],
+            probability=float(left[i]),
+            prediction=model.text(int(best.indices[i])),
+            prediction_probability=float(best.values[i]),
+        )
+        for i in order
+    )

@@ -1,0 +1,321 @@
+"""What happens when a fact is rewritten or a direction removed?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from mi_core import distribution, edit_prompts, overlay
+from mi_core.edit_prompts import Trial, trial
+from mi_core.edits import Orthogonalise, Rome, canonical
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.orthogonalise import largest_share
+from mi_core.reading import percent, quoted
+from mi_core.result import Check, Reading
+from mi_core.rome import Rewrite
+from mi_core.tokens import Tokens
+
+ROLES = ("edited", "rephrased", "other subject", "unrelated")
+MEANING = {
+    "efficacy": "the edited prompt gets the new answer",
+    "paraphrase": "share of rephrased prompts that find the new answer likelier than the old",
+    "neighbourhood": "share of prompts about other subjects that keep their own answer",
+    "drift": "mean KL(before ‖ after) per token of unrelated text",
+    "share before": "largest share of the residual stream along the direction, before",
+    "share after": "the same after the edit",
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit, and how the model answers before and after it.
+
+    `edit` is the edit as JSON, ready for a stack. Trial i is `trial_prompts[i]` in `trial_roles[i]` (one of `ROLES`),
+    with the top guess, its probability, and the new and the old answer's probabilities before (`*_before`) and after
+    (`*_after`), and `trial_kl` as in `mi_core.edit_prompts.Trial`. `scores` are named as in `MEANING`; `own_bytes` are
+    the weights that the edited model does not share.
+    """
+
+    model: str
+    tokens: Tokens
+    kind: str
+    name: str
+    edit: str
+    layer: int
+    target: str
+    old: str
+    scores: tuple[tuple[str, float, int], ...]
+    trial_roles: tuple[str, ...]
+    trial_prompts: tuple[str, ...]
+    top_before: tuple[str, ...]
+    top_after: tuple[str, ...]
+    top_probability_before: Float[np.ndarray, " trial"]
+    top_probability_after: Float[np.ndarray, " trial"]
+    target_before: Float[np.ndarray, " trial"]
+    target_after: Float[np.ndarray, " trial"]
+    old_before: Float[np.ndarray, " trial"]
+    old_after: Float[np.ndarray, " trial"]
+    trial_kl: Float[np.ndarray, " trial"]
+    shift_ids: Int[np.ndarray, " token"]
+    shift_tokens: tuple[str, ...]
+    probability_before: Float[np.ndarray, " token"]
+    probability_after: Float[np.ndarray, " token"]
+    own_bytes: int
+    checks: tuple[Check, ...]
+    units: str = "probability; shares; bits (KL)"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`scores`; `prompts`: a row per trial; `shift`: the edited prompt's next token before and after."""
+        prompts = {
+            "role": self.trial_roles,
+            "prompt": self.trial_prompts,
+            "before": self.top_before,
+            "probability_before": self.top_probability_before,
+            "after": self.top_after,
+            "probability_after": self.top_probability_after,
+            "new_answer_before": self.target_before,
+            "new_answer_after": self.target_after,
+            "old_answer_before": self.old_before,
+            "old_answer_after": self.old_after,
+            "kl": self.trial_kl,
+        }
+        shift = {
+            "token": np.asarray(self.shift_tokens, dtype=object),
+            "token_id": self.shift_ids,
+            "probability_before": self.probability_before,
+            "probability_after": self.probability_after,
+            "change": self.probability_after - self.probability_before,
+        }
+        scores = pd.DataFrame(self.scores, columns=["score", "value", "prompts"])
+        scores["meaning"] = scores["score"].map(MEANING)
+        return {"scores": scores, "prompts": pd.DataFrame(prompts), "shift": pd.DataFrame(shift)}
+
+    def reading(self) -> Reading:
+        """Whether the edit took, how far it reaches, and what else it moved."""
+        new, old = quoted(self.target), quoted(self.old)
+        top = quoted(self.top_after[0])
+        if self.kind == "orthogonalise":
+            title = (
+                f"Without the direction, {old} stays"
+                if top == old
+                else f"Without the direction, {old} gives way to {top}"
+            )
+        elif self.top_after[0] == self.target:
+            title = f"The model now answers {new} instead of {old}: {percent(self.target_after[0])}"
+        else:
+            title = f"The edit does not take: the model answers {top}, and {new} gets {percent(self.target_after[0])}"
+        return Reading(title, (*self._reach(), self._drift()))
+
+    def _reach(self) -> list[str]:
+        said = []
+        rephrased, others = self._of("rephrased"), self._of("other subject")
+        if rephrased and self.kind == "rome":
+            got = [i for i in rephrased if self.top_after[i] == self.target]
+            said.append(f"It answers {quoted(self.target)} on {len(got)} of {len(rephrased)} rephrasings")
+            missed = next((self.trial_prompts[i] for i in rephrased if i not in got), None)
+            said[-1] += f", but not on “{missed}”." if missed else "."
+        if others:
+            kept = [i for i in others if self.top_after[i] == self.top_before[i]]
+            what = "other subjects keep their answers" if self.kind == "rome" else "other prompts keep their answers"
+            said.append(f"{len(kept)} of {len(others)} {what}.")
+        if self.kind == "orthogonalise":
+            scores = {name: value for name, value, _ in self.scores}
+            said.append(
+                f"Up to {scores['share before']:.0%} of the residual stream lay along the direction; now nothing does."
+            )
+        return said
+
+    def _drift(self) -> str:
+        drift = next(value for name, value, _ in self.scores if name == "drift")
+        size = "hardly moves" if drift < 0.05 else "moves a little" if drift < 0.5 else "moves much"
+        return f"Unrelated text {size}: {drift:.3f} bits per token."
+
+    def _of(self, role: str) -> list[int]:
+        return [i for i, other in enumerate(self.trial_roles) if other == role]
+
+
+def edit(
+    model: Model,
+    prompt: str,
+    *,
+    kind: Literal["rome", "orthogonalise"] = "rome",
+    subject: str = "",
+    target: str | None = None,
+    layer: int | None = None,
+    direction: str = "",
+    sae: str | None = None,
+    positive: str = "",
+    negative: str = "",
+    numbers: str = "",
+    paraphrases: str = "",
+    neighbours: str = "",
+    unrelated: str = "",
+    top_k: int = 8,
+    prepend_bos: bool | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Edit:
+    """Make one edit of the weights, in a copy that shares all others, and measure what it does.
+
+    ROME writes one fact into one MLP (Meng et al. 2022, "Locating and Editing Factual Associations in GPT"); the scores
+    are the paper's: efficacy, paraphrase, neighbourhood. Orthogonalising takes one direction out of everything that
+    writes to the residual stream. An edit that works on its own prompt may fail on others, and may move what nobody
+    asked about: that is what the other prompts are for.
+
+    Args:
+        model: The model, which is not changed.
+        prompt: For ROME, the fact up to its answer; otherwise the text on which the edit is shown.
+        kind: ``"rome"`` or ``"orthogonalise"``.
+        subject: For ROME, the words of the prompt that the fact is about.
+        target: For ROME, the new answer, one token; otherwise the answer to follow, None for the top guess.
+        layer: For ROME, the block that is edited, None for the usual one; for a contrast, the blocks passed where the
+            prompts are read, None for the middle.
+        direction: To take out: ``"feature:123"``, ``"token: word"``, ``"contrast"`` or ``"numbers"``.
+        sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
+        positive: Prompts for the contrast, one per line.
+        negative: What they are contrasted with, one per line.
+        numbers: The direction itself, d_model numbers.
+        paraphrases: The prompt in other words, one per line; empty for ROME: the prompt behind a few openings.
+        neighbours: Prompts whose answers must stay, one per line; empty for ROME: the subjects most like this one.
+        unrelated: Text whose odds should not move, one per line; empty for a built-in set.
+        top_k: How many of the likeliest next tokens to keep, before and after.
+        prepend_bos: None follows the model's own habit.
+        progress: Called with (done, total) while the edit is made and between prompts.
+
+    Returns:
+        Scores, every prompt's answer before and after, and the next token's odds.
+
+    Raises:
+        InputError: A bad prompt, subject, answer, layer or direction, or a fact that cannot be found.
+    """
+    distribution.check_top_k(top_k, model.d_vocab)
+    tokens = model.tokens(prompt, prepend_bos)
+    recipe = _recipe(kind, prompt, subject, target, layer, direction, sae, positive, negative, numbers)
+    former = model.run(tokens).logits[-1]
+    made = overlay.made(model, recipe, progress)
+    old = int(former.argmax())
+    new = model.token_id(target, "target") if target else old
+    asked = _asked(model, prompt, recipe, (old, new), paraphrases, neighbours, unrelated, prepend_bos)
+    trials = []
+    for done, (role, text, field) in enumerate(asked):
+        trials.append(trial(model, made.model, role, text, field, prepend_bos))
+        if progress is not None:
+            progress(done + 1, len(asked))
+    undone = float((model.run(tokens).logits[-1] - former).abs().max())
+    return Edit(
+        model=model.id,
+        tokens=tokens,
+        kind=kind,
+        name=recipe.name if isinstance(recipe, Rome) else f"without {made.how.direction.label}",
+        edit=canonical([recipe]),
+        layer=made.how.layer if isinstance(recipe, Rome) else made.how.direction.layer,
+        target=model.text(new),
+        old=model.text(old),
+        scores=_scores(model, made, trials, old, new),
+        **_answers(model, trials, old, new),
+        **_shift(model, trials[0], top_k),
+        own_bytes=made.own_bytes,
+        checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
+    )
+
+
+def _recipe(
+    kind: str,
+    prompt: str,
+    subject: str,
+    target: str | None,
+    layer: int | None,
+    direction: str,
+    sae: str | None,
+    positive: str,
+    negative: str,
+    numbers: str,
+) -> Rome | Orthogonalise:
+    """The edit these settings describe; what it does not use is left out of it."""
+    if kind == "rome":
+        if not target:
+            raise InputError("The new answer is empty: type one word.", "target")
+        return Rome(prompt, subject.strip(), target, layer)
+    if kind != "orthogonalise":
+        raise InputError(f"“{str(kind)[:40]}” is no kind of edit: use rome or orthogonalise.", "kind")
+    source = direction.partition(":")[0].strip()
+    return Orthogonalise(
+        direction,
+        sae=sae if source == "feature" else None,
+        positive=positive if source == "contrast" else "",
+        negative=negative if source == "contrast" else "",
+        layer=layer if source == "contrast" else None,
+        numbers=numbers if source == "numbers" else "",
+    )
+
+
+def _asked(
+    model: Model,
+    prompt: str,
+    recipe: Rome | Orthogonalise,
+    answers: tuple[int, int],
+    paraphrases: str,
+    neighbours: str,
+    unrelated: str,
+    bos: bool | None,
+) -> list[tuple[str, str, str]]:
+    """(role, prompt, field) of everything both models are asked."""
+    again, others = edit_prompts.lines(paraphrases, "paraphrases"), edit_prompts.lines(neighbours, "neighbours")
+    if isinstance(recipe, Rome):
+        again = again or edit_prompts.rephrased(model, recipe.prompt, recipe.subject)
+        others = others or edit_prompts.other_subjects(model, recipe.prompt, recipe.subject, answers, bos)
+    rest = edit_prompts.lines(unrelated, "unrelated") or edit_prompts.unrelated(model)
+    return [
+        ("edited", prompt, "prompt"),
+        *(("rephrased", text, "paraphrases") for text in again),
+        *(("other subject", text, "neighbours") for text in others),
+        *(("unrelated", text, "unrelated") for text in rest),
+    ]
+
+
+def _scores(model: Model, made: overlay.Made, trials: list[Trial], old: int, new: int) -> tuple:
+    """(name, value, number of prompts) of every score that there are prompts for."""
+    by_role = {role: [one for one in trials if one.role == role] for role in ROLES}
+    kept = [float(one.before.argmax() == one.after.argmax()) for one in by_role["other subject"]]
+    found = []
+    if isinstance(made.how, Rewrite):
+        found.append(("efficacy", [float(one.after[new] > one.after[old]) for one in by_role["edited"]]))
+        found.append(("paraphrase", [float(one.after[new] > one.after[old]) for one in by_role["rephrased"]]))
+    else:
+        unit = made.how.direction.unit
+        found += [("share before", [largest_share(model, unit)]), ("share after", [largest_share(made.model, unit)])]
+    found += [("neighbourhood", kept), ("drift", [one.kl for one in by_role["unrelated"]])]
+    return tuple((name, float(np.mean(values)), len(values)) for name, values in found if values)
+
+
+def _answers(model: Model, trials: list[Trial], old: int, new: int) -> dict:
+    columns: dict = {
+        "trial_roles": tuple(one.role for one in trials),
+        "trial_prompts": tuple(one.prompt for one in trials),
+        "trial_kl": np.array([one.kl for one in trials]),
+    }
+    for when in ("before", "after"):
+        odds = [getattr(one, when) for one in trials]
+        columns[f"top_{when}"] = tuple(model.text(int(each.argmax())) for each in odds)
+        columns[f"top_probability_{when}"] = np.array([float(each.max().exp()) for each in odds])
+        columns[f"target_{when}"] = np.array([float(each[new].exp()) for each in odds])
+        columns[f"old_{when}"] = np.array([float(each[old].exp()) for each in odds])
+    return columns
+
+
+def _shift(model: Model, one: Trial, k: int) -> dict:
+    """The likeliest tokens before and after, the largest gain first."""
+    before, after = one.before.exp(), one.after.exp()
+    ids = np.union1d(before.topk(min(k, len(before))).indices.numpy(), after.topk(min(k, len(after))).indices.numpy())
+    ids = ids[np.argsort(-(after - before).numpy()[ids], kind="stable")]
+    return {
+        "shift_ids": ids,
+        "shift_tokens": tuple(model.texts(ids)),
+        "probability_before": before.numpy()[ids],
+        "probability_after": after.numpy()[ids],
+    }

@@ -1,0 +1,194 @@
+"""What does one feature stand for, and where does it fire?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mi_core.analyses.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
+from mi_core.direction import Promotion, promotion
+from mi_core.model import Model
+from mi_core.models.feature_notes import Context, contexts, neuronpedia_url, notes
+from mi_core.models.sae import Sae
+from mi_core.models.saes import load_sae
+from mi_core.reading import listed, quoted
+from mi_core.result import Check, Reading
+from mi_core.tokens import Tokens
+
+NEAREST = 5
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One SAE feature: where it fires in the prompt, and what is known of it.
+
+    `activations` [pos] is NaN at `skipped_pos`. `label` was found by `rule`, one part of `label_rule`, with
+    `confidence` (0 to 1); `density` is the share of tokens on which it is active and `max_activation` its largest
+    value, all in the SAE's own corpus; empty or NaN where that is not known. `nearest_ids` have the decoder directions
+    with the largest cosine to its own.
+    """
+
+    model: str
+    sae: str
+    d_sae: int
+    tokens: Tokens
+    feature: int
+    skipped_pos: tuple[int, ...]
+    activations: Float[np.ndarray, " pos"]
+    label: str
+    rule: str
+    label_rule: str
+    confidence: float
+    density: float
+    max_activation: float
+    neuronpedia: str | None
+    promotion: Promotion
+    nearest_ids: Int[np.ndarray, " near"]
+    nearest_cosines: Float[np.ndarray, " near"]
+    nearest_labels: tuple[str, ...]
+    contexts: tuple[Context, ...]
+    checks: tuple[Check, ...]
+    units: str = "activation; logits per unit (promoted); cosine"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`activations` over the prompt, `promoted` tokens, `contexts` where it fires most, `nearest` features."""
+        activations = {
+            "pos": np.arange(len(self.tokens)),
+            "token": np.asarray(self.tokens.texts, dtype=object),
+            "activation": self.activations,
+            "share_of_max": share(self.activations, self.max_activation),
+        }
+        nearest = {"feature": self.nearest_ids, "cosine": self.nearest_cosines, "label": self.nearest_labels}
+        return {
+            "activations": pd.DataFrame(activations),
+            "promoted": pd.DataFrame(self.promotion.columns([self.feature])),
+            "contexts": pd.DataFrame(self._context_rows(), columns=CONTEXT_COLUMNS),
+            "nearest": pd.DataFrame(nearest),
+        }
+
+    def _context_rows(self) -> list[tuple]:
+        return [
+            (number, place, token, activation, place == context.peak)
+            for number, context in enumerate(self.contexts)
+            for place, (token, activation) in enumerate(zip(context.tokens, context.activations, strict=True))
+        ]
+
+    def reading(self) -> Reading:
+        """Where it fires in the prompt, what it says to the vocabulary, and how rare it is."""
+        name = feature_name(self.feature, self.label)
+        values = np.nan_to_num(self.activations)
+        speaks = listed([quoted(text) for text in self.promotion.promoted[:3]])
+        said = f"Directly, it makes these tokens likelier: {speaks}."
+        if values.max() <= 0:
+            return Reading(f"{name} is silent on this prompt", (said, *self._known()))
+        token = quoted(self.tokens.texts[int(values.argmax())])
+        count = int((values > 0).sum())
+        fires = f"It is active on {count} of {len(values) - len(self.skipped_pos)} tokens, at most {values.max():.2f}."
+        return Reading(f"{name} fires most on {token}", (fires, said, *self._known()))
+
+    def _known(self) -> tuple[str, ...]:
+        if np.isnan(self.density):
+            return ()
+        if self.density == 0:
+            return ("In the text it was described from, it never fired.",)
+        return (f"In ordinary text for this model it fires on 1 token in {1 / self.density:,.0f}.",)
+
+
+CONTEXT_COLUMNS = ["context", "pos_in_context", "token", "activation", "is_peak"]
+
+
+def feature(
+    model: Model,
+    prompt: str,
+    *,
+    feature: int,
+    sae: str | None = None,
+    top_k: int = 8,
+    prepend_bos: bool | None = None,
+) -> Feature:
+    """Follow one SAE feature over the prompt, and show what it stands for.
+
+    Its activation at every position (``encode(x)``, as in `features`), the contexts of the SAE's corpus in which it
+    fires most, the tokens its decoder direction promotes and suppresses, and the features whose directions are most
+    like its own. The label is a guess from these contexts: read them before believing it.
+
+    Args:
+        model: The model.
+        prompt: Text to read.
+        feature: Number of the feature, from 0.
+        sae: Hook name of the SAE; None for the model's only one, or the middle one.
+        top_k: How many tokens to show on each side, and at most how many contexts.
+        prepend_bos: None follows the model's own habit.
+
+    Returns:
+        Activations in the SAE's units, NaN at the beginning-of-sequence token, which is not read.
+
+    Raises:
+        InputError: A bad prompt or top_k, no such feature or SAE, or one that cannot be fetched.
+    """
+    tokens = model.tokens(prompt, prepend_bos)
+    opened = load_sae(model, sae)
+    opened.feature(feature)
+    check_top_k(top_k, opened)
+    x = model.run(tokens, [opened.hook])[opened.hook].float()
+    kept = kept_positions(tokens)
+    activations = _over_prompt(opened, x, kept, feature)
+    ids, cosines = _nearest(opened, feature)
+    book = notes(opened.entry)
+    note = book.of(feature)
+    return Feature(
+        model=model.id,
+        sae=opened.hook,
+        d_sae=opened.d_sae,
+        tokens=tokens,
+        feature=feature,
+        skipped_pos=tuple(np.flatnonzero(~np.asarray(kept)).tolist()),
+        activations=activations.numpy(force=True),
+        label=note.label,
+        rule=note.rule,
+        label_rule=book.label_rule,
+        confidence=note.confidence,
+        density=note.density,
+        max_activation=note.max_activation,
+        neuronpedia=neuronpedia_url(opened.entry, feature),
+        promotion=promotion(model, opened.directions([feature]), top_k),
+        nearest_ids=ids.numpy(force=True),
+        nearest_cosines=cosines.numpy(force=True),
+        nearest_labels=tuple(book.of(int(other)).label for other in ids),
+        contexts=contexts(opened.entry, feature)[:top_k],
+        checks=(_peak_check(opened, x, activations, feature),),
+    )
+
+
+def _over_prompt(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], feature: int) -> Float[Tensor, " pos"]:
+    activations = torch.full((len(x),), torch.nan, device=x.device)
+    for rows in torch.tensor(kept, device=x.device).nonzero()[:, 0].split(POSITIONS_AT_ONCE):
+        activations[rows] = sae.encode(x[rows])[:, feature]
+    return activations
+
+
+def _nearest(sae: Sae, feature: int) -> tuple[Int[Tensor, " near"], Float[Tensor, " near"]]:
+    """The features whose decoder rows have the largest cosine with this one's, itself left out."""
+    rows = sae.W_dec
+    cosines = (rows @ rows[feature]) / (rows.norm(dim=-1) * rows[feature].norm()).clamp(min=1e-12)
+    cosines[feature] = -torch.inf
+    best = cosines.topk(min(NEAREST, sae.d_sae - 1))
+    return best.indices, best.values
+
+
+def _peak_check(sae: Sae, x: Float[Tensor, "pos d_model"], activations: Float[Tensor, " pos"], feature: int) -> Check:
+    """Taking the feature out of the code where it is strongest changes the reconstruction along its direction only."""
+    there = x[int(activations.nan_to_num(-1.0).argmax())][None]
+    code = sae.encode(there)
+    without = code.clone()
+    without[:, feature] = 0.0
+    written = (sae.decode(code, there) - sae.decode(without, there))[0]
+    direction = sae.directions([feature])[0]
+    unit = direction / direction.norm().clamp(min=1e-12)
+    aside = (written - (written @ unit) * unit).norm() / there.norm()
+    return Check("the feature writes along its direction and nowhere else, relative", float(aside), 1e-5)

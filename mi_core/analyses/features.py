@@ -1,0 +1,260 @@
+"""Which concepts is the model holding here?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mi_core import distribution, hooks, sae_quality
+from mi_core.direction import Promotion, promotion
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.models.feature_notes import notes
+from mi_core.models.sae import Sae
+from mi_core.models.saes import load_sae
+from mi_core.reading import listed, quoted
+from mi_core.result import Check, Reading
+from mi_core.sae_quality import Quality
+from mi_core.tokens import Tokens
+
+POSITIONS_AT_ONCE = 128  # 12 MB of activations at 24,576 features
+MAX_TOP_K = 100
+PROMOTED = 8  # tokens shown on each side
+
+
+@dataclass(frozen=True)
+class Features:
+    """The strongest SAE features at every position.
+
+    Arrays [pos, k] are ordered by activation; `feature_ids` is −1 and `activations` NaN where fewer than k are
+    active, and at `skipped_pos`, which the SAE does not read. `max_activations` and `densities` (share of tokens on
+    which the feature is active) come from the SAE's own corpus, NaN where that is not known. `promotion` has a row
+    for each feature active at `pos`.
+    """
+
+    model: str
+    sae: str
+    d_sae: int
+    centred: bool
+    tokens: Tokens
+    pos: int
+    skipped_pos: tuple[int, ...]
+    feature_ids: Int[np.ndarray, "pos k"]
+    activations: Float[np.ndarray, "pos k"]
+    labels: tuple[str, ...]  # of feature_ids, flattened; empty where there is none
+    max_activations: Float[np.ndarray, "pos k"]
+    densities: Float[np.ndarray, "pos k"]
+    n_active: Int[np.ndarray, " pos"]
+    promotion: Promotion
+    quality: Quality
+    checks: tuple[Check, ...]
+    units: str = "activation; share of the largest known activation; bits per token (cross-entropy)"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`features`: the strongest per position. `promoted`: tokens they speak for, at `pos`. `quality`: the SAE."""
+        pos, rank = (axis.ravel() for axis in np.indices(self.feature_ids.shape))
+        ids, activation = self.feature_ids.ravel(), self.activations.ravel()
+        features = pd.DataFrame(
+            {
+                "pos": pos,
+                "token": np.asarray(self.tokens.texts, dtype=object)[pos],
+                "rank": rank + 1,
+                "feature": ids,
+                "activation": activation,
+                "share_of_max": share(activation, self.max_activations.ravel()),
+                "density": self.densities.ravel(),
+                "label": np.asarray(self.labels, dtype=object),
+            }
+        )
+        here = self.feature_ids[self.pos]
+        return {
+            "features": features[ids >= 0].reset_index(drop=True),
+            "promoted": pd.DataFrame(self.promotion.columns(here[here >= 0].tolist())),
+            "quality": pd.DataFrame([self._quality_row()]),
+        }
+
+    def _quality_row(self) -> dict[str, float]:
+        quality = self.quality
+        return {
+            "l0": quality.l0,
+            "explained_variance": quality.explained_variance,
+            "mean_squared_error": quality.mean_squared_error,
+            "cross_entropy": quality.cross_entropy,
+            "cross_entropy_spliced": quality.cross_entropy_spliced,
+            "cross_entropy_ablated": quality.cross_entropy_ablated,
+            "recovered": quality.recovered,
+        }
+
+    def reading(self) -> Reading:
+        """The strongest feature at the chosen position, and how far the SAE can be trusted on this prompt."""
+        token, trust = quoted(self.tokens.texts[self.pos]), self._trust()
+        if self.pos in self.skipped_pos:
+            return Reading("The start token is not read for features: choose a later one", (trust,))
+        if self.feature_ids[self.pos, 0] < 0:
+            return Reading(f"No feature is active on {token}", (trust,))
+        k = self.feature_ids.shape[1]
+        name = feature_name(int(self.feature_ids[self.pos, 0]), self.labels[self.pos * k])
+        speaks = listed([quoted(text) for text in self.promotion.promoted[:3]])
+        return Reading(
+            f"{name} is strongest on {token}",
+            (
+                f"{self.n_active[self.pos]} of {self.d_sae:,} features are active on this token{self._share()}.",
+                f"Directly, the strongest one makes these tokens likelier: {speaks}.",
+                trust,
+            ),
+        )
+
+    def _share(self) -> str:
+        of_max = float(share(self.activations[self.pos, 0], self.max_activations[self.pos, 0]))
+        return "" if np.isnan(of_max) else f"; the strongest reaches {of_max:.0%} of the largest value seen"
+
+    def _trust(self) -> str:
+        variance = self.quality.explained_variance
+        if np.isnan(variance):
+            return f"On this prompt {self.quality.l0:.0f} features are active per token."
+        return (
+            f"On this prompt {self.quality.l0:.0f} features are active per token, and together they explain "
+            f"{variance:.0%} of what varies from token to token; the rest is not in any feature."
+        )
+
+
+def features(
+    model: Model,
+    prompt: str,
+    *,
+    sae: str | None = None,
+    pos: int | None = None,
+    top_k: int = 10,
+    prepend_bos: bool | None = None,
+) -> Features:
+    """Read the residual stream through a sparse autoencoder (Bricken et al. 2023; Huben et al. 2024).
+
+    ``encode(x)`` at the SAE's hook, for every position. An SAE trained on centred activations is given centred ones.
+    The beginning-of-sequence token is not read: its activation is tens of times larger than any other, carries no
+    content, and is left out of most SAEs' training. A feature that fires is a correlation: steering with it, or
+    taking it out, shows whether the model uses it.
+
+    Args:
+        model: The model.
+        prompt: Text to read.
+        sae: Hook name of the SAE; None for the model's only one, or the middle one.
+        pos: Position whose features the reading and the promoted tokens speak of; None for the last.
+        top_k: How many features to keep per position, 1 to 100.
+        prepend_bos: None follows the model's own habit.
+
+    Returns:
+        Activations in the SAE's units, promoted and suppressed tokens (``linear(W_dec) · W_U`` less its mean, the
+        direct path in logits per unit before the final norm's scale), and the SAE's quality on this prompt.
+
+    Raises:
+        InputError: A bad prompt, position or top_k, no such SAE, or one that cannot be fetched.
+    """
+    tokens = model.tokens(prompt, prepend_bos)
+    position = model.position(tokens, pos)
+    opened = load_sae(model, sae)
+    check_top_k(top_k, opened)
+    acts = model.run(tokens, [opened.hook, hooks.FINAL_NORM_IN])
+    kept = kept_positions(tokens)
+    found = _encode(opened, acts[opened.hook].float(), kept, top_k)
+    ids = found.ids.numpy(force=True)
+    active = ids[position][ids[position] >= 0]
+    quality, spliced = sae_quality.measure(
+        model,
+        tokens,
+        opened.hook,
+        acts[opened.hook].float(),
+        found.reconstruction,
+        acts[hooks.FINAL_NORM_IN],
+        torch.tensor(kept, device=model.device),
+        float(found.n_active[kept].double().mean()),
+    )
+    book = notes(opened.entry)
+    known = [book.of(int(feature)) for feature in ids.ravel()]
+    return Features(
+        model=model.id,
+        sae=opened.hook,
+        d_sae=opened.d_sae,
+        centred=opened.centred,
+        tokens=tokens,
+        pos=position,
+        skipped_pos=tuple(np.flatnonzero(~np.asarray(kept)).tolist()),
+        feature_ids=ids,
+        activations=found.activations.numpy(force=True),
+        labels=tuple(note.label for note in known),
+        max_activations=np.array([note.max_activation for note in known]).reshape(ids.shape),
+        densities=np.array([note.density for note in known]).reshape(ids.shape),
+        n_active=found.n_active.numpy(force=True),
+        promotion=promotion(model, opened.directions(active.tolist()), PROMOTED),
+        quality=quality,
+        checks=(*_checks(opened, acts[opened.hook].float(), found, kept), spliced),
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    ids: Int[Tensor, "pos k"]
+    activations: Float[Tensor, "pos k"]
+    n_active: Int[Tensor, " pos"]
+    reconstruction: Float[Tensor, "pos d_model"]
+
+
+def kept_positions(tokens: Tokens) -> list[bool]:
+    """Which positions an SAE reads: all but a beginning-of-sequence token."""
+    return [not (pos == 0 and tokens.has_bos) for pos in range(len(tokens))]
+
+
+def check_top_k(top_k: int, sae: Sae) -> None:
+    """Raises InputError unless 1 ≤ top_k ≤ 100 and the SAE has as many features."""
+    most = min(MAX_TOP_K, sae.d_sae)
+    if not 1 <= top_k <= most:
+        raise InputError(f"top_k is {top_k}: choose a number from 1 to {most}.", "top_k")
+
+
+def share(activation: np.ndarray, largest: np.ndarray | float) -> np.ndarray:
+    """Activation over the largest known one; NaN where that is 0 or not known."""
+    return activation / np.where(np.asarray(largest) > 0, largest, np.nan)
+
+
+def feature_name(feature: int, label: str) -> str:
+    """For titles: the number, with the label where there is one."""
+    return f"Feature {feature} ({_cut(label, 32)})" if label else f"Feature {feature}"
+
+
+def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Found:
+    """The k strongest features of every kept position, a few positions at a time so that memory stays bounded."""
+    ids = torch.full((len(x), k), -1, device=x.device)
+    activations = torch.full((len(x), k), torch.nan, device=x.device)
+    n_active = torch.zeros(len(x), dtype=torch.long, device=x.device)
+    reconstruction = x.clone()
+    for rows in torch.tensor(kept, device=x.device).nonzero()[:, 0].split(POSITIONS_AT_ONCE):
+        encoded = sae.encode(x[rows])
+        best = distribution.top_k(encoded, k)
+        ids[rows] = best.ids.where(best.values > 0, -1)
+        activations[rows] = best.values.where(best.values > 0, torch.nan)
+        n_active[rows] = (encoded > 0).sum(-1)
+        reconstruction[rows] = sae.decode(encoded, x[rows]).to(x.dtype)
+    return _Found(ids, activations, n_active, reconstruction)
+
+
+def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], found: _Found, kept: list[bool]) -> tuple[Check, Check]:
+    """What is kept against sae_lens on the same input, and decode(encode(x)) + error against x."""
+    rows = torch.tensor(kept, device=x.device).nonzero()[:POSITIONS_AT_ONCE, 0]
+    there = x[rows]
+    theirs = sae.inner.encode(there - there.mean(-1, keepdim=True) if sae.centred else there)
+    ours = found.activations[rows].nan_to_num(0.0)
+    shown = theirs.gather(-1, found.ids[rows].clamp(min=0)).where(found.ids[rows] >= 0, 0.0)
+    rebuilt = sae.decode(theirs, there) + (there - found.reconstruction[rows])
+    relative = (rebuilt - there).norm(dim=-1) / there.norm(dim=-1)
+    return (
+        Check("activations equal sae_lens' encode of the same input", float((shown - ours).abs().max()), 1e-3),
+        Check("decode(encode(x)) + error = x, relative", float(relative.max()), 1e-5),
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,255 @@
+"""What would the model say if it stopped at layer L?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mi_core import distribution, hooks, readout
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.reading import after_layer, doubt, percent, place, quoted
+from mi_core.result import Check, Reading
+from mi_core.target import Target, resolve
+from mi_core.tokens import Tokens
+
+ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
+
+
+@dataclass(frozen=True)
+class LogitLens:
+    """The vocabulary's view of every layer and position.
+
+    Rows run over `stages` (the residual stream before each block, optionally between attention and MLP, and after
+    the last block), columns over positions. `layers[i]` is the number of blocks that stage i has passed.
+    """
+
+    model: str
+    tokens: Tokens
+    norm: str
+    target: Target
+    pos: int
+    stages: tuple[str, ...]
+    layers: tuple[int, ...]
+    prediction_ids: Int[np.ndarray, "stage pos k"]
+    predictions: tuple[str, ...]  # text of prediction_ids, flattened
+    top_logits: Float[np.ndarray, "stage pos k"]
+    top_probabilities: Float[np.ndarray, "stage pos k"]
+    target_logit: Float[np.ndarray, "stage pos"]
+    target_probability: Float[np.ndarray, "stage pos"]
+    target_rank: Int[np.ndarray, "stage pos"]
+    entropy: Float[np.ndarray, "stage pos"]
+    kl_to_final: Float[np.ndarray, "stage pos"]
+    checks: tuple[Check, ...]
+    units: str = "bits (entropy, KL), logits, probability"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`lens`: the top guesses, a row per layer, position and rank. `target`: the answer, per layer and position."""
+        n_stages, n_pos, k = self.prediction_ids.shape
+        stage, pos, rank = (axis.ravel() for axis in np.indices((n_stages, n_pos, k)))
+        lens = self._axes(stage, pos) | {
+            "rank": rank + 1,
+            "prediction": self.predictions,
+            "prediction_id": self.prediction_ids.ravel(),
+            "logit": self.top_logits.ravel(),
+            "probability": self.top_probabilities.ravel(),
+        }
+        stage, pos = (axis.ravel() for axis in np.indices((n_stages, n_pos)))
+        target = self._axes(stage, pos) | {
+            "target": self.target.text,
+            "logit": self.target_logit.ravel(),
+            "logit_change": np.diff(self.target_logit, axis=0, prepend=np.nan).ravel(),
+            "probability": self.target_probability.ravel(),
+            "rank": self.target_rank.ravel(),
+            "entropy": self.entropy.ravel(),
+            "kl_to_final": self.kl_to_final.ravel(),
+        }
+        return {"lens": pd.DataFrame(lens), "target": pd.DataFrame(target)}
+
+    def _axes(self, stage: np.ndarray, pos: np.ndarray) -> dict:
+        return {
+            "layer": np.asarray(self.layers)[stage],
+            "stage": np.asarray(self.stages, dtype=object)[stage],
+            "pos": pos,
+            "token": np.asarray(self.tokens.texts, dtype=object)[pos],
+        }
+
+    def reading(self) -> Reading:
+        """When the answer becomes the top guess at the chosen position, and how sure the model ends up."""
+        rank, name = self.target_rank[:, self.pos], quoted(self.target.text)
+        n = self.layers[-1]
+        if rank[-1] != 1:
+            title = f"{name} never becomes the top guess: it ends at rank {rank[-1]:,}"
+        else:
+            title = f"{name} becomes the top guess {after_layer(self.layers[settled(rank)], n)}"
+        return Reading(title, (self._ending(name), *self._before(rank), self._doubt()))
+
+    def _ending(self, name: str) -> str:
+        at, given = place(self.tokens, self.pos), percent(self.target_probability[-1, self.pos])
+        if self.target_rank[-1, self.pos] == 1:
+            return f"After {at}, the model ends by expecting {name}: {given}."
+        own, sure = self._guess(-1)
+        return f"After {at}, the model ends by expecting {own} ({sure}); it gives {name} {given}."
+
+    def _before(self, rank: np.ndarray) -> list[str]:
+        """What stood in the answer's place before it, or where the answer stood highest."""
+        start, best = settled(rank), int(rank.argmin())
+        if 0 < start < len(rank):
+            own, sure = self._guess(start - 1)
+            return [f"One step earlier, the lens reads {own} there ({sure})."]
+        if rank[best] == rank[-1]:
+            return []
+        return [f"It stands highest {after_layer(self.layers[best], self.layers[-1])}, at rank {rank[best]:,}."]
+
+    def _doubt(self) -> str:
+        return f"In the end the model {doubt(self.entropy[-1, self.pos])}."
+
+    def _guess(self, stage: int) -> tuple[str, str]:
+        """The top guess at a stage and its probability, in words."""
+        row = stage % len(self.stages)
+        text = self.predictions[row * self._row_size + self.pos * self._k]
+        return quoted(text), percent(self.top_probabilities[row, self.pos, 0])
+
+    @property
+    def _k(self) -> int:
+        return self.prediction_ids.shape[2]
+
+    @property
+    def _row_size(self) -> int:
+        return self.prediction_ids.shape[1] * self._k
+
+
+def logit_lens(
+    model: Model,
+    prompt: str,
+    *,
+    target: str | None = None,
+    foil: str | None = None,
+    pos: int | None = None,
+    norm: Literal["recomputed", "frozen"] = "recomputed",
+    resid_mid: bool = False,
+    top_k: int = 5,
+    prepend_bos: bool | None = None,
+) -> LogitLens:
+    """Read the residual stream after every block with the final norm and the unembedding.
+
+    ``softmax(W_U · N(x[L, p]) + b_U)`` for every layer L and position p (nostalgebraist 2020, "interpreting GPT:
+    the logit lens"). It shows what the last layer's reader would make of an unfinished thought; it does not show
+    that the model itself "believes" it there.
+
+    Args:
+        model: The model.
+        prompt: Text to read.
+        target: The answer to follow; None for the model's top guess at `pos`.
+        foil: Not read by the lens; accepted so that one set of settings serves all pages, and checked.
+        pos: Position the reading speaks of; None for the last.
+        norm: ``"recomputed"`` normalises each layer by its own scale: what would the model say if it stopped
+            there? ``"frozen"`` uses the final layer's scale everywhere: how far has the final answer been built?
+        resid_mid: Add a row between attention and MLP of every block.
+        top_k: How many guesses to keep per cell.
+        prepend_bos: None follows the model's own habit.
+
+    Returns:
+        Logits (after any soft cap), probabilities, ranks, entropy and KL(final ‖ layer) in bits. Layer 0 is the
+        embeddings, layer n_layers the model's output.
+
+    Raises:
+        InputError: A bad prompt, target, position or top_k, or `resid_mid` on a model with parallel blocks.
+    """
+    distribution.check_top_k(top_k, model.d_vocab)
+    tokens = model.tokens(prompt, prepend_bos)
+    position = model.position(tokens, pos)
+    stages = _stages(model, resid_mid)
+    acts = model.run(tokens, [name for name, _, _ in stages], logits=position)
+    wanted = resolve(model, target, foil, int(acts.logits[0].argmax()))
+    rows = _read(model, torch.stack([acts[name] for name, _, _ in stages]), norm, wanted, top_k)
+    return LogitLens(
+        model=model.id,
+        tokens=tokens,
+        norm=norm,
+        target=wanted,
+        pos=position,
+        stages=tuple(stage for _, stage, _ in stages),
+        layers=tuple(layer for _, _, layer in stages),
+        predictions=tuple(model.texts(rows["prediction_ids"].ravel())),
+        checks=(_check(rows, acts.logits[0].numpy(force=True), position),),
+        **rows,
+    )
+
+
+def _stages(model: Model, resid_mid: bool) -> list[tuple[str, str, int]]:
+    """(hook name, stage, blocks passed) in the order of the computation."""
+    if resid_mid and not model.has(hooks.resid_mid(0)):
+        raise InputError(
+            f"{model.id} runs attention and MLP side by side, so there is no residual stream between them: "
+            "switch the half-layers off.",
+            "resid_mid",
+        )
+    stages = []
+    for layer, name in enumerate(model.resid_names()[:-1]):
+        stages.append((name, "resid_pre", layer))
+        if resid_mid:
+            stages.append((hooks.resid_mid(layer), "resid_mid", layer))
+    return [*stages, (hooks.resid_post(model.n_layers - 1), "resid_post", model.n_layers)]
+
+
+def _read(
+    model: Model, resid: Float[Tensor, "stage pos d_model"], norm: str, target: Target, k: int
+) -> dict[str, np.ndarray]:
+    """Summaries of every stage at every position, some positions at a time so that memory stays bounded."""
+    chunks = [
+        _read_chunk(model, part, norm, target, k) for part in resid.split(max(1, ROWS_AT_ONCE // len(resid)), dim=1)
+    ]
+    return {name: torch.cat([chunk[name] for chunk in chunks], dim=1).numpy(force=True) for name in chunks[0]}
+
+
+@torch.no_grad()
+def _read_chunk(
+    model: Model, resid: Float[Tensor, "stage pos d_model"], norm: str, target: Target, k: int
+) -> dict[str, Tensor]:
+    """Every summary, [stage, pos] or [stage, pos, k]."""
+    final = model.final_norm
+    normed = final.apply(resid) if norm == "recomputed" else final.frozen(resid, final.scale(resid[-1:]))
+    found = readout.read(model, normed, target.token_id, k)
+    kl = found.cross_entropy - found.cross_entropy[-1]
+    return {
+        "prediction_ids": found.top.ids,
+        "top_logits": found.top.values,
+        "top_probabilities": (found.top.values - found.lse[..., None]).exp(),
+        "target_logit": found.target_logit,
+        "target_probability": (found.target_logit - found.lse).exp(),
+        "target_rank": found.target_rank,
+        "entropy": found.entropy / math.log(2),
+        "kl_to_final": (kl / math.log(2)).clamp(min=0.0),
+    }
+
+
+def _check(rows: dict[str, np.ndarray], logits: Float[np.ndarray, " d_vocab"], pos: int) -> Check:
+    """The lens computes the last row itself; the model's own logits at `pos` must agree with it.
+
+    Compared are the logits that are kept, and log Σ exp over the whole vocabulary, in which every other one counts.
+    """
+    best, found = rows["prediction_ids"][-1, pos], rows["top_logits"][-1, pos]
+    error = np.abs(found - logits[best]).max()
+    total = found[0] - np.log(rows["top_probabilities"][-1, pos, 0])
+    error = max(error, np.abs(total - np.logaddexp.reduce(logits, dtype=np.float64)))
+    return Check("the last row equals the model's logits", float(error), 1e-3)
+
+
+@torch.no_grad()
+def ranks_by_layer(model: Model, resid: Float[Tensor, "stage d_model"], token_id: int) -> Int[np.ndarray, " stage"]:
+    """A token's rank at every stage of one position's residual stream; norm recomputed."""
+    return distribution.rank(model.unembed(model.final_norm.apply(resid)), token_id).numpy(force=True)
+
+
+def settled(rank: Int[np.ndarray, " stage"]) -> int:
+    """First stage from which the answer stays the top guess to the end; the number of stages if it never does."""
+    others = np.flatnonzero(rank != 1)
+    return 0 if len(others) == 0 else int(others[-1]) + 1

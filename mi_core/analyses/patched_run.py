@@ -1,0 +1,188 @@
+"""What does the model say with one activation of another prompt's run in place?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mi_core import metric as measures
+from mi_core.distribution import check_top_k
+from mi_core.model import Model
+from mi_core.patch_reading import percent_of_gap
+from mi_core.patch_run import PatchRun, open_pair
+from mi_core.reading import listed, percent, quoted
+from mi_core.result import Check, Reading
+from mi_core.sweep import sweep
+from mi_core.target import Target
+from mi_core.tokens import Tokens
+
+RUNS = ("before", "after", "goal")
+
+
+@dataclass(frozen=True)
+class PatchedRun:
+    """One patch, run exactly: the next-token guesses without it (`before`), with it (`after`), and in the run that the
+    activation came from (`goal`).
+
+    `cell` names the patch: `L2@4`, `L2H3`, `L2H3@4`. `token_ids` are the tokens whose probability it moves most, the
+    answer and what it is compared with among them; `logits` and `probabilities` [run, token] are theirs. `measured`
+    [metric, run] holds every metric of the patched run as of both plain ones, `restored` its share of the gap.
+    """
+
+    model: str
+    tokens: Tokens
+    corrupted_tokens: Tokens
+    target: Target
+    pos: int
+    site: str
+    cell: str
+    direction: str
+    token_ids: Int[np.ndarray, " token"]
+    texts: tuple[str, ...]
+    logits: Float[np.ndarray, "run token"]
+    probabilities: Float[np.ndarray, "run token"]
+    measured: Float[np.ndarray, "metric run"]
+    restored: Float[np.ndarray, " metric"]
+    checks: tuple[Check, ...]
+    units: str = "probability, logits, bits (KL)"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`shift`: a row per token. `measures`: a row per metric, with the share of the gap that the patch restores."""
+        shift = {"token": self.texts, "token_id": self.token_ids}
+        for row, run in enumerate(RUNS):
+            shift |= {f"probability_{run}": self.probabilities[row], f"logit_{run}": self.logits[row]}
+        numbers = {
+            "metric": measures.NAMES,
+            "unit": [measures.UNITS[name] for name in measures.NAMES],
+            **dict(zip(RUNS, self.measured.T, strict=True)),
+            "restored": self.restored,
+        }
+        return {"shift": pd.DataFrame(shift), "measures": pd.DataFrame(numbers)}
+
+    def reading(self) -> Reading:
+        """What the patch does to the answer, and what the model's top guess becomes."""
+        answer = self.texts.index(self.target.text)
+        before, after, goal = (percent(self.probabilities[run, answer]) for run in range(3))
+        title = f"With {self.cell} patched, {quoted(self.target.text)} goes from {before} to {after}"
+        tops = [quoted(self.texts[int(row.argmax())]) for row in self.probabilities]
+        stays = "stays" if tops[0] == tops[1] else f"turns from {tops[0]} into"
+        source = "clean" if self.direction == "denoise" else "corrupted"
+        return Reading(
+            title,
+            (
+                f"The top guess {stays} {tops[1]}.",
+                f"In the {source} prompt's own run, where the activation comes from, the answer has {goal}.",
+                *self._shares(),
+            ),
+        )
+
+    def _shares(self) -> list[str]:
+        """How much of each metric's gap is restored, where there is a gap."""
+        words = (self.target.quantity, "probability", "KL")
+        known = [
+            f"{percent_of_gap(share)} ({word})"
+            for word, share in zip(words, self.restored, strict=True)
+            if np.isfinite(share)
+        ]
+        return (
+            [f"Share of the gap, from 0% in the corrupted to 100% in the clean run: {listed(known)}."] if known else []
+        )
+
+
+def patched_run(
+    model: Model,
+    prompt: str,
+    *,
+    corrupted: str,
+    cell: str,
+    site: Literal["resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern"] = "resid_pre",
+    target: str | None = None,
+    foil: str | None = None,
+    pos: int | None = None,
+    direction: Literal["denoise", "noise"] = "denoise",
+    top_k: int = 10,
+    prepend_bos: bool | None = None,
+    progress: Callable[..., None] | None = None,
+) -> PatchedRun:
+    """One cell of `patching`, with everything that the run says.
+
+    Args:
+        model: The model.
+        prompt: The clean prompt.
+        corrupted: A prompt of as many tokens, alike but for what is asked about.
+        cell: Which patch: ``"L2@4"`` for layer 2 at position 4, ``"L2H3"`` for a head, ``"L2H3@4"`` for both.
+        site: What is patched, as in `patching`.
+        target: The answer; None for the clean prompt's top guess.
+        foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
+        pos: Position whose next-token guesses are read; None for the last.
+        direction: ``"denoise"`` or ``"noise"``, as in `patching`.
+        top_k: How many of the tokens that move most to keep, beside the answer and the top guesses.
+        prepend_bos: None follows the model's own habit.
+        progress: Called with (runs done, runs in all).
+
+    Returns:
+        Probabilities and logits (after any soft cap) of the biggest movers, in all three runs.
+
+    Raises:
+        InputError: What `patching` refuses, or a cell that does not exist.
+    """
+    check_top_k(top_k, model.d_vocab)
+    run = open_pair(
+        model, prompt, corrupted=corrupted, site=site, target=target, foil=foil, pos=pos,
+        metric_name=measures.NAMES[0], direction=direction, prepend_bos=prepend_bos, check=False,
+    )  # fmt: skip
+    chosen = run.site.find_cell(cell, model, run.n_pos)
+    found = sweep(model, run.ids, [(), (run.patch(chosen),)], lambda logits: logits, progress)
+    logits = torch.stack([run.base.logits[0], found.values[1], run.source.logits[0]]).float()
+    ids = _movers(logits, run.target, top_k)
+    measured = _measured(run, logits)
+    unchanged = float((found.values[0] - logits[0]).abs().max() / logits[0].abs().max())
+    return PatchedRun(
+        model=model.id,
+        tokens=run.tokens,
+        corrupted_tokens=run.corrupted_tokens,
+        target=run.target,
+        pos=run.pos,
+        site=site,
+        cell=run.site.cell_name(chosen),
+        direction=direction,
+        token_ids=ids.numpy(force=True),
+        texts=tuple(model.texts(ids)),
+        logits=logits[:, ids].numpy(force=True),
+        probabilities=logits.softmax(-1)[:, ids].numpy(force=True),
+        measured=measured,
+        restored=_restored(run, measured),
+        checks=(
+            Check("without the patch, the model's own logits (share of the largest)", unchanged, 1e-5),
+            *found.checks(),
+        ),
+    )
+
+
+def _movers(logits: Float[Tensor, "run d_vocab"], target: Target, top_k: int) -> Int[Tensor, " token"]:
+    """The tokens whose probability moves most, with the answers and each run's top guess, largest move first."""
+    probabilities = logits.softmax(-1)
+    moved = (probabilities[1] - probabilities[0]).abs()
+    always = [target.token_id, *([] if target.foil_id is None else [target.foil_id]), *logits.argmax(-1).tolist()]
+    ids = torch.tensor(list(dict.fromkeys([*moved.topk(top_k).indices.tolist(), *always])), device=logits.device)
+    return ids[moved[ids].argsort(descending=True, stable=True)]
+
+
+def _measured(run: PatchRun, logits: Float[Tensor, "run d_vocab"]) -> Float[np.ndarray, "metric run"]:
+    return run.metric.all(logits).T.double().numpy(force=True)
+
+
+def _restored(run: PatchRun, measured: Float[np.ndarray, "metric run"]) -> Float[np.ndarray, " metric"]:
+    """Shares of each metric's gap between both runs; NaN where there is too small a gap."""
+    before, after, goal = measured.T
+    clean, corrupted = (goal, before) if run.direction == "denoise" else (before, goal)
+    gap = clean - corrupted
+    smallest = np.array([measures.SMALLEST_GAP[name] for name in measures.NAMES])
+    return np.where(np.abs(gap) < smallest, np.nan, (after - corrupted) / np.where(gap == 0, 1, gap))

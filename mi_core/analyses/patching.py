@@ -1,0 +1,210 @@
+"""Where in the model is the difference between two prompts?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from mi_core import patch_reading, patch_site
+from mi_core.intervene import Intervention
+from mi_core.model import Model
+from mi_core.patch_run import PatchRun, open_pair
+from mi_core.result import Check, Reading, whole_numbers
+from mi_core.target import Target
+from mi_core.tokens import Tokens
+
+CONFIRMED = 10  # estimates that are run exactly
+DISAGREEMENT = 0.1  # of the gap: an estimate that is further from the exact run is marked
+
+
+@dataclass(frozen=True)
+class Patching:
+    """The metric with one activation of one prompt's run put into the other's.
+
+    `clean` and `corrupted` are the metric in each prompt's own run; `quantity` names it, in the unit that `units` says.
+    `value` and `restored` have a cell for each patch: [layer, pos] or [layer, head] (all positions at once; of keys
+    and values, a head that several query heads may share) or, for ``head_pos``, [layer, head, pos]. `restored` is
+    (value − corrupted) / (clean − corrupted): 1 is the clean run, 0 the corrupted one, in both directions. With
+    `estimated`, both come from one backward pass, and `exact` is `restored` where a cell was run (NaN elsewhere);
+    `correlation` is between the two, and cells further apart than `disagreement` are marked. Patches before
+    `first_difference`, the first position where the prompts differ, change nothing.
+    """
+
+    model: str
+    tokens: Tokens
+    corrupted_tokens: Tokens
+    target: Target
+    pos: int
+    site: str
+    n_heads: int
+    direction: str
+    metric: str
+    quantity: str
+    estimated: bool
+    clean: float
+    corrupted: float
+    first_difference: int
+    value: Float[np.ndarray, "layer ..."]
+    restored: Float[np.ndarray, "layer ..."]
+    exact: Float[np.ndarray, "layer ..."]
+    correlation: float | None
+    checks: tuple[Check, ...]
+    units: str
+    disagreement: float = DISAGREEMENT
+
+    @property
+    def disagrees(self) -> Bool[np.ndarray, "layer ..."]:
+        """Where an estimate is further than `disagreement` from the exact run."""
+        return np.abs(self.exact - self.restored) > self.disagreement
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`effects`: a row per patch; head, pos and token (of the clean prompt) are empty where a patch has none.
+        `prompts`: token by token."""
+        axes = patch_site.find(self.site).axes
+        at = dict(zip(("layer", *axes), (axis.ravel() for axis in np.indices(self.value.shape)), strict=True))
+        none = np.full(self.value.size, -1)
+        effects = {
+            "site": self.site,
+            "layer": at["layer"],
+            "head": whole_numbers(at.get("head", none)),
+            "pos": whole_numbers(at.get("pos", none)),
+            "token": np.asarray(self.tokens.texts, dtype=object)[at["pos"]] if "pos" in at else None,
+            "value": self.value.ravel(),
+            "restored": self.restored.ravel(),
+        }
+        if self.estimated:
+            effects |= {"exact": self.exact.ravel(), "disagrees": self.disagrees.ravel()}
+        prompts = {
+            "pos": np.arange(len(self.tokens)),
+            "clean": self.tokens.texts,
+            "corrupted": self.corrupted_tokens.texts,
+            "differs": np.not_equal(self.tokens.ids, self.corrupted_tokens.ids),
+        }
+        return {"effects": pd.DataFrame(effects), "prompts": pd.DataFrame(prompts)}
+
+    def reading(self) -> Reading:
+        """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
+        return patch_reading.reading(self)
+
+
+def patching(
+    model: Model,
+    prompt: str,
+    *,
+    corrupted: str,
+    site: Literal["resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern"] = "resid_pre",
+    target: str | None = None,
+    foil: str | None = None,
+    pos: int | None = None,
+    metric: Literal["logit_difference", "probability", "kl"] = "logit_difference",
+    direction: Literal["denoise", "noise"] = "denoise",
+    estimate: bool = False,
+    prepend_bos: bool | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Patching:
+    """Put one activation of one prompt's run into another prompt's run, for every place in turn.
+
+    If the clean activation at a place brings the clean answer back in the corrupted run, that place carried what the
+    prompts differ in (causal tracing, Meng et al. 2022; interchange interventions, Geiger et al. 2021; Heimersheim and
+    Nanda 2024, "How to use and interpret activation patching"). What both prompts share never shows.
+
+    Args:
+        model: The model.
+        prompt: The clean prompt.
+        corrupted: A prompt of as many tokens, alike but for what is asked about.
+        site: ``"resid_pre"``, ``"attn_out"`` or ``"mlp_out"``, by layer and position; ``"head"``, a head's output `z`,
+            or its queries, keys, values or attention pattern (``"q"``, ``"k"``, ``"v"``, ``"pattern"``), at all
+            positions, by layer and head; ``"head_pos"``, a head's output by layer, head and position.
+        target: The answer; None for the clean prompt's top guess.
+        foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
+        pos: Position whose next-token logits are read; None for the last.
+        metric: What is measured: the answer's logit (difference), its probability, or the KL divergence of the run's
+            guesses from the clean run's, in bits.
+        direction: ``"denoise"`` puts clean activations into the corrupted run: what suffices. ``"noise"`` puts
+            corrupted ones into the clean run: what is needed.
+        estimate: Estimate all patches by one backward pass (attribution patching), and run the largest exactly.
+        prepend_bos: None follows the model's own habit.
+        progress: Called between chunks with (runs done, runs in all).
+
+    Returns:
+        Values in the metric's unit (logits after any soft cap), and shares of the gap between the two runs.
+
+    Raises:
+        InputError: A bad prompt, target or position; prompts of unequal length, or with nothing between them; an
+            estimate of KL in the clean run, which has no slope there.
+    """
+    run = open_pair(
+        model, prompt, corrupted=corrupted, site=site, target=target, foil=foil, pos=pos, metric_name=metric,
+        direction=direction, prepend_bos=prepend_bos,
+    )  # fmt: skip
+    values, exact, checks = (_estimated if estimate else _all)(run, progress)
+    restored, share = run.restored(values), run.restored(exact)
+    clean, corrupt = run.ends()
+    return Patching(
+        model=model.id,
+        tokens=run.tokens,
+        corrupted_tokens=run.corrupted_tokens,
+        target=run.target,
+        pos=run.pos,
+        site=site,
+        n_heads=model.n_heads,
+        direction=direction,
+        metric=metric,
+        quantity=run.metric.quantity,
+        estimated=estimate,
+        clean=clean,
+        corrupted=corrupt,
+        first_difference=run.first,
+        value=values,
+        restored=restored,
+        exact=share,
+        correlation=_correlation(restored, share) if estimate else None,
+        checks=checks,
+        units=f"{run.metric.unit}; share of the gap (restored)",
+    )
+
+
+def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], list[tuple[Intervention, ...]]]:
+    """The prompt and the runs that `patching` with these settings gives to the sweep: (token ids, cells)."""
+    ask = {name: settings.get(name) for name in ("target", "foil", "pos", "prepend_bos")}
+    run = open_pair(
+        model,
+        settings["prompt"],
+        corrupted=settings["corrupted"],
+        site=settings.get("site", "resid_pre"),
+        metric_name=settings.get("metric", "logit_difference"),
+        direction=settings.get("direction", "denoise"),
+        **ask,
+    )
+    cells = run.largest(run.estimated(), CONFIRMED) if settings.get("estimate") else run.cells()
+    return run.ids, run.rows(cells)
+
+
+Measured = tuple[np.ndarray, np.ndarray, tuple[Check, ...]]
+
+
+def _all(run: PatchRun, progress: Callable[..., None] | None) -> Measured:
+    """Every cell's value, twice (all of them are exact), and the checks."""
+    values, checks = run.exact(run.cells(), progress)
+    values = np.where(np.isnan(values), np.float32(run.value(run.base)), values)
+    return values, values, checks
+
+
+def _estimated(run: PatchRun, progress: Callable[..., None] | None) -> Measured:
+    """Every cell's value estimated, the values of the largest `CONFIRMED` as run (NaN elsewhere), the checks."""
+    change = run.estimated()
+    exact, checks = run.exact(run.largest(change, CONFIRMED), progress)
+    return change + np.float32(run.value(run.base)), exact, checks
+
+
+def _correlation(estimated: np.ndarray, exact: np.ndarray) -> float | None:
+    """Pearson's r over the cells that were run; None where it says nothing."""
+    done = np.isfinite(exact)
+    if done.sum() < 3 or estimated[done].std() == 0 or exact[done].std() == 0:
+        return None
+    return float(np.corrcoef(estimated[done], exact[done])[0, 1])

@@ -1,0 +1,266 @@
+"""What does the model say when a direction is added to its thoughts?"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from torch import Tensor, cat
+
+from mi_core import asked_direction, distribution, side_by_side, steering_vector
+from mi_core.asked_direction import Asked
+from mi_core.errors import InputError
+from mi_core.model import Model
+from mi_core.reading import quoted
+from mi_core.result import Check, Reading
+from mi_core.side_by_side import ROWS, Text
+from mi_core.steering_vector import SteeringVector
+from mi_core.tokens import Tokens
+
+MAX_NEW_TOKENS = 500
+POSITIONS = ("all", "prompt", "new")
+
+
+@dataclass(frozen=True)
+class Push:
+    """One direction of a run: what it is, where it acts and how hard.
+
+    Added, it is ``strength × scale`` long, where `scale` is the mean length of the prompt's residuals there. A feature
+    that is clamped is set to ``strength × scale``, where `scale` is its largest activation, known from `scale_from`.
+    """
+
+    direction: str
+    label: str
+    operation: str
+    hook: str
+    layer: int
+    sae: str | None
+    feature: int | None
+    strength: float
+    scale: float
+    scale_from: str
+
+
+@dataclass(frozen=True)
+class Steering:
+    """Directions put into one run together, and what became of the prediction.
+
+    `shift_*` hold the tokens whose probability moved most, gains first; `kl` is KL(steered ‖ unsteered) of the next
+    token in bits.
+    """
+
+    model: str
+    tokens: Tokens
+    pushes: tuple[Push, ...]
+    positions: str
+    temperature: float
+    seed: int
+    kl: float
+    shift_ids: Int[np.ndarray, " token"]
+    shift_tokens: tuple[str, ...]
+    probability_before: Float[np.ndarray, " token"]
+    probability_after: Float[np.ndarray, " token"]
+    logit_before: Float[np.ndarray, " token"]
+    logit_after: Float[np.ndarray, " token"]
+    top_before: str
+    top_after: str
+    texts: tuple[Text, ...]
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]
+    units: str = "probability; logits; bits (KL); perplexity"
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`shift`: the next token's biggest movers. `texts`: what was written without and with the directions.
+        `directions`: what was pushed."""
+        shift = {
+            "token": np.asarray(self.shift_tokens, dtype=object),
+            "token_id": self.shift_ids,
+            "probability_before": self.probability_before,
+            "probability_after": self.probability_after,
+            "change": self.probability_after - self.probability_before,
+            "logit_before": self.logit_before,
+            "logit_after": self.logit_after,
+        }
+        texts = [(text.which, text.text, text.perplexity, text.n_tokens) for text in self.texts]
+        return {
+            "shift": pd.DataFrame(shift),
+            "texts": pd.DataFrame(texts, columns=["which", "text", "perplexity", "n_tokens"]),
+            "directions": pd.DataFrame([asdict(push) for push in self.pushes]),
+        }
+
+    def reading(self) -> Reading:
+        """Whether the next token changed, which one gained most, and whether the text still makes sense."""
+        before, after = quoted(self.top_before), quoted(self.top_after)
+        if all(push.operation == "add" and push.strength == 0 for push in self.pushes):
+            title = f"At strength 0 nothing changes: {before} stays the top guess"
+        elif self.top_before == self.top_after:
+            title = f"{before} stays the top guess; the odds move by {self.kl:.2f} bits"
+        else:
+            title = f"Steering turns the top guess from {before} into {after}"
+        return Reading(title, (*self.notes[:2], *self._movement())[:3])
+
+    def _movement(self) -> tuple[str, ...]:
+        gain = self.probability_after - self.probability_before
+        best, worst = int(gain.argmax()), int(gain.argmin())
+        if gain[best] <= 0:
+            return (f"The likeliest next token is {quoted(self.top_before)}, with and without the direction.",)
+        return (
+            f"{quoted(self.shift_tokens[best])} gains most, {self._move(best)}; "
+            f"{quoted(self.shift_tokens[worst])} loses most, {self._move(worst)}.",
+            f"All in all the next token's probabilities move by {self.kl:.2f} bits (KL divergence).",
+        )
+
+    def _move(self, token: int) -> str:
+        return f"from {self.probability_before[token]:.1%} to {self.probability_after[token]:.1%}"
+
+
+def steering(
+    model: Model,
+    prompt: str,
+    *,
+    direction: str,
+    sae: str | None = None,
+    positive: str = "",
+    negative: str = "",
+    vector: str = "",
+    layer: int | None = None,
+    operation: Literal["add", "clamp"] = "add",
+    strength: float = 0.5,
+    largest: float | None = None,
+    also: tuple[str, ...] = (),
+    positions: Literal["all", "prompt", "new"] = "all",
+    max_new_tokens: int = 30,
+    temperature: float = 0.0,
+    seed: int = 0,
+    top_k: int = 10,
+    prepend_bos: bool | None = None,
+    progress: Callable[..., None] | None = None,
+) -> Steering:
+    """Push the residual stream in one or several directions and compare what the model predicts and writes.
+
+    ``strength × mean residual norm × unit direction`` is added before block `layer` (Turner et al. 2023, "Steering
+    Language Models With Activation Engineering"); or a feature is clamped to `strength` times its largest activation,
+    the SAE's error term kept (Templeton et al. 2024, "Scaling Monosemanticity", whose Claude spoke of the Golden Gate
+    Bridge). The steered and the plain text are two rows of one batch, drawn with the same random numbers. Unlike a
+    correlation, a change here shows that the direction matters to the model; that it means what its label says takes
+    more than one prompt.
+
+    Args:
+        model: The model.
+        prompt: Text to continue.
+        direction: ``"feature:123"``, the decoder direction of an SAE feature; ``"token:Paris"``, what the output reads
+            for a token; ``"contrast"``, the mean last-token activation of the `positive` prompts less that of the
+            `negative` ones; or ``"vector"``, the numbers in `vector`.
+        sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
+        positive: Prompts for the contrast, one per line.
+        negative: What they are contrasted with, one per line.
+        vector: d_model numbers, separated by commas, spaces or lines, such as a probe's weights.
+        layer: Blocks passed before the direction is added, 0 to n_layers; None for where the SAE reads, or the middle.
+        operation: ``"add"``; or ``"clamp"`` for a feature: its activation is set to `strength` times its largest, at
+            the SAE's own place. At 0 that switches the feature off.
+        strength: Added, in units of the mean residual norm, so that it means the same in every layer and model;
+            negative values push the other way. About 0.3 to 0.5 keeps most models grammatical, above 1 they repeat
+            themselves. Clamped, in units of the feature's largest activation.
+        largest: The largest activation of a feature that is clamped; None for what the SAE's notes say, or else its
+            largest in a few built-in sentences.
+        also: Further directions, up to three, summed with the first: each a JSON object with any of the settings from
+            `direction` to `largest`, such as ``{"direction": "token:Paris", "layer": 3, "strength": 0.2}``.
+        positions: ``"all"``; ``"prompt"``, only while reading; ``"new"``, from the prompt's last position on, which is
+            the first that writes. Never the beginning-of-sequence token.
+        max_new_tokens: The most tokens to write in each text.
+        temperature: 0 takes the likeliest token; 1 draws from the model's own distribution.
+        seed: Of the draws.
+        top_k: How many tokens to keep that lose, and that gain, most probability.
+        prepend_bos: None follows the model's own habit.
+        progress: Called after every token with (done, total, (unsteered text, steered text)).
+
+    Returns:
+        Probabilities before and after at the prompt's last position, and two texts with their perplexity under the
+        plain model. The mean residual norm leaves out the first position, whose norm is tens of times larger in most
+        models.
+
+    Raises:
+        InputError: A bad prompt, direction, layer, strength or number of tokens.
+    """
+    distribution.check_top_k(top_k, model.d_vocab)
+    first = Asked(direction, sae, positive, negative, vector, layer, operation, strength, largest)
+    wanted = asked_direction.asked(first, also)
+    check_length(max_new_tokens)
+    check_positions(positions)
+    tokens = model.tokens(prompt, prepend_bos)
+    report = progress or _silent
+    between = functools.partial(report, 0, max_new_tokens)
+    vectors = asked_direction.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
+    edits = steering_vector.edits(vectors, [[one.strength for one in wanted]], positions, tokens)
+    options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+    pair = side_by_side.write(model, tokens, edits, report, **options)
+    return Steering(
+        model=model.id,
+        tokens=tokens,
+        pushes=tuple(_push(one, vector) for one, vector in zip(wanted, vectors, strict=True)),
+        positions=positions,
+        temperature=temperature,
+        seed=seed,
+        **_shift(model, pair.first, top_k),
+        texts=pair.texts,
+        notes=side_by_side.warnings(pair, model.n_ctx - len(tokens) + 1, max_new_tokens),
+        checks=steering_vector.checks(model, tokens, vectors, pair.first[0], len(ROWS)),
+    )
+
+
+def _silent(done: int, total: int, partial: object = None) -> None:
+    pass
+
+
+def _push(one: Asked, vector: SteeringVector) -> Push:
+    chosen = vector.direction
+    return Push(
+        direction=one.direction,
+        label=chosen.label,
+        operation=one.operation,
+        hook=vector.hook,
+        layer=chosen.layer,
+        sae=chosen.sae,
+        feature=chosen.feature,
+        strength=one.strength,
+        scale=vector.scale,
+        scale_from=vector.scale_from,
+    )
+
+
+def check_positions(positions: str) -> None:
+    """Raises InputError unless it is one of `POSITIONS`."""
+    if positions not in POSITIONS:
+        raise InputError(f"“{str(positions)[:40]}” is no choice of positions: use all, prompt or new.", "positions")
+
+
+def check_length(max_new_tokens: int) -> None:
+    """Raises InputError unless it is 1 to `MAX_NEW_TOKENS`."""
+    if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
+        raise InputError(f"max_new_tokens is {max_new_tokens}: choose 1 to {MAX_NEW_TOKENS}.", "max_new_tokens")
+
+
+def _shift(model: Model, first: Float[Tensor, "row d_vocab"], k: int) -> dict:
+    """The tokens whose probability rises and falls most, rises first; ties go to the likelier token."""
+    log_probability = first.double().log_softmax(-1)
+    before, after = log_probability.exp()
+    change = after - before
+    gains, losses = (change + 1e-9 * before).topk(k).indices, (1e-9 * before - change).topk(k).indices
+    ids = cat([gains, losses]).unique()
+    ids = ids[change[ids].argsort(descending=True)]
+    return {
+        "kl": float(distribution.kl_bits(log_probability[1], log_probability[0]).clamp(min=0.0)),
+        "shift_ids": ids.numpy(),
+        "shift_tokens": tuple(model.texts(ids)),
+        "probability_before": before[ids].numpy(),
+        "probability_after": after[ids].numpy(),
+        "logit_before": first[0, ids].numpy(),
+        "logit_after": first[1, ids].numpy(),
+        "top_before": model.text(int(before.argmax())),
+        "top_after": model.text(int(after.argmax())),
+    }

@@ -1,0 +1,36 @@
+"""The errors that a user's input can cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class InputError(ValueError):
+    """Input that cannot be used: one sentence that says what is wrong and what to do.
+
+    Args:
+        message: The sentence, ready to be shown as it is.
+        field: Name of the setting it came from (``"prompt"``, ``"target"``, ``"top_k"`` …), so that it is
+            shown beside that field.
+        suggestion: A value for the field that would work, offered as a one-click repair.
+    """
+
+    def __init__(self, message: str, field: str = "", suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.suggestion = suggestion
+
+
+class Absent(InputError):
+    """Something that has to be fetched before the computation can begin; nothing is wrong with the input.
+
+    Args:
+        message: What it is, for those who compute without the engine: it fetches by itself and starts again.
+        field: Name of the setting that asked for it.
+        fetch: `fetch(progress)` brings it, with `progress(done, total, message)`, total 0 if unknown.
+    """
+
+    def __init__(self, message: str, field: str, fetch: Callable[[Callable[[int, int, str], None]], None]) -> None:
+        super().__init__(message, field)
+        self.fetch = fetch

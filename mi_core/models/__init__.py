@@ -1,0 +1,1 @@
+"""Which models there are, and how one is opened; the only place that boots a model."""

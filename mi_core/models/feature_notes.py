@@ -1,0 +1,110 @@
+"""What is known of an SAE's features from the text they were trained on: labels, how rare they are, where they fire."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mi_core.models.catalogue import SaeEntry
+
+NEURONPEDIA = "https://www.neuronpedia.org"
+# A file that cannot be read is the same as none: it only describes.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class FeatureNote:
+    """One feature: its `label`, found by `rule` (which part of the labelling rule held) with `confidence` (0 to 1),
+    its `density` (share of tokens on which it is active) and `max_activation`; empty or NaN where nothing is known."""
+
+    label: str = ""
+    rule: str = ""
+    confidence: float = math.nan
+    density: float = math.nan
+    max_activation: float = math.nan
+
+
+@dataclass(frozen=True)
+class Context:
+    """A piece of text in which a feature fires: raw token texts, its activation on each, and where it is largest."""
+
+    tokens: tuple[str, ...]
+    activations: tuple[float, ...]
+    peak: int
+
+
+UNKNOWN = FeatureNote()
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What is known of every feature of one SAE; nothing, where its folder has no ``features.json``.
+
+    `label_rule` says in a sentence how the labels were found.
+    """
+
+    features: dict[int, FeatureNote]
+    label_rule: str = ""
+
+    def of(self, feature: int) -> FeatureNote:
+        """The note of a feature, an empty one where there is none."""
+        return self.features.get(feature, UNKNOWN)
+
+
+def notes(entry: SaeEntry) -> Notes:
+    """Labels, densities and largest activations, from ``features.json`` beside the SAE; read once per file."""
+    path = _beside(entry, "features.json")
+    return _notes(str(path), path.stat().st_mtime_ns) if path else Notes({})
+
+
+def contexts(entry: SaeEntry, feature: int) -> tuple[Context, ...]:
+    """Where a feature fires most, best first, from ``contexts.json`` beside the SAE; none where that is missing."""
+    path = _beside(entry, "contexts.json")
+    every = _contexts(str(path), path.stat().st_mtime_ns) if path else {}
+    return every.get(feature, ())
+
+
+def neuronpedia_url(entry: SaeEntry, feature: int) -> str | None:
+    """The feature's page on neuronpedia.org, or None where it has none."""
+    return f"{NEURONPEDIA}/{entry.neuronpedia}/{feature}" if entry.neuronpedia else None
+
+
+def _beside(entry: SaeEntry, name: str) -> Path | None:
+    path = entry.folder / name if entry.folder else None
+    return path if path and path.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _notes(path: str, changed: int) -> Notes:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = {int(row["feature"]): _note(row) for row in content["features"]}
+        return Notes(rows, content.get("label_rule") or "")
+    except UNREADABLE:
+        return Notes({})
+
+
+@lru_cache(maxsize=2)
+def _contexts(path: str, changed: int) -> dict[int, tuple[Context, ...]]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {int(key): tuple(_context(item) for item in items) for key, items in content["features"].items()}
+    except UNREADABLE:
+        return {}
+
+
+def _note(row: dict[str, Any]) -> FeatureNote:
+    numbers = {name: _number(row.get(name)) for name in ("confidence", "density", "max_activation")}
+    return FeatureNote(label=row.get("label") or "", rule=row.get("rule") or "", **numbers)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _context(item: dict[str, Any]) -> Context:
+    return Context(tuple(item["tokens"]), tuple(float(value) for value in item["activations"]), int(item["peak"]))

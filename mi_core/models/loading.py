@@ -1,0 +1,291 @@
+"""Opens a model: by catalogue id, by Hugging Face id, or from a folder.
+
+Weights are read from safetensors files only and no code that comes with a model is ever run. A model that is on this
+machine opens without any network; another is downloaded when someone asks for it by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from mi_core.errors import InputError
+from mi_core.models import catalogue, forecast
+
+Progress = Callable[[int, int, str], None]
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "merges.txt",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+)  # fmt: skip
+# Bridges for these exist, but they read both ways, or have no attention to look at.
+NOT_LEFT_TO_RIGHT = {"BertLMHeadModel"}
+
+boot_lock = threading.Lock()  # opening a model sets torch's default dtype, which all threads share
+
+
+def load(model_id: str, progress: Progress | None = None):
+    """Open a model for reading.
+
+    Args:
+        model_id: Catalogue id, Hugging Face id (owner/name) or path of a folder that `save_pretrained` wrote.
+        progress: Called with (done, total, message) while it works: bytes during a download; total 0 if unknown.
+
+    Returns:
+        `mi_core.model.Model` in 32-bit floats, on the CPU or on the device named by LOUPE_DEVICE; the first CUDA
+        device where there is one and LOUPE_DEVICE is not set.
+
+    Raises:
+        InputError: One sentence that says what is wrong with the id, the folder or the network.
+    """
+    progress = progress or _silent
+    folder = locate(model_id, progress)
+    check(folder, model_id)
+    progress(0, 0, f"Opening {model_id}")
+    return _boot(folder, model_id)
+
+
+def locate(model_id: str, progress: Progress | None = None) -> Path:
+    """The local folder of a model, downloaded first where it has to be. Raises InputError; see `load`."""
+    known = next((entry for entry in catalogue.entries() if entry.id == model_id), None)
+    if known is not None and known.folder is not None:
+        return known.folder
+    if known is not None:
+        return _from_hub(known.id, known.hub_id, progress or _silent, known.memory_bytes)
+    if _is_path(model_id):
+        return _local(model_id)
+    if HUB_ID.fullmatch(model_id):
+        return _from_hub(model_id, model_id, progress or _silent)
+    raise catalogue.unknown(model_id)
+
+
+# Folders ---------------------------------------------------------------------------------------------------------
+
+
+def allowed_folders() -> tuple[Path, ...] | None:
+    """Folders below which models may be opened; None where any folder may.
+
+    LOUPE_MODEL_FOLDERS lists them (separated as in PATH). Whoever serves people on other machines sets it, to
+    nothing if they may open no folder at all.
+    """
+    listed = os.environ.get("LOUPE_MODEL_FOLDERS")
+    if listed is None:
+        return None
+    return tuple(Path(folder).expanduser().resolve() for folder in listed.split(os.pathsep) if folder.strip())
+
+
+def _is_path(model_id: str) -> bool:
+    """Whether a folder is meant. A relative one that looks like owner/name is a folder if it is there to be opened."""
+    if not HUB_ID.fullmatch(model_id):
+        return model_id.startswith((".", "~")) or any(sign in model_id for sign in "/\\")
+    return _is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
+
+
+def _is_allowed(folder: Path) -> bool:
+    allowed = allowed_folders()
+    return allowed is None or any(folder.is_relative_to(root) for root in allowed)
+
+
+def _local(model_id: str) -> Path:
+    """The folder, links resolved; a folder that may not be opened sounds the same whether it exists or not."""
+    try:
+        folder = Path(model_id).expanduser().resolve()
+        permitted = _is_allowed(folder)
+        exists = permitted and folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError("That is not the path of a folder: check the spelling.", "model") from error
+    if not permitted:
+        raise InputError(
+            "This server opens model folders only where its operator allows it: "
+            "choose a model from the list, or ask the operator.",
+            "model",
+        )
+    if not exists:
+        raise InputError(f"There is no folder {model_id}: check the spelling.", "model")
+    return folder
+
+
+# Hub -------------------------------------------------------------------------------------------------------------
+
+
+def _from_hub(model_id: str, hub_id: str, progress: Progress, memory_bytes: int = 0) -> Path:
+    """Snapshot folder in the usual Hugging Face cache; the network is asked only where the cache lacks it."""
+    from mi_core.models import hub
+
+    cached = hub.cached(hub_id)
+    if cached is not None and _is_whole(cached, model_id):
+        return cached
+    forecast.refuse_if_too_large(model_id, memory_bytes, _free_bytes())
+    return hub.download(model_id, hub_id, progress, again=cached is not None)
+
+
+def _is_whole(folder: Path, model_id: str) -> bool:
+    try:
+        check(folder, model_id, free=float("inf"))
+    except InputError:
+        return False
+    return True
+
+
+# Checks before anything is loaded --------------------------------------------------------------------------------
+
+
+def check(folder: Path, model_id: str, free: float | None = None) -> None:
+    """Refuse what cannot be opened, by its files alone.
+
+    Raises:
+        InputError: No config, tokenizer or safetensors weights; damaged files; an architecture that cannot be
+            looked into; more memory needed than there is.
+    """
+    config = _config(folder, model_id)
+    _check_architecture(config, model_id)
+    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+        raise InputError(
+            f"{model_id} has no tokenizer: save one beside the weights with tokenizer.save_pretrained(folder).",
+            "model",
+        )
+    needed = forecast.memory_bytes(folder)
+    forecast.refuse_if_too_large(model_id, needed, _free_bytes() if free is None else free)
+
+
+def _config(folder: Path, model_id: str) -> dict:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(
+            f"{model_id} has no config.json: choose a folder that transformers' save_pretrained wrote.", "model"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise forecast.damaged(path) from error
+    if not isinstance(config, dict):
+        raise forecast.damaged(path)
+    return config
+
+
+def _check_architecture(config: dict, model_id: str) -> None:
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+
+    by_type = CAUSAL.get(config.get("model_type"), "unknown")
+    name = (config.get("architectures") or [by_type])[0]
+    known = name in SUPPORTED_ARCHITECTURES and name in CAUSAL.values() and name not in NOT_LEFT_TO_RIGHT
+    if not known or not name.endswith(("ForCausalLM", "LMHeadModel")):
+        raise InputError(
+            f"{model_id} is a {name}, which Loupe cannot look into: choose a model that writes text from left to "
+            "right, such as GPT-2, Pythia, Llama, Gemma or Qwen.",
+            "model",
+        )
+    if "quantization_config" in config:
+        raise InputError(
+            f"{model_id} is stored quantised, which Loupe cannot look into: choose the original weights.", "model"
+        )
+
+
+# Opening ---------------------------------------------------------------------------------------------------------
+
+
+def fingerprint(folder: Path) -> str:
+    """Hash of everything that decides a model's numbers: configuration, tokenizer and weights."""
+    digest = hashlib.blake2b(digest_size=20)
+    tokenizer = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    for path in [folder / "config.json", *tokenizer, *forecast.weights(folder)]:
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode())
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def device() -> str:
+    """Where models run: LOUPE_DEVICE, or the CUDA device where there is one, or the CPU.
+
+    Raises:
+        InputError: LOUPE_DEVICE names a device that is not there.
+    """
+    import torch
+
+    wanted = os.environ.get("LOUPE_DEVICE", "").strip().lower()
+    has = {"": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    kind = wanted.partition(":")[0]
+    if not has.get(kind, False):
+        raise InputError(
+            f"LOUPE_DEVICE is “{wanted}”, which this machine does not have: set it to cpu, or leave it out.", "model"
+        )
+    if kind == "mps":
+        logging.getLogger(__name__).warning(
+            "On Apple's GPU (mps) some operations have given wrong signs: compare surprising results with the CPU."
+        )
+    return wanted or ("cuda" if has["cuda"] else "cpu")
+
+
+def _free_bytes() -> int | None:
+    """Free memory of the CUDA device where models go there, None for the machine's own."""
+    wanted = device()
+    if not wanted.startswith("cuda"):
+        return None
+    import torch
+
+    return torch.cuda.mem_get_info(torch.device(wanted))[0]
+
+
+def _boot(folder: Path, model_id: str):
+    from safetensors import SafetensorError
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from mi_core.model import Model
+
+    with boot_lock:
+        try:
+            hf_model = _read_weights(folder, model_id)
+            bridge = TransformerBridge.boot_transformers(str(folder), hf_model=hf_model, trust_remote_code=False)
+        except InputError:
+            raise
+        except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError) as error:
+            raise InputError(f"{model_id} could not be opened: {_first_line(error)}", "model") from error
+    if not hasattr(bridge.blocks[0], "attn"):
+        raise InputError(f"{model_id} has no attention, so there is little for Loupe to show: choose another.", "model")
+    return Model(bridge, model_id, fingerprint(folder))
+
+
+def _read_weights(folder: Path, model_id: str):
+    """The plain Hugging Face model. Weights that the files lack would be made up at random, so they are refused."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    hf_model, found = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        attn_implementation="eager",  # the only one that leaves attention patterns behind
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        output_attentions=True,
+    )
+    if missing := sorted(found["missing_keys"]):
+        raise InputError(
+            f"{model_id}'s weights do not fit its config.json: {len(missing)} tensors are missing, such as "
+            f"{missing[0]}. Fetch the model again.",
+            "model",
+        )
+    return hf_model.to(device())
+
+
+def _first_line(error: Exception) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line if len(line) <= 200 else line[:200] + "…"
+
+
+def _silent(done: int, total: int, message: str) -> None:
+    """No one is watching."""

@@ -1,0 +1,103 @@
+"""Activation patching: put one prompt's activations into another's run, and see where the answer is carried."""
+
+import streamlit as st
+
+from charts.effect_grid import effect_grid
+from charts.head_grid import head_grid
+from charts.shift import shift
+from ui import selection, show, slots
+from ui.alignment import show_alignment
+from ui.compute import compute
+from ui.counterpart import offer_counterpart
+from ui.prompt import header, prompt
+from ui.published import show_published
+from ui.second_prompt import ask_for_it, second_prompt
+
+SITES = {
+    "residual stream": "resid_pre", "attention layers": "attn_out", "MLPs": "mlp_out", "heads": "head",
+    "heads by position": "head_pos", "queries": "q", "keys": "k", "values": "v", "attention patterns": "pattern",
+}  # fmt: skip
+DIRECTIONS = {"what suffices": "denoise", "what is needed": "noise"}
+METRICS = {"logit difference": "logit_difference", "probability": "probability", "all guesses (KL)": "kl"}
+UNITS = {"probability": "share of the answer's probability restored", "kl": "share of the way to the clean guesses"}
+HOW = (
+    "The model reads two prompts that differ in one telling word. Each cell puts one activation of one prompt into the "
+    "run on the other, and shows how much of the difference in the answer moves with it: 100% means that this one "
+    "place carries all of it, 0% none. By position, read from the top: the trail of dark cells is the way the "
+    "information takes from the telling word to the last token. Click a cell to see everything that its run says."
+)
+HOW_ESTIMATE = (
+    " These are estimates: the effect of a small step, drawn out to the whole patch. A “≠” marks cells that were also "
+    "run exactly and differ by more than 10 points; point at a cell to see both numbers."
+)
+HOW_ONE = (
+    "The hollow circle is a token's probability of coming next without the patch, the filled diamond with it. The "
+    "tokens that move most come first. The table also has the logits, and the probabilities in the run that the "
+    "activation was taken from (goal)."
+)
+
+
+def forget_cell() -> None:
+    """Another site has other cells."""
+    st.session_state["cell"] = ""
+
+
+header("Patching", "Where does the model carry what decides the answer?")
+chosen = prompt()
+corrupted = second_prompt(chosen.prompt)
+offer_counterpart(chosen)
+if corrupted:
+    show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    site = st.selectbox("Swap", list(SITES), key="patch", bind="query-params", width=180, on_change=forget_cell)
+    metric = st.selectbox(
+        "Measure", list(METRICS), key="metric", bind="query-params", width=180,
+        help="Logit difference: the answer against what it is compared with. Probability: the answer alone. All "
+        "guesses: how far the whole distribution is from the clean run's, in bits (KL divergence).",
+    )  # fmt: skip
+    direction = st.segmented_control(
+        "Ask", list(DIRECTIONS), default="what suffices", required=True, key="direction", bind="query-params",
+        help="What suffices: activations of your prompt go into the run on the exchanged one, and bring the answer "
+        "back. What is needed: the other way round, they destroy it.",
+    )  # fmt: skip
+    estimate = st.toggle(
+        "Fast estimate", key="estimate", bind="query-params",
+        help="One backward pass instead of one run per cell; the largest cells are then run exactly. For large models.",
+    )  # fmt: skip
+slots.place("estimate")
+if not corrupted:
+    ask_for_it()
+pair = chosen.asking | {"corrupted": corrupted, "site": SITES[site], "direction": DIRECTIONS[direction]}
+answer = compute("patching", chosen.model, **pair, metric=METRICS[metric], estimate=estimate, ask_first=True)
+show.finding(answer)
+effects = show.tables(answer)["effects"]
+style = {
+    "title": f"How much of the answer each swap moves ({site})",
+    "unit": UNITS.get(METRICS[metric]),
+    "mark": "disagrees" if estimate else None,
+}
+if effects["pos"].notna().all():
+    figure, pick = effect_grid(effects, **style), selection.pick_cell("patched", "cell")
+else:
+    shared = SITES[site] in ("k", "v") and len(effects["head"].unique()) < answer.result.n_heads
+    figure = head_grid(effects, value="restored", columns="key-value head" if shared else "head", **style)
+    pick = selection.pick_cell("patched", "head")
+show.chart(answer, figure, key="patched", how=HOW + HOW_ESTIMATE * estimate, table="effects", on_select=pick)
+if estimate:
+    st.button("Run all exactly", on_click=st.session_state.update, args=({"estimate": False},))
+show_published("patching", chosen.prompt)
+cell = st.text_input(
+    "One patch, with everything it does", key="cell", bind="query-params", placeholder="click a cell, or type its name",
+    help="L2@4 is layer 2 at position 4, L2H3 head 3 of layer 2, L2H3@4 that head at position 4.",
+)  # fmt: skip
+slots.place("cell")
+if cell:
+    one = compute("patched_run", chosen.model, **pair, cell=cell)
+    show.finding(one)
+    moves = shift(show.tables(one)["shift"], title="What this one patch does to the model's guesses")
+    show.chart(one, moves, key="one", how=HOW_ONE, table="shift")
+st.page_link(
+    "pages/intervene/path_patching.py",
+    label="Follow it: which head talks to which",
+    icon=":material/arrow_forward:",
+)

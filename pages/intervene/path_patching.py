@@ -1,0 +1,76 @@
+"""Path patching: let one head speak to one other, and to nobody else, and see how much of the answer moves."""
+
+import streamlit as st
+
+from charts.bars import bars
+from charts.head_grid import head_grid
+from ui import circuit, show
+from ui.alignment import show_alignment
+from ui.compute import compute
+from ui.counterpart import offer_counterpart
+from ui.prompt import header, prompt
+from ui.published import show_published
+from ui.second_prompt import ask_for_it, second_prompt
+
+SITES = {"heads": "head", "attention layers": "attn_out", "MLPs": "mlp_out"}
+DIRECTIONS = {"what suffices": "denoise", "what is needed": "noise"}
+HOW = (
+    "The model reads two prompts that differ in one telling word. Each cell lets one head say what it says on one "
+    "prompt to a single listener in the run on the other; everybody else hears what they always heard. 100% means that "
+    "this one path carries the whole difference in the answer, 0% none, and a negative number that it works against "
+    "it. Layers that do not come before the receiver cannot reach it: 0%. Paths need not add up to 100%. Click a head, "
+    "then ask who feeds it: step by step this walks the circuit backwards."
+)
+header("Path patching", "Which head talks to which?")
+chosen = prompt()
+corrupted = second_prompt(chosen.prompt)
+offer_counterpart(chosen)
+if corrupted:
+    show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
+to = circuit.receiver_fields()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    site = st.segmented_control(
+        "Who sends", list(SITES), default="heads", required=True, key="site", bind="query-params"
+    )
+    direction = st.segmented_control(
+        "Ask",
+        list(DIRECTIONS),
+        default="what suffices",
+        required=True,
+        key="direction",
+        bind="query-params",
+        help="What suffices: what is sent on your prompt goes into the run on the exchanged one, and brings the answer "
+        "back. What is needed: the other way round, it destroys it.",
+    )
+    straight = st.toggle(
+        "Hold MLPs still",
+        key="straight",
+        bind="query-params",
+        help="Usually the MLPs between sender and receiver may react and pass on what they make of it. Held still, "
+        "only what the sender itself writes arrives; for the answer that is its direct effect.",
+    )
+if not corrupted:
+    ask_for_it()
+answer = compute(
+    "path_patching",
+    chosen.model,
+    **chosen.asking,
+    **to,
+    corrupted=corrupted,
+    site=SITES[site],
+    direction=DIRECTIONS[direction],
+    mlps="freeze" if straight else "recompute",
+    ask_first=True,
+)
+circuit.way_here(answer.result.receiver)
+show.finding(answer)
+effects = show.tables(answer)["effects"]
+title = f"How much of the difference each path to {answer.result.place} moves"
+if SITES[site] == "head":
+    figure, pick = head_grid(effects, title=title, value="moved"), circuit.pick_sender("paths")
+else:
+    figure, pick = bars(effects, title=title, label="component", value="moved", sort=False), None
+show.chart(answer, figure, key="paths", how=HOW, table="effects", on_select=pick)
+if SITES[site] == "head":
+    circuit.onwards(answer.result)
+show_published("path_patching", chosen.prompt)

@@ -1,0 +1,102 @@
+"""Features: the concepts a sparse autoencoder finds in the residual stream."""
+
+import streamlit as st
+
+from charts.bars import bars
+from charts.token_strip import token_strip
+from mi_core.models import saes
+from ui import contexts, selection, show
+from ui.compute import compute
+from ui.prompt import header, prompt
+from ui.proof import prove_it
+from ui.sites import pick_site
+
+HOW_TOP = (
+    "A sparse autoencoder (SAE) takes the model's activation on one token apart into a few of many learned "
+    "directions, called features. The bars are those active on the chosen token, the strongest first. A label is a "
+    "guess from the texts in which the feature fires: check it below before believing it. Click a bar to follow "
+    "its feature."
+)
+HOW_ONE = (
+    "Each bar is how strongly this feature fires on that token. The start token is left out: an SAE does not read it."
+)
+HOW_PROMOTED = (
+    "What the feature says to the vocabulary directly: the tokens whose logits rise (right) or fall (left) for each "
+    "unit of its activation. Later layers may change this."
+)
+header("Features", "Which concepts is the model holding at each token?")
+chosen = prompt()
+entries = [entry.hook for entry in saes.available(chosen.model)]
+if not entries:
+    st.info(
+        "This model has no sparse autoencoder here, so there are no features to show. "
+        "Loupe mini and GPT-2 small have one: choose either in the sidebar.",
+        icon=":material/category:",
+    )
+    st.stop()
+
+site, number = st.columns([3, 1], vertical_alignment="bottom")
+sae = pick_site(site, entries)
+answer = compute("features", chosen.model, **chosen.reading, pos=chosen.pos, sae=sae)
+result = answer.result
+active = [int(feature) for feature in result.feature_ids[result.pos] if feature >= 0]
+feature = number.number_input(
+    "Feature",
+    min_value=0,
+    max_value=result.d_sae - 1,
+    value=None,
+    step=1,
+    key="feature",
+    bind="query-params",
+    placeholder=f"strongest here: {active[0]}" if active else "a number",
+    help=f"Follow one of the {result.d_sae:,} features. Empty means the strongest on the chosen token.",
+)
+show.finding(answer)
+here = show.tables(answer)["features"].query("pos == @result.pos")
+if len(here):
+    here = here.assign(name=here["feature"].map("#{}".format) + "  " + here["label"])
+    show.chart(
+        answer,
+        bars(
+            here,
+            title="The strongest features on the chosen token",
+            label="name",
+            value="activation",
+            pick=("feature",),
+        ),
+        key="top-features",
+        how=HOW_TOP,
+        table="features",
+        on_select=selection.pick_feature("top-features"),
+    )
+
+followed = feature if feature is not None else (active[0] if active else None)
+if followed is None:
+    st.stop()
+st.divider()
+one = compute("feature", chosen.model, **chosen.reading, feature=followed, sae=sae)
+show.finding(one)
+prove_it("pages/intervene/steering.py", "steer the model with this feature", sae=sae, feature=followed)
+prove_it(
+    "pages/intervene/ablation.py",
+    "knock this feature out and measure what becomes of the answer",
+    site="features",
+    sae=sae,
+    feature=followed,
+)
+tables = show.tables(one)
+over_prompt, speaks = st.columns([3, 2], gap="large")
+with over_prompt:
+    strip = token_strip(tables["activations"], title="Where it fires in the prompt", value="activation")
+    show.chart(
+        one,
+        strip,
+        key="feature-strip",
+        how=HOW_ONE,
+        table="activations",
+        on_select=selection.pick_position("feature-strip", "token"),
+    )
+with speaks:
+    effects = bars(tables["promoted"], title="Tokens it makes likelier or less likely", label="token", value="effect")
+    show.chart(one, effects, key="promoted", how=HOW_PROMOTED, table="promoted")
+contexts.draw(one.result)

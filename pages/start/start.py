@@ -1,0 +1,77 @@
+"""The first page: presets, what the model says next, and the strongest leads."""
+
+import streamlit as st
+
+from charts.bars import bars
+from charts.token_strip import token_strip
+from ui import inputs, selection, show
+from ui.compute import compute
+from ui.presets import PRESETS
+from ui.prompt import header, prompt
+from ui.text import literal
+
+PAGES = {
+    "logit_lens": ("pages/look/logit_lens.py", "Watch the answer form"),
+    "attribution": ("pages/look/attribution.py", "See who pushed the answer"),
+    "attention": ("pages/look/attention.py", "See what it reads"),
+    "features": ("pages/look/features.py", "See the concepts"),
+}
+HOW_PREDICTIONS = (
+    "A language model does one thing: it gives every token a probability of coming next. The bars are its best "
+    "guesses for what follows the chosen token. Click another token above to see what it expected there."
+)
+HOW_SURPRISE = (
+    "Each bar is one token of the prompt: the taller it is, the less the model expected it. The unit is bits: 1 bit is "
+    "a coin toss, 10 bits a one-in-a-thousand surprise. The first token has no bar, since nothing came before it."
+)
+
+header(
+    "See inside a language model",
+    "Pick a story or type your own prompt. See what the model says next, then follow a lead to the part that did it.",
+)
+with st.grid(min_column_width=180, gap="small"):
+    for preset in PRESETS:
+        with st.container(border=True, height="stretch", gap="xxsmall"):
+            st.button(
+                f"**{literal(preset.title)}**",
+                key=f"preset-{preset.title}",
+                on_click=inputs.apply_preset,
+                args=(preset,),
+                type="tertiary",
+            )
+            st.caption(literal(preset.story))
+
+chosen = prompt()
+answer = compute("predict", chosen.model, **chosen.asking)
+show.finding(answer)
+tables = show.tables(answer)
+
+guesses, surprise = st.columns(2, gap="medium")
+with guesses:
+    show.chart(
+        answer,
+        bars(tables["predictions"], title="Best guesses for the next token", label="token", value="probability"),
+        key="predictions",
+        how=HOW_PREDICTIONS,
+        table="predictions",
+    )
+with surprise:
+    show.chart(
+        answer,
+        token_strip(tables["positions"], title="How much each token surprised the model", value="surprisal"),
+        key="surprise",
+        how=HOW_SURPRISE,
+        table="positions",
+        on_select=selection.pick_position("surprise", "token"),
+    )
+
+if answer.result.leads:
+    st.subheader("Where to look next", anchor=False)
+    with st.grid(min_column_width=260, gap="small"):
+        for lead in answer.result.leads:
+            path, label = PAGES[lead.page]
+            with st.container(border=True, height="stretch"):
+                st.markdown(literal(lead.text))
+                choice = {"layer": lead.layer, "head": lead.head, "feature": lead.feature}
+                query = {name: str(value) for name, value in choice.items() if value is not None}
+                st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=query)

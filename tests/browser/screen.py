@@ -1,0 +1,74 @@
+"""What a person sees and does on any page of the dashboard, in their words."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+# The page's link in the sidebar, its address, its title
+PAGES = (
+    ("Start", "", "See inside a language model"),
+    ("Logit lens", "logit_lens", "Logit lens"),
+    ("Attention", "attention", "Attention"),
+    ("Attribution", "attribution", "Attribution"),
+    ("Features", "features", "Features"),
+    ("Path patching", "path_patching", "Path patching"),
+    ("Steering", "steering", "Steering"),
+)
+PAIRED = ("Path patching",)  # which ask for a second prompt where the first is not a preset
+
+
+def finding(page: Page) -> Locator:
+    """The first finding: the sentence above the first chart."""
+    return main(page).get_by_role("heading", level=3).first
+
+
+def main(page: Page) -> Locator:
+    return page.get_by_test_id("stMain")
+
+
+def sidebar(page: Page) -> Locator:
+    return page.get_by_test_id("stSidebar")
+
+
+def field(page: Page, label: str) -> Locator:
+    """A text or number field by its label, wherever it stands."""
+    named = {"name": label, "exact": True}
+    return page.get_by_role("textbox", **named).or_(page.get_by_role("spinbutton", **named))
+
+
+def token(page: Page, pos: int) -> Locator:
+    """The chip of the token at a position."""
+    return page.get_by_role("option", name=re.compile(rf"^position {pos}: "))
+
+
+def go(page: Page, name: str) -> None:
+    """To another page by its link in the sidebar, until its finding stands."""
+    title = next(title for link, _, title in PAGES if link == name)
+    settled(page)  # Streamlit carries a link's values to the next page only once its first run is complete
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Until the server has nothing more to say, and the browser has fetched the code of every kind of field."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+def ask(page: Page, prompt: str) -> None:
+    """Type a prompt and apply it."""
+    box = field(page, "Prompt")
+    box.fill(prompt)
+    box.press("Control+Enter")
+
+
+def ask_beside(page: Page, prompt: str) -> None:
+    """Type a second prompt and apply it."""
+    box = field(page, "The same prompt with its telling word exchanged")
+    box.fill(prompt)
+    box.press("Enter")
+
+
+def charts(page: Page) -> Locator:
+    return main(page).get_by_test_id("stVegaLiteChart")

@@ -1,0 +1,73 @@
+"""What people paste: nothing, markup, far too much. A sentence says what to do, and what was typed stays."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.screen import PAGES, PAIRED, ask, field, finding, main, settled, sidebar
+
+MARKUP = "<b>bold</b> <script>window.ran = 1</script><img src=x onerror='window.ran = 2'> **b** $x^2$ :smile: :red[r]"
+FAR_TOO_LONG = "word " * 20_000
+
+
+def test_an_empty_prompt_gets_a_sentence_and_a_way_back(page):
+    page.goto("/logit_lens")
+    expect(finding(page)).to_contain_text("“·Austin”")
+    ask(page, "")
+    expect(sidebar(page).get_by_role("alert")).to_contain_text("The prompt is empty")
+    expect(main(page)).to_contain_text("The prompt is empty")
+    expect(finding(page)).to_have_count(0)
+    ask(page, "The capital of Japan is")
+    expect(finding(page)).to_contain_text("“·Tokyo”")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("link", "path", "title"), PAGES, ids=[link for link, _, _ in PAGES])
+def test_markup_in_a_prompt_is_text(page, link, path, title):
+    page.goto(f"/{path}")
+    expect(finding(page)).to_be_visible()
+    ask(page, MARKUP)
+    expect(page.get_by_role("listbox", name="Tokens of the prompt")).to_contain_text("]")
+    expect(main(page).get_by_text("one word exchanged") if link in PAIRED else finding(page)).to_be_visible()
+    settled(page)
+    expect(field(page, "Prompt")).to_have_value(MARKUP)
+    text = "".join(page.get_by_role("option").locator(".text").all_text_contents())
+    assert text.replace("·", " ").replace("<|endoftext|>", "") == MARKUP
+    expect(main(page).locator("b, script, img[src=x], .katex, span[style*='color: red']")).to_have_count(0)
+    expect(main(page)).not_to_contain_text("😄")
+    assert page.evaluate("window.ran") is None
+
+
+def test_markup_in_an_answer_is_text(page):
+    page.goto("/attribution")
+    expect(finding(page)).to_contain_text("“·Austin”")
+    answer = field(page, "Answer")
+    sentence = sidebar(page).get_by_role("alert").first
+    for markup in ("<b>x</b>**b**", "$x^2$:smile::red[r]"):
+        answer.fill(markup)
+        answer.press("Enter")
+        expect(sentence).to_contain_text(f"“{markup}”")
+        expect(sentence.locator("b, strong, .katex")).to_have_count(0)
+        expect(answer).to_have_value(markup)
+
+
+def test_a_pasted_book_is_refused_with_a_number_and_kept(page):
+    page.goto("/attribution")
+    expect(finding(page)).to_contain_text("“·Austin”")
+    ask(page, FAR_TOO_LONG)
+    expect(sidebar(page).get_by_role("alert")).to_contain_text("shorten it by")
+    expect(field(page, "Prompt")).to_have_value(FAR_TOO_LONG)
+    expect(finding(page)).to_have_count(0)
+
+
+def test_an_answer_of_several_tokens_is_repaired_by_one_click(page):
+    page.goto("/attribution")
+    expect(finding(page)).to_contain_text("“·Austin”")
+    answer = field(page, "Answer")
+    answer.fill("Washingtonian")
+    answer.press("Enter")
+    expect(sidebar(page).get_by_role("alert")).to_contain_text("tokens")
+    expect(answer).to_have_value("Washingtonian")
+    sidebar(page).get_by_role("button", name="Use").click()
+    expect(finding(page)).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(answer).not_to_have_value("Washingtonian")

@@ -1,0 +1,62 @@
+"""On the patching page: a cell that is clicked is run, and second prompts are repaired and proposed by a click."""
+
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.screen import charts, field, finding, main, settled
+
+SECOND = "The same prompt with its telling word exchanged"
+ONE = "One patch, with everything it does"
+
+
+def click_last_cell(page: Page) -> None:
+    """The last layer at the last token: the lower right corner of the first chart."""
+    canvas = charts(page).first.locator("canvas, svg.marks").first
+    expect(canvas).to_be_visible()
+    settled(page)
+    area = canvas.bounding_box()
+    canvas.click(position={"x": area["width"] - 30, "y": area["height"] - 32})
+
+
+def test_a_clicked_cell_is_run_and_the_link_to_it_opens_the_same(page):
+    page.goto("/patching")
+    expect(finding(page)).to_contain_text("“·Texas” (position 4)", timeout=90_000)  # the server may have just begun
+    expect(main(page)).not_to_contain_text("patched, “")
+    click_last_cell(page)
+    expect(field(page, ONE)).to_have_value("L3@5")
+    expect(main(page)).to_contain_text("With L3@5 patched, “·Austin” goes from under 0.1% to 98.")
+    expect(charts(page)).to_have_count(2)
+    settled(page)
+    assert parse_qs(urlsplit(page.url).query)["cell"] == ["L3@5"]
+    page.goto(page.url)
+    expect(field(page, ONE)).to_have_value("L3@5")
+    expect(main(page)).to_contain_text("With L3@5 patched, “·Austin” goes from under 0.1% to 98.")
+    expect(main(page)).to_contain_text("The top guess turns from “·Paris” into “·Austin”")
+
+
+def test_prompts_of_unequal_length_stand_side_by_side_and_are_repaired(page):
+    page.goto("/patching?corrupted=The+capital+of+New+York+is")
+    expect(main(page)).to_contain_text("must be equally long")
+    pair = page.get_by_role("region", name="Both prompts, token by token")
+    expect(pair).to_contain_text("The prompts are 6 and 7 tokens long")
+    expect(pair.locator("td", has_text="≠")).to_have_count(2)
+    expect(charts(page)).to_have_count(0)
+    page.get_by_role("button", name="Use The capital of Mississippi is").click()
+    expect(field(page, SECOND)).to_have_value("The capital of Mississippi is")
+    expect(finding(page)).to_contain_text("The difference sits at “·Texas” (position 4)")
+    expect(pair.locator("td", has_text="≠")).to_have_count(1)
+    expect(pair.locator("b")).to_have_text(["·Texas", "·Mississippi"])
+    expect(main(page).get_by_role("alert")).to_have_count(0)
+
+
+def test_a_second_prompt_is_proposed(page):
+    page.goto("/patching?prompt=The+capital+of+Spain+is")
+    expect(main(page)).to_contain_text("one word exchanged")
+    page.get_by_role("button", name="Suggest one").click()
+    offers = page.get_by_role("button", name="→")
+    expect(offers.first).to_be_visible()
+    offers.first.click()
+    expect(finding(page)).to_contain_text("The difference sits at")
+    expect(field(page, SECOND)).not_to_have_value("")
+    expect(main(page)).not_to_contain_text("one word exchanged")

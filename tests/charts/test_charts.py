@@ -1,0 +1,331 @@
+"""Every chart says what it promises: order, scale, selection, title; and every one becomes a file."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from charts import theme
+from charts.attention_pattern import attention_pattern
+from charts.bars import bars
+from charts.effect_grid import effect_grid
+from charts.export import image
+from charts.head_grid import head_grid
+from charts.lens_heatmap import lens_cells, lens_heatmap
+from charts.lines import lines
+from charts.shift import shift
+from charts.strengths import strengths
+from charts.token_strip import token_strip
+
+CONFIG = Path(__file__).parents[2] / ".streamlit" / "config.toml"
+
+
+def lens_frame(n_layers=4, n_pos=3):
+    layer, pos = (axis.ravel() for axis in np.indices((n_layers + 1, n_pos)))
+    stage = np.where(layer == n_layers, "resid_post", "resid_pre")
+    size = len(layer)
+    return pd.DataFrame(
+        {"layer": layer, "stage": stage, "pos": pos, "token": ["·the"] * size, "prediction": ["·a"] * size}
+        | {"probability": np.linspace(0, 1, size), "entropy": np.linspace(0, 9, size)}
+    )
+
+
+def pattern_frame(n=4):
+    query, key = (axis.ravel() for axis in np.indices((n, n)))
+    weight = (key <= query) / (query + 1)
+    return pd.DataFrame(
+        {"query_pos": query, "query_token": "·the", "key_pos": key, "key_token": "·the", "weight": weight}
+    )
+
+
+def head_frame(n_layers=2, n_heads=3):
+    layer, head = (axis.ravel() for axis in np.indices((n_layers, n_heads)))
+    heads = pd.DataFrame({"layer": layer, "head": head, "contribution": np.linspace(-1, 4, len(layer))})
+    mlp = pd.DataFrame({"layer": [0], "head": [pd.NA], "contribution": [9.0]})
+    return pd.concat([heads.astype({"head": "Int64"}), mlp.astype({"head": "Int64"})])
+
+
+def strip_frame(n=5):
+    values = np.linspace(-1, 2, n)
+    return pd.DataFrame({"pos": range(n), "token": ["·the"] * n, "contribution": values})
+
+
+def line_frame(n=5):
+    return pd.DataFrame({"layer": range(n), "rank": np.geomspace(500, 1, n), "probability": np.linspace(0, 1, n)})
+
+
+def shift_frame(n=3):
+    before, after = np.linspace(0.1, 0.5, n), np.linspace(0.6, 0.2, n)
+    return pd.DataFrame({"token": ["·the"] * n, "probability_before": before, "probability_after": after})
+
+
+def strength_frame(n=5):
+    states = ["fine", "too surprising", "repeats itself"]
+    return pd.DataFrame(
+        {"strength": np.linspace(-1, 1, n), "perplexity": np.geomspace(2, 1e5, n), "probability": np.linspace(0, 1, n)}
+        | {"token": "·the", "state": [states[i % 3] for i in range(n)]}
+    )
+
+
+def effect_frame(n_layers=4, n_pos=3):
+    layer, pos = (axis.ravel() for axis in np.indices((n_layers, n_pos)))
+    restored = np.linspace(-0.25, 1, len(layer))
+    return pd.DataFrame({"layer": layer, "pos": pos, "token": ["·the"] * len(layer), "restored": restored})
+
+
+CHARTS = {
+    "lens_heatmap": lambda k: lens_heatmap(lens_frame(12 if k else 4, 420 if k else 3), title="Finding", pos=1),
+    "lines": lambda k: lines(line_frame(6000 if k else 5), title="Finding", value="rank", rule=1, rule_label="top"),
+    "bars": lambda k: bars(strip_frame(6000 if k else 5), title="Finding", label="token", value="contribution"),
+    "head_grid": lambda k: head_grid(head_frame(80 if k else 2, 64 if k else 3), title="Finding"),
+    "attention_pattern": lambda k: attention_pattern(pattern_frame(101 if k else 4), title="Finding", pos=1),
+    "token_strip": lambda k: token_strip(strip_frame(5001 if k else 5), title="Finding", value="contribution"),
+    "effect_grid": lambda k: effect_grid(effect_frame(12 if k else 4, 420 if k else 3), title="Finding"),
+    "strengths": lambda k: strengths(
+        strength_frame(6000 if k else 5), title="Finding", value="perplexity", rule=8.0, rule_label="broken above 8"
+    ),
+    "shift": lambda k: shift(shift_frame(6000 if k else 3), title="Finding"),
+}
+
+
+def mark(spec, kind):
+    return next(layer for layer in spec["layer"] if layer["mark"]["type"] == kind)
+
+
+def selections(spec):
+    return {param["name"]: param["select"]["fields"] for param in spec.get("params", [])}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_has_title_description_and_no_colours_of_one_theme(name):
+    spec = CHARTS[name](False).to_dict()
+    assert spec["title"]["text"] == ["Finding"]
+    assert spec["description"].startswith("Finding. ") and "values from" in spec["description"]
+    assert "config" not in spec or spec["config"].keys() <= {"view"}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("dark", [False, True])
+def test_exports_with_more_rows_than_altair_allows(name, dark):
+    chart = CHARTS[name](not dark)
+    png, svg = image(chart, "png", dark=dark), image(chart, "svg", dark=dark).decode()
+    assert png.startswith(b"\x89PNG")
+    assert "Finding" in svg and (theme.DARK if dark else theme.LIGHT)["background"].lower() in svg.lower()
+
+
+def test_pdf():
+    assert image(CHARTS["bars"](False), "pdf").startswith(b"%PDF")
+
+
+def test_lens_runs_from_embeddings_to_output_and_selects_a_cell():
+    spec = lens_heatmap(lens_frame(), title="Finding", answer="·a").to_dict()
+    cells = mark(spec, "rect")
+    assert cells["encoding"]["y"]["scale"]["domain"] == ["0 · embeddings", "1", "2", "3", "4 · output"]
+    assert cells["encoding"]["x"]["scale"]["domain"] == ["0 ·the", "1 ·the", "2 ·the"]
+    assert cells["encoding"]["color"]["scale"]["domain"] == [0, 1]
+    assert selections(spec) == {"cell": ["layer", "pos"]}
+    assert mark(spec, "text")["mark"]["fontWeight"]["expr"].startswith("datum.prediction === '\\u00b7\\u0061'")
+
+
+def test_lens_half_layers_stand_between_their_layers():
+    frame = lens_frame(2, 1)
+    middle = frame[frame["layer"] < 2].assign(stage="resid_mid")
+    spec = lens_heatmap(pd.concat([middle, frame]), title="Finding").to_dict()
+    rows = mark(spec, "rect")["encoding"]["y"]["scale"]["domain"]
+    assert rows == ["0 · embeddings", "0 + attention", "1", "1 + attention", "2 · output"]
+
+
+def test_lens_columns_scroll_instead_of_shrinking_until_a_browser_could_not_draw_them():
+    widths = [lens_heatmap(lens_frame(1, n), title="Finding").to_dict()["width"] for n in (9, 40, 2000)]
+    assert widths[0] / 9 >= 64 and widths[1] / 40 == 64 and widths[2] <= 8000
+
+
+def test_lens_cells_joins_one_row_per_cell():
+    lens = pd.concat([lens_frame().assign(rank=rank) for rank in (1, 2)])
+    target = lens_frame()[["layer", "stage", "pos", "probability", "entropy"]].assign(rank=7, kl_to_final=0.5)
+    cells = lens_cells(lens.drop(columns="entropy"), target)
+    assert len(cells) == len(lens_frame())
+    assert set(cells["target_rank"]) == {7}
+    assert cells["target_probability"].tolist() == lens_frame()["probability"].tolist()
+
+
+def test_head_grid_is_centred_at_zero_and_leaves_out_other_parts():
+    spec = head_grid(head_frame(), title="Finding").to_dict()
+    scale = mark(spec, "rect")["encoding"]["color"]["scale"]
+    assert scale["domain"] == [-4, 4] and scale["range"] == "diverging"
+    assert selections(spec) == {"head": ["layer", "head"]}
+    assert "text" in [layer["mark"]["type"] for layer in spec["layer"]]
+
+
+def test_head_grid_writes_no_numbers_in_more_than_150_cells():
+    spec = head_grid(head_frame(16, 10), title="Finding").to_dict()
+    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rect"]
+
+
+def test_bars_sort_by_size_and_keep_repeated_names_apart():
+    frame = pd.DataFrame({"token": ["·a", "·b", "·b", "·c"], "effect": [0.5, -3, 2, np.nan]})
+    spec = bars(frame, title="Finding", label="token", value="effect").to_dict()
+    encoding = mark(spec, "bar")["encoding"]
+    assert encoding["y"]["scale"]["domain"] == ["·b", "·b (2)", "·a"]
+    low, high = encoding["x"]["scale"]["domain"]
+    assert low < -3 and high > 2
+
+
+def test_bars_keep_the_largest_in_either_order_and_say_so():
+    frame = pd.DataFrame({"token": list("abcd"), "effect": [1, -5, 0.1, 4]})
+    for sort, expected in ((True, ["b", "d"]), (False, ["b", "d"]), (None, ["b", "d"])):
+        spec = bars(frame, title="Finding", label="token", value="effect", most=2, sort=bool(sort)).to_dict()
+        assert mark(spec, "bar")["encoding"]["y"]["scale"]["domain"] == expected
+    assert spec["title"]["subtitle"] == ["The 2 largest of 4."]
+    unsorted = bars(frame, title="Finding", label="token", value="effect", sort=False).to_dict()
+    assert mark(unsorted, "bar")["encoding"]["y"]["scale"]["domain"] == list("abcd")
+
+
+def test_bars_select_only_where_asked():
+    frame = pd.DataFrame({"name": ["x"], "feature": [3], "activation": [1.0]})
+    plain = bars(frame, title="Finding", label="name", value="activation").to_dict()
+    picked = bars(frame, title="Finding", label="name", value="activation", pick=("feature",)).to_dict()
+    assert selections(plain) == {} and selections(picked) == {"bar": ["feature"]}
+
+
+def test_attention_pattern_starts_at_the_top_left_and_shows_no_later_token():
+    chart = attention_pattern(pattern_frame(), title="Finding")
+    spec = chart.to_dict()
+    encoding = mark(spec, "rect")["encoding"]
+    assert (
+        encoding["x"]["scale"]["domain"] == encoding["y"]["scale"]["domain"] == ["0 ·the", "1 ·the", "2 ·the", "3 ·the"]
+    )
+    assert encoding["x"]["axis"]["orient"] == "top" and encoding["color"]["scale"]["domain"] == [0, 1]
+    assert selections(spec) == {"query": ["query_pos"]}
+    (rows,) = spec["datasets"].values()
+    assert len(rows) == 10 and all(row["key_pos"] <= row["query_pos"] for row in rows)
+
+
+def test_token_strip_keeps_repeated_tokens_apart_and_selects_a_position():
+    spec = token_strip(strip_frame(), title="Finding", value="contribution").to_dict()
+    assert mark(spec, "bar")["encoding"]["x"]["scale"]["domain"] == [f"{i} ·the" for i in range(5)]
+    assert selections(spec) == {"token": ["pos"]}
+
+
+def test_ranks_are_logarithmic_with_the_first_at_the_top():
+    spec = lines(line_frame(), title="Finding", value="rank").to_dict()
+    scale = mark(spec, "line")["encoding"]["y"]["scale"]
+    assert scale["type"] == "log" and scale["domain"] == [500, 1]
+    assert mark(spec, "line")["encoding"]["y"]["axis"]["values"] == [1, 10, 100]
+
+
+def test_series_differ_in_shape_as_well_as_colour():
+    frame = pd.concat([line_frame().assign(kind=kind) for kind in ("attention", "mlp")])
+    encoding = mark(lines(frame, title="Finding", value="probability", series="kind").to_dict(), "point")["encoding"]
+    assert encoding["color"]["field"] == encoding["shape"]["field"] == "kind"
+    assert encoding["color"]["scale"]["domain"] == encoding["shape"]["scale"]["domain"] == ["attention", "mlp"]
+
+
+def headed_frame(n_heads=30, n_pos=3):
+    """Head n of layer 0 has an effect of up to −n at its last position."""
+    head, pos = (axis.ravel() for axis in np.indices((n_heads, n_pos)))
+    heads = pd.array(head, dtype="Int64")
+    return pd.DataFrame({"layer": 0, "head": heads, "pos": pos, "token": "·the", "restored": -1.0 * head * (pos == 2)})
+
+
+def test_effect_grid_of_heads_draws_the_strongest_in_their_order_and_says_so():
+    spec = effect_grid(headed_frame(), title="Finding", most=5).to_dict()
+    cells = spec["layer"][0]["encoding"]
+    assert cells["y"]["scale"]["domain"] == [f"L0H{head}" for head in range(25, 30)]
+    assert spec["title"]["subtitle"] == ["The 5 strongest of 30 heads."]
+    chosen = next(one for one in spec["params"] if one["name"] == "cell")
+    assert chosen["select"]["fields"] == ["layer", "head", "pos"]
+    whole = effect_grid(headed_frame(4), title="Finding").to_dict()
+    assert whole["title"]["subtitle"] == [] and len(whole["layer"][0]["encoding"]["y"]["scale"]["domain"]) == 4
+
+
+@pytest.mark.parametrize("grid", [effect_grid, head_grid])
+def test_marked_cells_bear_a_sign_that_is_no_colour(grid):
+    frame = effect_frame() if grid is effect_grid else head_frame().assign(restored=1.0)
+    marked = frame.assign(disagrees=[True] + [False] * (len(frame) - 1))
+    spec = grid(marked, title="Finding", value="restored", mark="disagrees").to_dict()
+    sign = next(layer for layer in spec["layer"] if layer["mark"].get("text") == "≠")
+    assert sign["transform"] == [{"filter": "datum['disagrees']"}]
+    plain = grid(frame.assign(disagrees=False), title="Finding", value="restored", mark="disagrees").to_dict()
+    assert all(layer["mark"].get("text") != "≠" for layer in plain["layer"])
+
+
+def test_effect_grid_is_centred_at_zero_and_keeps_repeated_tokens_apart():
+    spec = effect_grid(effect_frame(), title="Finding").to_dict()
+    encoding = mark(spec, "rect")["encoding"]
+    assert encoding["color"]["scale"]["domain"] == [-1, 1] and encoding["color"]["scale"]["range"] == "diverging"
+    assert encoding["x"]["scale"]["domain"] == ["0 ·the", "1 ·the", "2 ·the"]
+    assert encoding["y"]["scale"]["domain"] == [0, 1, 2, 3]
+    assert selections(spec) == {"cell": ["layer", "pos"]}
+
+
+def test_strengths_tell_broken_texts_by_shape_and_tokens_by_colour():
+    spec = strengths(strength_frame(), title="Finding", value="probability", series="token").to_dict()
+    points = mark(spec, "point")["encoding"]
+    assert points["shape"]["scale"]["domain"] == ["fine", "too surprising", "repeats itself"]
+    assert len(set(points["shape"]["scale"]["range"])) == 3
+    assert points["color"]["field"] == "token" and points["y"]["scale"]["domain"] == [0, 1]
+    assert points["x"]["axis"]["values"] == [-1, -0.5, 0, 0.5, 1]
+    assert points["x"]["axis"]["format"] == ".3~g", "without a precision Vega would write −0.75 as −0.8"
+
+
+def test_perplexities_are_drawn_on_a_logarithmic_axis_with_their_limit():
+    spec = CHARTS["strengths"](False).to_dict()
+    assert mark(spec, "point")["encoding"]["y"]["scale"]["type"] == "log"
+    assert any("broken above 8" in str(rows) for rows in spec["datasets"].values())
+
+
+def test_shift_names_its_two_values():
+    spec = shift(shift_frame(), title="Finding", names=("foretold", "measured")).to_dict()
+    assert mark(spec, "point")["encoding"]["shape"]["scale"]["domain"] == ["foretold", "measured"]
+
+
+def test_shift_puts_the_largest_change_first():
+    spec = shift(shift_frame(), title="Finding").to_dict()
+    (rows,) = [rows for rows in spec["datasets"].values() if len(rows) == 3]
+    assert [row["_change"] for row in rows] == sorted((row["_change"] for row in rows), key=abs, reverse=True)
+    assert [row["_number"] for row in rows] == ["+50.0%", "−30.0%", "+10.0%"]
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "text"),
+    [
+        (0.99668, "probability", "99.7%"), (0.0002, "probability", "<0.1%"), (0.0, "probability", "0.0%"),
+        (-0.001, "contribution", "0.00"), (-1.5, "contribution", "−1.50"), (2.0, "contribution", "+2.00"),
+        (1234.0, "rank", "1,234"), (float("nan"), "logit", ""),
+    ],
+)  # fmt: skip
+def test_numbers_as_text(value, column, text):
+    assert theme.written(pd.Series([value]), column) == [text]
+
+
+def test_colours_are_those_of_the_dashboard():
+    """Screen and file show one palette."""
+    themes = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["theme"]
+    for palette, name in ((theme.LIGHT, "light"), (theme.DARK, "dark")):
+        screen = themes[name]
+        assert palette["ramp"] == screen["chartSequentialColors"]
+        assert palette["diverging"] == screen["chartDivergingColors"]
+        assert palette["category"] == screen["chartCategoricalColors"]
+        assert (palette["background"], palette["text"]) == (screen["backgroundColor"], screen["textColor"])
+
+
+def test_text_in_every_cell_stands_out_from_its_colour():
+    """At least 3.5 : 1 over both ramps and diverging scales, with the ink the charts choose."""
+
+    def luminance(colour):
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    expression = theme.ink("x").to_dict()["expr"]
+    limit, white, black = re.search(r"< ([\d.]+) \? '(#\w+)' : '(#\w+)'", expression).groups()
+    for palette in (theme.LIGHT, theme.DARK):
+        for colour in palette["ramp"] + palette["diverging"]:
+            ground = luminance(colour)
+            ink = luminance(white if ground < float(limit) else black)
+            low, high = sorted((ground, ink))
+            assert (high + 0.05) / (low + 0.05) >= 3.5, colour

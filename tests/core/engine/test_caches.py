@@ -1,0 +1,96 @@
+"""What the engine keeps, in memory and on disk, and that it stays as it was."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mi_core import engine as engine_module
+from mi_core.memory import Memory, sealed, size_of
+from mi_core.store import Store
+from tests.core.engine.bench import Answer, assert_same, lens, ready
+
+
+def test_importing_the_package_imports_no_torch():
+    code = (
+        "import sys, mi_core, mi_core.engine; mi_core.engine.Engine().close(); "
+        "print([name for name in ('torch', 'transformers', 'transformer_lens') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_result_once_computed_comes_back_at_once(start, tmp_path):
+    engine = ready(start(store=Store(tmp_path)))
+    first = engine.run(lens("once"))
+    job = engine.submit(lens("once"))
+    assert job.done
+    assert job.result() is first is engine.cached(lens("once"))
+    assert engine.cached(lens("twice")) is None
+
+
+def test_results_survive_the_process_on_disk(start, tmp_path, tiny, monkeypatch):
+    first = ready(start(store=Store(tmp_path))).run(lens("kept"))
+    again = start(store=Store(tmp_path))
+    assert again.cached(lens("kept")) is None, "without the model its fingerprint is not known"
+    ready(again)
+    monkeypatch.setattr(tiny, "run", lambda *a, **k: pytest.fail("computed again"), raising=False)
+    assert_same(again.run(lens("kept")), first)
+
+
+def test_damaged_entries_are_computed_again(start, tmp_path):
+    first = ready(start(store=Store(tmp_path))).run(lens("kept"))
+    (entry,) = tmp_path.glob("logit_lens/*.result")
+    whole = entry.read_bytes()
+    for damage in (b"", whole[:-7], whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
+        entry.write_bytes(damage)
+        assert_same(ready(start(store=Store(tmp_path))).run(lens("kept")), first)
+        assert entry.read_bytes() == whole
+
+
+def test_shared_results_cannot_be_written_to(start):
+    result = ready(start()).run(lens("shared"))
+    with pytest.raises(ValueError, match="read-only"):
+        result.entropy[0, 0] = 1.0
+
+
+def test_memory_does_not_grow_with_the_number_of_prompts(start):
+    size = size_of(ready(start()).run(lens("prompt 000")))
+    engine = ready(start(result_bytes=int(size * 10.5)))
+    for i in range(60):
+        engine.run(lens(f"prompt {i:03}"))
+    kept = [i for i in range(60) if engine.cached(lens(f"prompt {i:03}"))]
+    assert kept == list(range(60 - len(kept), 60))
+    assert 8 <= len(kept) <= 11
+
+
+def test_memory_lets_go_of_the_least_recently_used():
+    memory = Memory(3 * (800 + 112))
+    for name in "abc":
+        memory.put(name, np.zeros(100))
+    memory.get("a")
+    memory.put("d", np.zeros(100))
+    assert [name for name in "abcd" if memory.get(name) is not None] == ["a", "c", "d"]
+    memory.put("d", np.zeros(10))
+    assert memory.held_bytes == 2 * 912 + 192
+    memory.put("huge", np.zeros(10_000))
+    assert memory.get("huge") is None
+
+
+def test_a_sealed_slice_does_not_keep_the_whole(start):
+    whole = np.zeros(10_000)
+    answer = sealed(Answer("tiny", "x", whole[:10]))
+    assert answer.numbers.base is None
+    assert size_of(answer) < 2000
+
+
+def test_run_uses_the_one_engine_of_the_process(start, monkeypatch):
+    mine = start()
+    monkeypatch.setattr(engine_module, "_process_engine", mine)
+    import mi_core
+
+    assert engine_module.engine() is mine
+    assert mi_core.run("logit_lens", "tiny", prompt="hello", top_k=2).prediction_ids.shape[2] == 2

@@ -1,0 +1,100 @@
+"""The ablation page: every kind of part, several out at once, what the model then writes, and bad input."""
+
+import pytest
+
+from tests.pages.test_pages import sentences, unescaped, visit
+
+ABLATION = "pages/intervene/ablation.py"
+DRINK = {"prompt": "When Mary and John went to the store, John gave a drink to", "target": " Mary", "foil": " John"}
+COPYING = {"prompt": " river table garden apple Tuesday river table garden apple", "target": " Tuesday"}
+
+
+def findings(app) -> list[str]:
+    return [unescaped(box.value) for box in app.subheader]
+
+
+def texts(app) -> list[str]:
+    return [code.value for code in app.code[:2]]
+
+
+@pytest.mark.parametrize("kind", ["heads", "attention layers", "MLPs", "neurons", "features", "tokens"])
+@pytest.mark.parametrize("metric", ["logit", "probability", "all probabilities (KL)"])
+def test_every_kind_and_measure_finds_something(kind, metric):
+    app = visit(ABLATION, site=kind, metric=metric)
+    assert not app.exception and not app.error
+    assert len(findings(app)) == 2 and app.get("vega_lite_chart") and all(texts(app))
+
+
+def test_a_part_kept_out_shows_what_the_others_do_without_it():
+    app = visit(ABLATION, **DRINK)
+    first = findings(app)[0]
+    assert first.startswith("Without L0H2, the logit difference of “·Mary” − “·John” falls most")
+    app.button(key="keep").click().run()
+    assert not app.exception and not app.error
+    assert app.multiselect(key="also").value == ["L0H2"]
+    second = findings(app)[0]
+    assert second.startswith("With L0H2 out already: without ") and "L0H2, the" not in second
+    said = unescaped("\n".join(box.value for box in app.markdown))
+    assert "With L0H2 out, the logit difference after" in said and "instead of +30.42" in said
+    assert "Without L0H2" in findings(app)[1]
+    app.number_input(key="layer").set_value(0)
+    app.number_input(key="head").set_value(2).run()
+    app.button(key="put-back").click().run()
+    assert app.multiselect(key="also").value == [] and findings(app)[0] == first
+
+
+def test_a_link_names_the_head_and_the_others_stay_in_sight():
+    app = visit(ABLATION, **COPYING, layer=1, head=3)
+    assert not app.exception and not app.error
+    assert "L1H3" in findings(app)[1] and "L0H3" in findings(app)[0]
+    assert "Keep L1H3 knocked out" in app.button(key="keep").label
+
+
+def test_the_text_changes_where_the_part_matters():
+    app = visit(ABLATION, **COPYING, layer=0, head=3)
+    before, after = texts(app)
+    assert before.startswith(" Tuesday river table") and not after.startswith(" Tuesday")
+    assert "the next word is" in findings(app)[1]
+
+
+def test_a_feature_of_a_link_is_looked_at():
+    app = visit(ABLATION, site="features", sae="blocks.2.hook_resid_pre", feature=539)
+    assert "feature 539" in findings(app)[1] and not app.error
+    silent = visit(ABLATION, site="features", sae="blocks.2.hook_resid_pre", feature=115)
+    said = unescaped("\n".join(box.value for box in silent.markdown))
+    assert "Feature 115 is not active on this prompt" in said and texts(silent)[0] == texts(silent)[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"layer": 9, "head": 0}, "There is no layer 9"),
+        ({"layer": 1, "head": 7}, "There is no head 7"),
+        ({"also": ["L9H0"]}, "There is no layer 9"),
+        ({"also": ["the fifth head"]}, "is no component: write L3H0"),
+        ({"site": "neurons", "layer": 2, "neuron": 600}, "There is no neuron 600"),
+        ({"site": "neurons", "layer": 7}, "There is no layer 7"),
+        ({"site": "features", "feature": 5000}, "There is no feature 5000"),
+        ({"site": "tokens", "layer": 1, "token": 30}, "There is no token 30"),
+        ({"reference": "word " * 700}, "tokens long"),
+    ],
+    ids=str,
+)
+def test_what_is_not_there_gets_a_sentence_beside_its_field(state, said):
+    app = visit(ABLATION, **state)
+    assert not app.exception
+    assert said in unescaped(app.error[0].value) and said in unescaped(sentences(app))
+    for key, value in state.items():
+        assert app.session_state[key] == value, "what was typed stays"
+
+
+def test_what_is_published_stands_beside_its_story():
+    app = visit(ABLATION, **DRINK)
+    assert any("Expected on GPT-2 small" in box.label for box in app.expander)
+    assert not any("Expected" in box.label for box in visit(ABLATION).expander)
+
+
+def test_a_model_without_an_autoencoder_has_no_features_to_knock_out(tiny_folder):
+    app = visit(ABLATION, model=str(tiny_folder("gemma2")), prompt="the cat sat on the dog", site="neurons")
+    assert not app.exception and not app.error
+    assert "features" not in app.segmented_control(key="site").options and len(findings(app)) == 2

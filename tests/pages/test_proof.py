@@ -1,0 +1,65 @@
+"""Links that prove: every view has one, and it opens the page that proves with its fields filled in."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.test_pages import ROOT, visit
+
+DRINK = {"prompt": "When Mary and John went to the store, John gave a drink to", "target": " Mary", "foil": " John"}
+ABLATION = "pages/intervene/ablation.py"
+
+
+@pytest.mark.parametrize(
+    ("page", "state", "leads"),
+    [
+        ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "MLPs"})]),
+        ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "heads", "to-layer": "1", "to-head": "2"})]),
+        ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "heads", "to-layer": "3", "to-head": "0"})]),
+        (
+            "features",
+            {"feature": 539},
+            [
+                ("steering", {"to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"}),
+                (
+                    "ablation",
+                    {"to-site": "features", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
+                ),
+            ],
+        ),
+    ],
+    ids=["logit lens", "attention", "attribution", "features"],
+)
+def test_every_view_leads_to_its_proof(page, state, leads):
+    from urllib.parse import parse_qsl
+
+    app = visit(f"pages/look/{page}.py", **DRINK, **state)
+    links = [link.proto for link in app.get("page_link") if link.proto.label.startswith("Prove it: ")]
+    found = [(link.page, dict(parse_qsl(link.query_string))) for link in links]
+    assert found == leads
+
+
+def arrive(**query) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app.run()
+    app.switch_page(ABLATION)
+    for name, value in query.items():
+        app.query_params[name.replace("_", "-")] = value
+    return app.run()
+
+
+def test_what_a_link_brings_stands_in_the_fields_and_then_under_their_own_names():
+    app = arrive(to_site="MLPs", to_layer="2")
+    assert not app.exception and not app.error
+    assert app.segmented_control(key="site").value == "MLPs" and app.number_input(key="layer").value == 2
+    assert "MLP 2" in app.subheader[1].value and app.query_params["to-layer"] in ("2", ["2"])
+    app.number_input(key="layer").set_value(1).run()
+    assert "MLP 1" in app.subheader[1].value and "to-layer" not in app.query_params
+    app.run()
+    assert app.number_input(key="layer").value == 1
+
+
+@pytest.mark.parametrize("query", [{"to_layer": "-1"}, {"to_layer": "x"}, {"to_site": ""}, {"to_keep": "1"}])
+def test_a_link_that_says_nothing_sensible_is_passed_over(query):
+    app = arrive(**query)
+    assert not app.exception and app.number_input(key="layer").value is None
+    assert app.segmented_control(key="site").value == "heads"

@@ -1,0 +1,116 @@
+"""The house stays as it is drawn: imports run one way, one concept has one name, and files stay small."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# layer: what it may import of the project's own packages
+MAY_IMPORT = {
+    "mi_core": {"mi_core"},
+    "charts": {"charts", "mi_core.tokens"},
+    "ui": {"ui", "charts", "mi_core"},
+    "pages": {"ui", "charts", "mi_core"},
+    "training": {"training", "mi_core"},
+    "benchmarks": {"benchmarks", "mi_core"},
+}
+NEVER = {
+    "mi_core": {"streamlit", "altair"},
+    "charts": {"streamlit", "torch", "transformer_lens", "sae_lens"},
+    "ui": {"torch", "transformer_lens", "sae_lens"},
+    "pages": {"torch", "transformer_lens", "sae_lens", "numpy"},
+}
+# The command line draws with the charts package when a picture is asked for, inside the one function that does so.
+EXCEPTIONS = {("mi_core/commandline.py", "charts.export"), ("mi_core/__main__.py", "charts.export")}
+
+
+def files(layer: str) -> list[Path]:
+    return sorted((ROOT / layer).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, at the top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+@pytest.mark.parametrize("layer", MAY_IMPORT)
+def test_imports_run_one_way(layer):
+    assert files(layer), f"no files in {layer}"
+    own = {name.split(".")[0] for name in MAY_IMPORT}
+    for path in files(layer):
+        name = path.relative_to(ROOT).as_posix()
+        for module in imports(path):
+            if module.split(".")[0] not in own or any(
+                name == file and module.startswith(allowed) for file, allowed in EXCEPTIONS
+            ):
+                continue
+            allowed = any(module == door or module.startswith(door + ".") for door in MAY_IMPORT[layer])
+            below = any(door.startswith(module + ".") for door in MAY_IMPORT[layer])
+            assert allowed or below, f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("layer", NEVER)
+def test_each_layer_leaves_alone_what_is_not_its_business(layer):
+    for path in files(layer):
+        tops = {module.split(".")[0] for module in imports(path)}
+        assert not tops & NEVER[layer], f"{path.relative_to(ROOT)} imports {tops & NEVER[layer]}"
+
+
+def test_app_is_a_frame():
+    assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 80
+
+
+def test_pages_are_short_and_each_is_in_the_frame():
+    app = (ROOT / "app.py").read_text(encoding="utf-8")
+    for path in files("pages"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 120, path
+        assert path.relative_to(ROOT).as_posix() in app, f"{path} is not in app.py"
+    for name in re.findall(r'"(pages/[^"]+\.py)"', app):
+        assert (ROOT / name).is_file(), name
+
+
+def test_every_analysis_has_a_function_and_a_result_of_its_name_and_a_test():
+    for path in files("mi_core/analyses"):
+        if path.stem == "__init__":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        assert path.stem in functions, path
+        kind = ast.unparse(functions[path.stem].returns)
+        assert kind in classes, f"{path.stem} returns {kind}, which its file does not define"
+        methods = {node.name for node in classes[kind].body if isinstance(node, ast.FunctionDef)}
+        assert {"tables", "reading"} <= methods, kind
+        assert (ROOT / "tests" / "core" / f"test_{path.stem}.py").is_file(), f"no test of {path.stem}"
+
+
+def test_every_analysis_that_a_page_names_exists():
+    names = {path.stem for path in files("mi_core/analyses")}
+    for path in files("pages") + files("ui"):
+        for asked in re.findall(r'compute\(\s*"(\w+)"', path.read_text(encoding="utf-8")):
+            assert asked in names, f"{path.relative_to(ROOT)} asks for {asked}"
+
+
+def test_no_pickle_and_no_remote_code():
+    for layer in MAY_IMPORT.keys() - {"benchmarks"}:  # which measures what pickling would cost
+        for path in files(layer):
+            text = path.read_text(encoding="utf-8")
+            assert "pickle" not in {module.split(".")[0] for module in imports(path)}, path
+            assert not re.search(r"trust_remote_code\s*=\s*True|allow_pickle\s*=\s*True", text), path
+            assert not re.search(r"\bTODO\b|\bFIXME\b|NotImplementedError", text), path
+
+
+def test_every_public_function_of_the_core_says_what_it_does():
+    for path in files("mi_core"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.relative_to(ROOT)}: {node.name}"

@@ -1,0 +1,1 @@
+"""How the files of the built-in model are made."""

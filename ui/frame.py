@@ -1,0 +1,21 @@
+"""What surrounds every page: the name, the inputs, and the styles of Loupe's own elements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import edits, inputs, slots
+
+HERE = Path(__file__).parent
+STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+
+
+def draw() -> None:
+    """Draw the sidebar. The inputs stand before any computation starts."""
+    st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
+    st.html(f"<style>{STYLE}</style>")
+    slots.clear()
+    inputs.sidebar()
+    edits.sidebar()

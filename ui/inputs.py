@@ -1,0 +1,153 @@
+"""What every page works on: the model, the prompt, the answer and the position, held in the sidebar and the URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus
+
+import streamlit as st
+
+from mi_core.models import catalogue
+from ui import presets, slots
+from ui.text import literal
+
+HELP = {
+    "model": "The language model to look into. Pick one, or type the path of a Hugging Face model folder on this "
+    "computer, or a Hugging Face id such as owner/name.",
+    "prompt": "The text the model reads. Press Ctrl+Enter (Cmd+Enter on a Mac) to apply. Everything on the page "
+    "follows it.",
+    "target": "The answer to follow: one word. Empty means the model's own top guess. A word is read with the space "
+    'before it; put it in "double quotes" to take it exactly as typed.',
+    "foil": "Another word to compare the answer with. Results then speak of answer minus this word.",
+    "pos": "Which token to look at, counted from 0. Empty means the last one, where the next word is predicted. "
+    "Clicking a token on a page sets it too.",
+    "bos": "A special first token (BOS) that marks the beginning of the text. The default is the model's own habit; "
+    "switching it changes every number.",
+}
+DEFAULTS = {
+    "model": catalogue.DEFAULT,
+    "prompt": presets.PRESETS[0].prompt,
+    "target": "",
+    "foil": "",
+    "pos": None,
+    "bos": "default",
+}
+LONGEST_IN_LINK = 12_000  # characters of an address
+BOS = {"default": None, "on": True, "off": False}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The sidebar's values. `pos` None is the last position; `prepend_bos` None is the model's own habit."""
+
+    model: str
+    prompt: str
+    target: str | None
+    foil: str | None
+    pos: int | None
+    prepend_bos: bool | None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The settings of an analysis that reads a prompt."""
+        return {"prompt": self.prompt, "prepend_bos": self.prepend_bos}
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """The settings of an analysis that asks about an answer at a position."""
+        return self.reading | {"target": self.target, "foil": self.foil, "pos": self.pos}
+
+
+def current() -> Inputs:
+    """This session's inputs, as the sidebar holds them now."""
+    state = st.session_state
+    return Inputs(
+        model=state.get("model") or DEFAULTS["model"],
+        prompt=state.get("prompt", DEFAULTS["prompt"]),
+        target=state.get("target") or None,
+        foil=state.get("foil") or None,
+        pos=state.get("pos"),
+        prepend_bos=BOS[state.get("bos", DEFAULTS["bos"])],
+    )
+
+
+def sidebar() -> None:
+    """Draw the inputs; each has a slot below it for a sentence about its value."""
+    _keep_in_address()
+    entries = {entry.id: entry for entry in catalogue.entries()}
+    with st.sidebar:
+        st.selectbox(
+            "Model",
+            list(entries),
+            format_func=lambda id: entries[id].title if id in entries else id,
+            key="model",
+            accept_new_options=True,
+            bind="query-params",
+            help=HELP["model"],
+        )
+        _about_model(entries)
+        slots.place("model")
+        st.text_area(
+            "Prompt",
+            DEFAULTS["prompt"],
+            height=120,
+            key="prompt",
+            bind="query-params" if fits_a_link() else None,
+            persist_state="session",
+            help=HELP["prompt"],
+        )
+        slots.place("prompt")
+        if not fits_a_link():
+            slots.note("prompt", "This prompt is too long for the address bar: a link to this page will not carry it.")
+        answer, foil = st.columns(2, gap="small")
+        answer.text_input("Answer", key="target", bind="query-params", placeholder="top guess", help=HELP["target"])
+        foil.text_input("Compared with", key="foil", bind="query-params", placeholder="nothing", help=HELP["foil"])
+        slots.place("target")
+        slots.place("foil")
+        position, bos = st.columns(2, gap="small")
+        position.number_input(
+            "Position", value=None, step=1, key="pos", bind="query-params", placeholder="last", help=HELP["pos"]
+        )
+        bos.selectbox("Start token", list(BOS), key="bos", bind="query-params", help=HELP["bos"])
+        slots.place("pos")
+        slots.place("prepend_bos")
+
+
+def _keep_in_address() -> None:
+    """Put values back into an address that lost them, as a very quick change of page can; assigning does it."""
+    for name, default in DEFAULTS.items():
+        value = st.session_state.get(name, default)
+        if value != default and name not in st.query_params and (name != "prompt" or fits_a_link()):
+            st.session_state[name] = value
+
+
+def fits_a_link(name: str = "prompt") -> bool:
+    """Servers refuse addresses of many kilobytes: such a text would be lost when the page is loaded again."""
+    return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST_IN_LINK
+
+
+def _about_model(entries: dict[str, catalogue.Entry]) -> None:
+    """One line on what the chosen model is, and what choosing it will cost."""
+    entry = entries.get(st.session_state.get("model"))
+    if entry is None:
+        return
+    size = (
+        f"{entry.parameters / 1e9:.1f} billion" if entry.parameters >= 1e9 else f"{entry.parameters / 1e6:.3g} million"
+    )
+    download = f" · downloads about {entry.download_bytes / 1e9:.1f} GB on first use" if entry.download_bytes else ""
+    st.caption(literal(f"{entry.description} {size} parameters{download} · licence {entry.licence}"))
+
+
+def set_position(pos: int | None) -> None:
+    """Choose a position everywhere: for callbacks."""
+    st.session_state["pos"] = pos
+
+
+def apply_preset(preset: presets.Preset) -> None:
+    """Fill the sidebar from a preset: for callbacks. The model stays, so that the same story can be tried on any."""
+    st.session_state["prompt"] = preset.prompt
+    st.session_state["target"] = preset.target
+    st.session_state["foil"] = preset.foil
+    st.session_state["pos"] = None
+    st.session_state["corrupted"] = ""  # the preset brings its own

@@ -1,0 +1,49 @@
+"""The top of every page: what it asks, and the prompt as the model reads it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from mi_core.tokens import Tokens, visible
+from ui import inputs, proof, slots
+from ui.components.token_chips import Chip, token_chips
+from ui.compute import compute
+from ui.text import literal
+
+
+def header(title: str, question: str) -> None:
+    """The page's name and the question it answers, in plain words; values that a link brought go into its fields."""
+    proof.arrive()
+    st.title(title, anchor=False)
+    st.markdown(literal(question))
+
+
+def prompt() -> inputs.Inputs:
+    """Check the inputs, show the prompt as clickable tokens, and return the inputs with a position that exists.
+
+    Ends the page's run with a sentence beside the field if an input cannot be used.
+    """
+    given = inputs.current()
+    found = compute("tokens", given.model, **given.reading, target=given.target, foil=given.foil).result
+    for text in found.notes:
+        slots.note("prompt", text)
+    for field, typed, meant in (("target", given.target, found.target_text), ("foil", given.foil, found.foil_text)):
+        if typed and meant is not None and visible(meant) != typed:
+            slots.note(field, f"read as “{visible(meant)}”")
+    n = len(found.tokens)
+    pos = given.pos if given.pos is not None and -n <= given.pos < n else None
+    if given.pos is not None and pos is None:
+        slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
+    selected = n - 1 if pos is None else pos % n
+    token_chips(_chips(found.tokens), selected=selected, key="chips", on_pick=inputs.set_position)
+    return replace(given, pos=pos)
+
+
+def _chips(tokens: Tokens) -> list[Chip]:
+    rows = enumerate(zip(tokens.ids, tokens.texts, tokens.special, strict=True))
+    return [
+        Chip(text=visible(text), pos=pos, special=special, value=None, tooltip=f"token {pos}, id {token_id}")
+        for pos, (token_id, text, special) in rows
+    ]

@@ -1,0 +1,127 @@
+"""How every result is shown: finding, chart, plain sentences, self-check, table, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from charts import theme
+from charts.export import image
+from mi_core import export
+from mi_core.result import Check
+from mi_core.tokens import with_visible_tokens
+from ui.compute import Answer
+from ui.text import literal
+
+
+def tables(answer: Answer) -> dict[str, pd.DataFrame]:
+    """The result's tables for the eye: whitespace in tokens is visible."""
+    return {name: with_visible_tokens(table) for name, table in answer.result.tables().items()}
+
+
+def finding(answer: Answer) -> None:
+    """The result's title, and its sentences below."""
+    reading = answer.result.reading()
+    st.subheader(literal(reading.title), anchor=False)
+    st.markdown(" ".join(literal(sentence) for sentence in reading.sentences))
+
+
+def chart(
+    answer: Answer,
+    figure: alt.Chart,
+    *,
+    key: str,
+    how: str,
+    table: str,
+    on_select: Callable[[], None] | None = None,
+) -> None:
+    """A chart with everything that belongs to it: how to read it, the self-check, its table and its exports.
+
+    Args:
+        answer: Where the numbers came from.
+        figure: The chart.
+        key: Name of the chart on its page; unique there.
+        how: How to read it, in two or three plain sentences.
+        table: Which of the result's tables holds the chart's numbers.
+        on_select: Called when a mark is clicked; the selection is in `st.session_state[key]`.
+    """
+    wide = figure.width is alt.Undefined  # charts of cells have a width of their own and scroll where it is narrow
+    with st.container(horizontal=True, wrap=False):
+        st.altair_chart(
+            _legible(figure), width="stretch" if wide else "content", key=key, on_select=on_select or "ignore"
+        )
+    footer(answer, key=key, how=how, table=table, figure=figure)
+
+
+def _legible(figure: alt.Chart) -> alt.Chart:
+    """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
+    ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
+    words = {"labelColor": ink["text"], "titleColor": ink["quiet"]}
+    return figure.configure_text(color=ink["text"]).configure_axis(**words).configure_legend(**words)
+
+
+def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
+    """A table whose texts are read in full: `columns` by name, with the format of their numbers."""
+    written = {
+        name: [format(value, form) if form else literal(str(value)) for value in frame[name]]
+        for name, form in columns.items()
+    }
+    st.table(pd.DataFrame(written).style.hide(axis="index"))
+
+
+def footer(answer: Answer, *, key: str, how: str, table: str, figure: alt.Chart | None = None) -> None:
+    """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
+            st.markdown(how)
+        _badge(answer.result.checks, key)
+        with st.popover(
+            "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
+        ) as box:
+            if box.open:
+                st.dataframe(tables(answer)[table], hide_index=True, width=640)
+        with st.popover(
+            "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
+        ) as box:
+            if box.open:
+                _exports(answer, figure, table, key)
+
+
+def _badge(checks: tuple[Check, ...], key: str) -> None:
+    if not checks:
+        return
+    passed = all(check.passed for check in checks)
+    label, icon = ("Checked", ":material/verified:") if passed else ("Check failed", ":material/warning:")
+    with st.popover(label, icon=icon, type="tertiary", key=f"{key}-checks"):
+        st.markdown("These equations must hold. They were computed on exactly this result:")
+        rows = [(check.name, check.error, check.tolerance, "yes" if check.passed else "no") for check in checks]
+        st.table(pd.DataFrame(rows, columns=["what must hold", "largest error", "allowed", "holds"]).style.format(
+            {"largest error": "{:.1e}", "allowed": "{:.1e}"}).hide(axis="index"))  # fmt: skip
+
+
+def _exports(answer: Answer, figure: alt.Chart | None, table: str, key: str) -> None:
+    name = f"{answer.request.analysis}-{table}"
+    frame = answer.result.tables()[table]
+    if figure is not None:
+        for form, mime in (("png", "image/png"), ("svg", "image/svg+xml"), ("pdf", "application/pdf")):
+            _download(f"Chart as {form.upper()}", lambda form=form: image(figure, form), f"{name}.{form}", mime, key)
+    _download("Table as CSV", lambda: export.frame_bytes(frame, "csv"), f"{name}.csv", "text/csv", key)
+    _download(
+        "Everything as JSON",
+        lambda: export.as_json(answer.request, answer.result),
+        f"{name}.json",
+        "application/json",
+        key,
+    )
+    st.caption("The same in Python")
+    st.code(answer.request.as_python(), language="python", wrap_lines=True)
+    st.caption("The same on the command line")
+    st.code(answer.request.as_command(), language="bash", wrap_lines=True)
+
+
+def _download(label: str, data: Callable[[], bytes], name: str, mime: str, key: str) -> None:
+    """The file is made only when it is asked for."""
+    st.download_button(label, data, name, mime, key=f"{key}-{name}", on_click="ignore", width="stretch")

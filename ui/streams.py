@@ -1,0 +1,40 @@
+"""Two texts growing side by side while the model writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from ui.text import literal
+
+
+class SideBySide:
+    """Two boxes that fill while the model writes."""
+
+    def __init__(self, pushed: str = "With the direction") -> None:
+        plain, steered = st.columns(2)
+        with plain:
+            st.markdown("**Without**")
+            self._plain, self._plain_note = st.empty(), st.empty()
+        with steered:
+            st.markdown(f"**{pushed}**")
+            self._steered, self._steered_note = st.empty(), st.empty()
+
+    def update(self, texts: Sequence[str]) -> None:
+        """Show what is written so far: (unsteered, steered)."""
+        for place, text in zip((self._plain, self._steered), texts, strict=True):
+            place.code(text or " ", language=None, wrap_lines=True)
+
+    def finish(self, result: Any) -> None:
+        """Show the finished texts, and how probable the model itself finds each."""
+        self.update(tuple(text.text for text in result.texts))
+        for place, text in zip((self._plain_note, self._steered_note), result.texts, strict=True):
+            place.caption(
+                f"perplexity {text.perplexity:,.1f}",
+                help="How surprised the unsteered model is by this text: 1 is not at all; a steered text far above "
+                "the other means that the push breaks the model's language.",
+            )
+        for note in result.notes:
+            st.warning(literal(note))
