@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
@@ -47,7 +46,8 @@ class Counterpart:
     """Prompts that differ from the given one in one word, those that exchange the answer most clearly first.
 
     `before` is the answer's probability in the prompt itself; `swaps` are ordered by how far the best other guess
-    stands above the answer.
+    stands above the answer, first those where it wins and is written like the answer: “·Lansing” for “·Austin” is
+    another answer, “·in” is another sentence.
     """
 
     model: str
@@ -72,7 +72,8 @@ class Counterpart:
             (
                 f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
                 f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
-                f"Of {len(self.swaps)} exchanges of one word that were run, no other changes the answer as clearly.",
+                f"Of {len(self.swaps)} exchanges of one word that were run, no other puts another answer of its kind in "
+                "its place as clearly.",
             ),
         )
 
@@ -160,16 +161,21 @@ def _ordered(model: Model, tokens: Tokens, target: Target, tried, found: Float[T
     others = found.clone()
     others[:, target.token_id] = -1
     best = others.max(-1)
-    order = np.argsort((left - best.values).numpy(force=True), kind="stable")
-    return tuple(
+    run = [
         Swap(
-            pos=tried[i][0],
-            token=tokens.texts[tried[i][0]],
-            replacement=model.text(tried[i][1]),
-            prompt=tried[i][3],
+            pos=pos,
+            token=tokens.texts[pos],
+            replacement=model.text(replacement),
+            prompt=text,
             probability=float(left[i]),
             prediction=model.text(int(best.indices[i])),
             prediction_probability=float(best.values[i]),
         )
-        for i in order
-    )
+        for i, (pos, replacement, _, text) in enumerate(tried)
+    ]
+
+    def order(swap: Swap) -> tuple[bool, float]:
+        lead = swap.prediction_probability - swap.probability
+        return not (lead > 0 and written(swap.prediction) == written(target.text)), -lead
+
+    return tuple(sorted(run, key=order))

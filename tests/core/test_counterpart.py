@@ -45,6 +45,15 @@ def test_the_clearest_change_of_answer_comes_first(mini):
     assert leads == sorted(leads, reverse=True) and leads[0] > 0.9
 
 
+def test_another_answer_comes_before_another_sentence(mini):
+    """With “largest” for “capital” the model says “in” for sure, which answers nothing."""
+    answers = [
+        swap.prediction[1:2].isupper() and swap.prediction_probability > swap.probability
+        for swap in counterpart(mini, TEXAS).swaps
+    ]
+    assert answers == sorted(answers, reverse=True) and any(answers) and not all(answers)
+
+
 def test_on_every_architecture(architecture, tiny_model):
     model = tiny_model(architecture)
     counterpart(model, " the cat sat")  # the bridge sets hooks of its own at its first run
