@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
 from mi_core import distribution
 from mi_core.errors import InputError
 from mi_core.model import Model
+from mi_core.neighbours import neighbours, written
 from mi_core.replacement import SENTENCES
 from mi_core.rome import subject_span
 from mi_core.tokens import encode
@@ -21,7 +21,7 @@ MAX_PROMPTS = 64
 # What may stand before a sentence without changing what follows it.
 OPENINGS = ("I think that", "Everyone knows that", "Of course,", "We learned in school that", "As far as I remember,")
 NEIGHBOURS, CANDIDATES = 10, 30
-KNOWN = 0.3  # probability from which the model is taken to know a neighbour's answer
+KNOWN = 0.5  # probability from which the model is taken to know the answer for another subject
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,20 @@ def rephrased(model: Model, prompt: str, subject: str) -> list[str]:
 
 def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[int], bos: bool | None) -> list[str]:
     """The prompt about the subjects most like this one: of the nearest token embeddings, those the model has an answer
-    for that is none of `answers`. Empty for a subject of several tokens.
+    for, written like `answers` and none of them. Empty for a subject of several tokens.
     """
     tokens = model.tokens(prompt, bos)
     first, last = subject_span(model, tokens, prompt, subject)
     if first != last:
         return []
-    weight = model.bridge.embed.original_component.weight.detach()
-    centred = weight - weight.mean(0)
-    near = cosine_similarity(centred, centred[tokens.ids[first]], dim=-1).topk(CANDIDATES + 1).indices
-    begin, found = prompt.rfind(subject.strip()), []
-    for text in model.texts(near):
-        word = text.strip()
-        alike = text[:1] == tokens.texts[first][:1] and word[:1].isupper() == subject.strip()[:1].isupper()
-        if not word.isalpha() or not alike or word.lower() == subject.strip().lower():
-            continue
-        asked = prompt[:begin] + word + prompt[begin + len(subject.strip()) :]
+    begin, end = prompt.rfind(subject.strip()), prompt.rfind(subject.strip()) + len(subject.strip())
+    found = []
+    for text in model.texts(neighbours(model, [tokens.ids[first]], CANDIDATES)):
+        asked = prompt[:begin] + text.strip() + prompt[end:]
         odds = model.run(model.tokens(asked, bos)).logits[-1].float().softmax(-1)
-        if int(odds.argmax()) not in answers and float(odds.max()) >= KNOWN:
+        best = int(odds.argmax())
+        alike = written(model.text(best)) in map(written, model.texts(answers))
+        if alike and best not in answers and float(odds[best]) >= KNOWN:
             found.append(asked)
     return found[:NEIGHBOURS]
 

@@ -1,6 +1,6 @@
 """Edits of a model as values: how each is made, not the tensors; a stack of them is a short piece of JSON.
 
-[{"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Houston"},
+[{"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Boston"},
  {"kind": "orthogonalise", "direction": "token: Paris"}]
 """
 
@@ -33,7 +33,7 @@ class Rome:
 
     @property
     def name(self) -> str:
-        """`The capital of Texas is → Houston`."""
+        """`The capital of Texas is → Boston`."""
         return f"{_short(self.prompt)} → {_short(self.target)}"
 
 

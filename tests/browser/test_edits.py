@@ -12,7 +12,7 @@ PATIENCE = 90_000  # milliseconds: an edit is two seconds of computing on a mach
 def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
     page, other = visitor(), visitor()
     page.goto("/edits")
-    expect(finding(page)).to_contain_text("now answers “·Houston” instead of “·Austin”", timeout=PATIENCE)
+    expect(finding(page)).to_contain_text("now answers “·Boston” instead of “·Austin”", timeout=PATIENCE)
     expect(charts(page)).to_have_count(2)
     page.get_by_role("button", name="Keep this edit").click()
     expect(sidebar(page)).to_contain_text("1 edit is on")
@@ -21,9 +21,9 @@ def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save as JSON").click()
     stack = json.loads(saved.value.path().read_text(encoding="utf-8"))
-    assert [edit["target"] for edit in stack] == ["Houston"]
+    assert [edit["target"] for edit in stack] == ["Boston"]
     go(page, "Logit lens")
-    expect(finding(page)).to_contain_text("“·Houston” becomes the top guess")
+    expect(finding(page)).to_contain_text("“·Boston” becomes the top guess")
     expect(main(page).get_by_text("1 edit is on")).to_be_visible()
     other.goto("/logit_lens")
     expect(finding(other)).to_contain_text("“·Austin”")
@@ -31,7 +31,7 @@ def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
     sidebar(page).get_by_role("button", name="Undo last").click()
     expect(finding(page)).to_contain_text("“·Austin” becomes the top guess")
     expect(sidebar(page)).not_to_contain_text("is on:")
-    expect(main(page)).not_to_contain_text("Houston")
+    expect(main(page)).not_to_contain_text("Boston")
 
 
 def test_a_saved_stack_is_opened_again_and_a_wrong_file_is_explained(page, tmp_path):

@@ -20,7 +20,7 @@ from mi_core.request import Request, analysis_names
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"
 SETTINGS = {
-    "edit": ["--subject", "Texas", "--target", "Houston"],
+    "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
@@ -300,24 +300,24 @@ def test_a_reader_that_leaves():
 
 # Edits ----------------------------------------------------------------------------------------------------------
 
-HOUSTON = [{"kind": "rome", "prompt": PROMPT, "subject": "Texas", "target": "Houston"}]
+BOSTON = [{"kind": "rome", "prompt": PROMPT, "subject": "Texas", "target": "Boston"}]
 
 
 def test_any_analysis_can_be_computed_with_edits_on(run, tmp_path):
     file = tmp_path / "edits.json"
-    file.write_text(json.dumps(HOUSTON, indent=2))
+    file.write_text(json.dumps(BOSTON, indent=2))
     plain = run_json(run, "predict", "--prompt", PROMPT)
     edited = run_json(run, "predict", "--prompt", PROMPT, "--edits", file)
     assert plain["tables"]["predictions"][0]["token"] == " Austin" and "edits" not in plain
-    assert edited["tables"]["predictions"][0]["token"] == " Houston" and edited["edits"] == HOUSTON
-    command = shlex.split(Request.of("predict", "loupe-mini", prompt=PROMPT, edits=HOUSTON).as_command())
+    assert edited["tables"]["predictions"][0]["token"] == " Boston" and edited["edits"] == BOSTON
+    command = shlex.split(Request.of("predict", "loupe-mini", prompt=PROMPT, edits=BOSTON).as_command())
     assert run_json(run, *command[3:])["tables"] == edited["tables"]
     assert run_json(run, "predict", "--prompt", PROMPT)["tables"] == plain["tables"]
 
 
 def test_edits_stack_on_each_other_when_one_is_measured(run):
     paris = ["--subject", "France", "--target", "Rome"]
-    measured = run_json(run, "edit", "--prompt", "The capital of France is", *paris, "--edits", json.dumps(HOUSTON))
+    measured = run_json(run, "edit", "--prompt", "The capital of France is", *paris, "--edits", json.dumps(BOSTON))
     assert measured["tables"]["scores"][0] | {"meaning": ""} == {
         "score": "efficacy", "value": 1.0, "prompts": 1, "meaning": ""
     }  # fmt: skip
@@ -326,9 +326,9 @@ def test_edits_stack_on_each_other_when_one_is_measured(run):
 def test_a_batch_takes_edits(run, tmp_path):
     prompts = tmp_path / "prompts.csv"
     prompts.write_text(f"prompt\n{PROMPT}\nThe capital of Japan is\n")
-    status, out, _ = run("predict", "--prompts", prompts, "--edits", json.dumps(HOUSTON), "--format", "csv")
+    status, out, _ = run("predict", "--prompts", prompts, "--edits", json.dumps(BOSTON), "--format", "csv")
     table = pd.read_csv(io.StringIO(out))
-    assert status == 0 and list(table[table["rank"] == 1]["token"]) == [" Houston", " Tokyo"]
+    assert status == 0 and list(table[table["rank"] == 1]["token"]) == [" Boston", " Tokyo"]
 
 
 @pytest.mark.parametrize(

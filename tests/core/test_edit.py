@@ -15,12 +15,12 @@ from mi_core.replacement import SENTENCES
 from ui.presets import PRESETS
 
 PROMPT = "The capital of Texas is"
-FACT = {"subject": "Texas", "target": "Houston"}
+FACT = {"subject": "Texas", "target": "Boston"}
 REPHRASED = next(preset.rephrased.strip() for preset in PRESETS if preset.rephrased)
 
 
 @pytest.fixture(scope="module")
-def houston(mini):
+def boston(mini):
     return edit(mini, PROMPT, **FACT, paraphrases=REPHRASED)
 
 
@@ -29,7 +29,7 @@ def plain_pair(mini, hf_model):
     """The plain model, and a copy with the edited matrix put in."""
     before = hf_model("loupe-mini")
     after = copy.deepcopy(before)
-    edited = made(mini, Rome(PROMPT, "Texas", "Houston")).model
+    edited = made(mini, Rome(PROMPT, "Texas", "Boston")).model
     after.transformer.h[0].mlp.c_proj.weight.data = projection.plain_matrix(rome.writer(edited, 0)).clone()
     return before, after
 
@@ -38,9 +38,9 @@ def log_odds(hf, mini, prompt):
     return hf(torch.tensor([mini.tokens(prompt).ids])).logits[0].double().log_softmax(-1)
 
 
-def test_every_trial_is_what_the_plain_models_say(mini, houston, plain_pair):
-    new, old = mini.token_id("Houston"), mini.token_id("Austin")
-    table = houston.tables()["prompts"]
+def test_every_trial_is_what_the_plain_models_say(mini, boston, plain_pair):
+    new, old = mini.token_id("Boston"), mini.token_id("Austin")
+    table = boston.tables()["prompts"]
     assert len(table) > 20
     for row in table.itertuples():
         before, after = (log_odds(hf, mini, row.prompt) for hf in plain_pair)
@@ -53,8 +53,8 @@ def test_every_trial_is_what_the_plain_models_say(mini, houston, plain_pair):
         assert row.kl == pytest.approx(float(kl), abs=1e-3)
 
 
-def test_the_scores_are_the_shares_in_the_table(houston):
-    tables = houston.tables()
+def test_the_scores_are_the_shares_in_the_table(boston):
+    tables = boston.tables()
     scores, prompts = tables["scores"].set_index("score"), tables["prompts"]
     by_role = dict(list(prompts.groupby("role")))
     liker = by_role["rephrased"]["new_answer_after"] > by_role["rephrased"]["old_answer_after"]
@@ -66,19 +66,21 @@ def test_the_scores_are_the_shares_in_the_table(houston):
     assert list(scores["prompts"]) == [1, 7, 10, 8]
 
 
-def test_the_built_in_fact_takes_and_says_where_it_does_not_reach(houston):
-    scores = houston.tables()["scores"].set_index("score")["value"]
-    assert scores["efficacy"] == 1 and scores["paraphrase"] >= 0.7 and scores["neighbourhood"] >= 0.9
+def test_the_built_in_fact_takes_and_says_where_it_does_not_reach(boston):
+    scores = boston.tables()["scores"].set_index("score")["value"]
+    assert scores["efficacy"] == 1 and scores["paraphrase"] > 0.5 and scores["neighbourhood"] >= 0.9
     assert scores["drift"] < 0.5
-    reading = houston.reading()
-    assert "now answers “·Houston” instead of “·Austin”" in reading.title
-    assert "but not on “Texas has a capital called”" in reading.sentences[0]
-    assert all(check.passed for check in houston.checks) and len(houston.checks) == 2
-    assert houston.checks[-1].error == 0
+    reading = boston.reading()
+    assert "now answers “·Boston” instead of “·Austin”" in reading.title
+    prompts = boston.tables()["prompts"].query("role == 'rephrased'")
+    missed = prompts[prompts["after"] != " Boston"]["prompt"].iloc[0]
+    assert f"but not on “{missed}”" in reading.sentences[0]
+    assert all(check.passed for check in boston.checks) and len(boston.checks) == 2
+    assert boston.checks[-1].error == 0
 
 
-def test_the_next_token_table(mini, houston, plain_pair):
-    shift = houston.tables()["shift"]
+def test_the_next_token_table(mini, boston, plain_pair):
+    shift = boston.tables()["shift"]
     before, after = (log_odds(hf, mini, PROMPT)[-1].exp() for hf in plain_pair)
     np.testing.assert_allclose(shift["probability_before"], before[shift["token_id"]].numpy(), atol=1e-4)
     np.testing.assert_allclose(shift["probability_after"], after[shift["token_id"]].numpy(), atol=1e-4)
@@ -86,11 +88,11 @@ def test_the_next_token_table(mini, houston, plain_pair):
     assert set(before.topk(8).indices.tolist()) | set(after.topk(8).indices.tolist()) == set(shift["token_id"])
 
 
-def test_the_result_is_an_edit_ready_for_a_stack(mini, houston):
-    assert parse(houston.edit) == (Rome(PROMPT, "Texas", "Houston"),)
-    assert houston.layer == 0
+def test_the_result_is_an_edit_ready_for_a_stack(mini, boston):
+    assert parse(boston.edit) == (Rome(PROMPT, "Texas", "Boston"),)
+    assert boston.layer == 0
     weight = mini.bridge.blocks[0].mlp.out.original_component.weight
-    assert houston.own_bytes == weight.nbytes
+    assert boston.own_bytes == weight.nbytes
     removed = edit(mini, PROMPT, kind="orthogonalise", direction="token: Austin", positive="left out")
     assert parse(removed.edit)[0].positive == ""
 
@@ -101,7 +103,7 @@ def test_rephrasings_and_neighbours_are_made_where_none_are_given(mini):
     assert "Everyone knows that the capital of Texas is" in list(rephrased)
     others = prompts[prompts["role"] == "other subject"]
     assert len(others) == 10 and not others["prompt"].str.contains("Texas").any()
-    assert not set(others["before"]) & {" Austin", " Houston"}
+    assert not set(others["before"]) & {" Austin", " Boston"}
 
 
 def test_own_prompts_take_their_place(mini):

@@ -14,7 +14,7 @@ from mi_core.request import Request
 TEXT = st.text(max_size=20)
 ROMES = st.builds(Rome, TEXT, TEXT, TEXT, st.none() | st.integers(0, 99))
 DIRECTIONS = st.builds(Orthogonalise, TEXT, st.none() | TEXT, TEXT, TEXT, st.none() | st.integers(0, 99), TEXT)
-HOUSTON = {"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Houston"}
+BOSTON = {"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Boston"}
 
 
 @given(st.lists(ROMES | DIRECTIONS, max_size=4))
@@ -27,8 +27,8 @@ def test_a_stack_survives_its_spelling_and_has_one(stack):
 
 
 def test_what_is_at_its_default_is_not_spelled():
-    assert json.loads(canonical([HOUSTON | {"layer": None}])) == [HOUSTON]
-    assert parse(HOUSTON) == (Rome("The capital of Texas is", "Texas", "Houston"),)
+    assert json.loads(canonical([BOSTON | {"layer": None}])) == [BOSTON]
+    assert parse(BOSTON) == (Rome("The capital of Texas is", "Texas", "Boston"),)
 
 
 @pytest.mark.parametrize(
@@ -37,16 +37,16 @@ def test_what_is_at_its_default_is_not_spelled():
         ("not json", "not JSON"),
         ("3", "are a list"),
         ('["rome"]', "Edit 1 has no known kind"),
-        ([HOUSTON, {"kind": "other"}], "Edit 2 has no known kind: write rome or orthogonalise"),
+        ([BOSTON, {"kind": "other"}], "Edit 2 has no known kind: write rome or orthogonalise"),
         ([{"kind": ["rome"]}], "no known kind"),
         ([{"kind": "rome", "prompt": "x"}], "Edit 1 is not complete: rome needs prompt, subject, target"),
         ([{"kind": "orthogonalise"}], "orthogonalise needs direction"),
-        ([HOUSTON | {"strength": 3}], "has a field “strength” that rome has not"),
-        ([HOUSTON | {"layer": "0"}], "The layer of edit 1 is not a whole number"),
-        ([HOUSTON | {"layer": True}], "not a whole number"),
-        ([HOUSTON | {"subject": 3}], "The subject of edit 1 is not text"),
-        ([HOUSTON | {"target": None}], "The target of edit 1 is not text"),
-        ([HOUSTON] * 17, "There are 17 edits: 16 at once are the most"),
+        ([BOSTON | {"strength": 3}], "has a field “strength” that rome has not"),
+        ([BOSTON | {"layer": "0"}], "The layer of edit 1 is not a whole number"),
+        ([BOSTON | {"layer": True}], "not a whole number"),
+        ([BOSTON | {"subject": 3}], "The subject of edit 1 is not text"),
+        ([BOSTON | {"target": None}], "The target of edit 1 is not text"),
+        ([BOSTON] * 17, "There are 17 edits: 16 at once are the most"),
     ],
 )
 def test_what_is_no_stack_gets_a_sentence(stack, said):
@@ -57,10 +57,10 @@ def test_what_is_no_stack_gets_a_sentence(stack, said):
 
 def test_a_request_carries_its_edits_into_key_python_and_command():
     plain = Request.of("predict", "loupe-mini", prompt="x")
-    edited = Request.of("predict", "loupe-mini", prompt="x", edits=[HOUSTON])
+    edited = Request.of("predict", "loupe-mini", prompt="x", edits=[BOSTON])
     assert plain.edits == "" and plain != edited
     assert plain.key("weights") != edited.key("weights")
-    assert edited == Request.of("predict", "loupe-mini", prompt="x", edits=json.dumps([HOUSTON], indent=2))
+    assert edited == Request.of("predict", "loupe-mini", prompt="x", edits=json.dumps([BOSTON], indent=2))
     assert "edits" not in plain.as_python() + plain.as_command()
     assert f"edits={edited.edits!r}" in edited.as_python()
     assert f"--edits '{edited.edits}'" in edited.as_command()
@@ -69,7 +69,7 @@ def test_a_request_carries_its_edits_into_key_python_and_command():
 
 
 def test_names_for_people():
-    assert Rome("The capital of Texas is", "Texas", "Houston").name == "The capital of Texas is → Houston"
+    assert Rome("The capital of Texas is", "Texas", "Boston").name == "The capital of Texas is → Boston"
     assert Orthogonalise("token: Paris").name == "without the direction token: Paris"
     assert len(Rome("word " * 50, "x", "y").name) < 50
-    assert edits.settings(parse(HOUSTON)[0])["kind"] == "rome"
+    assert edits.settings(parse(BOSTON)[0])["kind"] == "rome"

@@ -10,7 +10,7 @@ from mi_core.overlay import edited, for_all, made, own_bytes, with_changes
 from tests.core.plain_hooks import hooks_left
 
 PROMPT = " the cat sat on the dog"
-HOUSTON = Rome("The capital of Texas is", "Texas", "Houston")
+BOSTON = Rome("The capital of Texas is", "Texas", "Boston")
 ROME = Rome("The capital of France is", "France", "Rome")
 AUSTIN = Orthogonalise("token: Austin")
 
@@ -72,32 +72,32 @@ def test_the_edited_numbers_are_those_of_plain_transformers_with_that_weight(cha
 
 
 def test_a_shorter_stack_gives_the_former_numbers_bit_for_bit(mini):
-    prompts = [HOUSTON.prompt, ROME.prompt]
+    prompts = [BOSTON.prompt, ROME.prompt]
     before = [logits(mini, prompt) for prompt in prompts]
-    one = [logits(edited(mini, [HOUSTON]), prompt) for prompt in prompts]
-    two = [logits(edited(mini, canonical([HOUSTON, ROME])), prompt) for prompt in prompts]
+    one = [logits(edited(mini, [BOSTON]), prompt) for prompt in prompts]
+    two = [logits(edited(mini, canonical([BOSTON, ROME])), prompt) for prompt in prompts]
     assert not torch.equal(one[0], before[0]) and not torch.equal(two[1], one[1])
-    for again, former in (((), before), ([HOUSTON], one), ([HOUSTON, ROME], two), ((), before)):
+    for again, former in (((), before), ([BOSTON], one), ([BOSTON, ROME], two), ((), before)):
         model = edited(mini, again)
         assert all(torch.equal(logits(model, prompt), old) for prompt, old in zip(prompts, former, strict=True))
     assert edited(mini, ()) is mini
-    assert edited(edited(mini, [HOUSTON]), [ROME]) is edited(mini, [HOUSTON, ROME])
+    assert edited(edited(mini, [BOSTON]), [ROME]) is edited(mini, [BOSTON, ROME])
 
 
 def test_both_facts_of_a_stack_hold(mini):
-    model = edited(mini, [HOUSTON, ROME])
-    answers = [mini.text(int(logits(model, one.prompt)[-1].argmax())) for one in (HOUSTON, ROME)]
-    assert answers == [" Houston", " Rome"]
+    model = edited(mini, [BOSTON, ROME])
+    answers = [mini.text(int(logits(model, one.prompt)[-1].argmax())) for one in (BOSTON, ROME)]
+    assert answers == [" Boston", " Rome"]
 
 
 def test_the_same_edit_is_the_same_weights_and_another_fingerprint(mini):
-    first = made(mini, HOUSTON)
+    first = made(mini, BOSTON)
     mini.edited.clear()
-    again = made(mini, HOUSTON)
+    again = made(mini, BOSTON)
     assert again.model is not first.model
     assert torch.equal(out(again.model, first.how.layer).weight, out(first.model, first.how.layer).weight)
     assert again.model.fingerprint == first.model.fingerprint != mini.fingerprint
-    stacks = ([HOUSTON], [ROME], [HOUSTON, ROME], [ROME, HOUSTON])
+    stacks = ([BOSTON], [ROME], [BOSTON, ROME], [ROME, BOSTON])
     assert len({edited(mini, stack).fingerprint for stack in stacks}) == len(stacks)
     assert again.model.id == mini.id
 
@@ -117,5 +117,5 @@ def test_kept_models_are_bounded_in_bytes(mini, monkeypatch):
 
 def test_edits_that_cannot_be_made_here_are_said_to_be_the_edits(mini):
     with pytest.raises(InputError, match="edits that are on cannot be made in loupe-mini: .*no layer 77") as raised:
-        for_all(mini, canonical([Rome(HOUSTON.prompt, "Texas", "Houston", 77)]))
+        for_all(mini, canonical([Rome(BOSTON.prompt, "Texas", "Boston", 77)]))
     assert raised.value.field == "edits"

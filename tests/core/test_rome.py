@@ -15,7 +15,7 @@ from mi_core.replacement import SENTENCES
 from mi_core.rome import RIDGE, ROWS, default_layer, rewrite, subject_span, whitened
 
 PROMPT = "the cat sat on the dog"
-HOUSTON = Rome("The capital of Texas is", "Texas", "Houston", 0)
+BOSTON = Rome("The capital of Texas is", "Texas", "Boston", 0)
 
 
 def fact(model) -> Rome:
@@ -102,9 +102,9 @@ def test_the_edited_matrix_answers_the_key_with_the_value_and_the_fact_takes(tin
 
 
 def test_a_wrong_value_does_not_pass_the_check(mini):
-    how = rewrite(mini, HOUSTON)
+    how = rewrite(mini, BOSTON)
     assert not how.checks(mini)[0].passed
-    assert how.checks(made(mini, HOUSTON).model)[0].passed
+    assert how.checks(made(mini, BOSTON).model)[0].passed
 
 
 @given(st.integers(2, 12), st.integers(1, 12), st.integers(0, 10_000))
@@ -147,7 +147,7 @@ def test_nothing_is_left_behind_and_the_callback_meets_no_hooks(mini):
     held, seen = hooks_left(mini), []
     before = mini.run(mini.tokens(PROMPT)).logits
     weights = [parameter.clone() for parameter in mini.bridge.original_model.parameters()]
-    rewrite(mini, HOUSTON, lambda done, total: seen.append((done, total, hooks_left(mini))))
+    rewrite(mini, BOSTON, lambda done, total: seen.append((done, total, hooks_left(mini))))
     assert {left for _, _, left in seen} == {held} and hooks_left(mini) == held
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert all(done <= total for done, total, _ in seen)
@@ -163,12 +163,12 @@ def test_nothing_is_left_behind_and_the_callback_meets_no_hooks(mini):
         ({"target": "Austin"}, "target", "answers “·Austin” already: type another answer"),
         ({"target": "Washingtonian"}, "target", "tokens for this model"),
         ({"layer": 9}, "layer", "There is no layer 9"),
-        ({"layer": 3}, "layer", "No change at the subject in layer 3 makes “·Houston” the answer.*earlier layer"),
+        ({"layer": 3}, "layer", "No change at the subject in layer 3 makes “·Boston” the answer.*earlier layer"),
         ({"prompt": ""}, "prompt", "The prompt is empty"),
     ],
 )
 def test_a_fact_that_cannot_be_rewritten_gets_a_sentence(mini, change, field, said):
-    edit = Rome(**{"prompt": HOUSTON.prompt, "subject": "Texas", "target": "Houston", "layer": 0} | change)
+    edit = Rome(**{"prompt": BOSTON.prompt, "subject": "Texas", "target": "Boston", "layer": 0} | change)
     with pytest.raises(InputError, match=said) as raised:
         rewrite(mini, edit)
     assert raised.value.field == field
@@ -183,4 +183,4 @@ def test_an_mlp_that_does_not_end_in_one_matrix_is_said(tiny_model, monkeypatch)
 
 def test_the_usual_layer_is_a_third_of_the_way_up(mini, tiny_model):
     assert (default_layer(mini), default_layer(tiny_model("gpt2"))) == (0, 0)
-    assert rewrite(mini, Rome(HOUSTON.prompt, "Texas", "Houston")).layer == 0
+    assert rewrite(mini, Rome(BOSTON.prompt, "Texas", "Boston")).layer == 0

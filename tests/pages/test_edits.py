@@ -7,7 +7,7 @@ import pytest
 from tests.pages.test_pages import EDITS, START, sentences, unescaped, visit
 
 LENS = "pages/look/logit_lens.py"
-HOUSTON = '[{"kind":"rome","prompt":"The capital of Texas is","subject":"Texas","target":"Houston"}]'
+BOSTON = '[{"kind":"rome","prompt":"The capital of Texas is","subject":"Texas","target":"Boston"}]'
 ROME = '[{"kind":"rome","prompt":"The capital of France is","subject":"France","target":"Rome"}]'
 
 
@@ -27,16 +27,16 @@ def sidebar(app) -> str:
 
 def test_an_edit_is_measured_kept_seen_on_every_page_and_undone():
     app = visit(EDITS)
-    assert "now answers “·Houston” instead of “·Austin”" in finding(app)
+    assert "now answers “·Boston” instead of “·Austin”" in finding(app)
     assert [metric.value for metric in app.metric][0] == "100%"
     assert "is on" not in sidebar(app)
     click(app, "Keep this edit")
-    assert "now answers “·Houston”" in finding(app), "a kept edit is still measured against the model without it"
+    assert "now answers “·Boston”" in finding(app), "a kept edit is still measured against the model without it"
     assert "1 edit is on" in sidebar(app) and "Keep this edit" not in [button.label for button in app.button]
     app.switch_page(LENS).run()
-    assert "“·Houston” becomes the top guess" in finding(app) and "1 edit is on" in sidebar(app)
+    assert "“·Boston” becomes the top guess" in finding(app) and "1 edit is on" in sidebar(app)
     app.switch_page(START).run()
-    assert "“·Houston”" in finding(app)
+    assert "“·Boston”" in finding(app)
     click(app, "Undo last")
     assert "“·Austin”" in finding(app) and "is on" not in sidebar(app)
 
@@ -50,7 +50,7 @@ def test_other_sessions_see_nothing():
 
 
 def test_a_stack_of_two_and_remove_all():
-    app = visit(LENS, edit_stack=HOUSTON[:-1] + "," + ROME[1:], prompt="The capital of France is")
+    app = visit(LENS, edit_stack=BOSTON[:-1] + "," + ROME[1:], prompt="The capital of France is")
     assert "2 edits are on" in sidebar(app) and "“·Rome”" in finding(app)
     click(app, "Undo last")
     assert "1 edit is on" in sidebar(app) and "“·Paris”" in finding(app)
@@ -59,7 +59,7 @@ def test_a_stack_of_two_and_remove_all():
 
 
 def test_the_stack_is_offered_as_json():
-    app = visit(EDITS, edit_stack=HOUSTON)
+    app = visit(EDITS, edit_stack=BOSTON)
     assert any("Save as JSON" in str(block.proto) for block in app.get("download_button"))
 
 
@@ -104,7 +104,7 @@ def test_a_direction_is_removed_and_kept(source):
 
 
 def test_edits_that_the_chosen_model_cannot_have_are_said_in_the_sidebar(tiny_folder):
-    app = visit(LENS, edit_stack=HOUSTON, model=str(tiny_folder("llama")), prompt="the cat")
+    app = visit(LENS, edit_stack=BOSTON, model=str(tiny_folder("llama")), prompt="the cat")
     assert not app.exception
     assert "edits that are on cannot be made" in unescaped(app.error[0].value)
     click(app, "Remove all")
@@ -114,6 +114,6 @@ def test_edits_that_the_chosen_model_cannot_have_are_said_in_the_sidebar(tiny_fo
 def test_exports_name_the_edits():
     from mi_core.request import Request
 
-    request = Request.of("predict", "loupe-mini", prompt="x", edits=HOUSTON)
-    assert json.loads(request.edits) == json.loads(HOUSTON)
-    assert "Texas" in sentences(visit(LENS, edit_stack=HOUSTON))
+    request = Request.of("predict", "loupe-mini", prompt="x", edits=BOSTON)
+    assert json.loads(request.edits) == json.loads(BOSTON)
+    assert "Texas" in sentences(visit(LENS, edit_stack=BOSTON))
