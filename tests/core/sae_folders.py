@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def save_sae(folder: Path, hook: str, kind: str = "standard", d_in: int = 32, d_
     target = folder / "saes" / hook
     sae.save_model(target)
     return target
+
+
+def k_of(folder: Path) -> int:
+    """How many features a top-k SAE keeps, read without sae_lens."""
+    return json.loads((folder / "cfg.json").read_text("utf-8"))["k"]
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:

@@ -199,10 +199,10 @@ def test_the_table_keeps_its_columns(mini):
 
 
 def test_the_reading_names_the_worst_knockout_and_self_repair(mini):
-    found = ablation(mini, "The capital of Texas is", target="Austin", foil="Dallas")
+    found = ablation(mini, NAMES, target="Mary", foil="John")
     worst = int(found.change.argmin())
     title, sentences = found.reading().title, found.reading().sentences
-    fallen = "the logit difference of “·Austin” − “·Dallas” falls most"
+    fallen = "the logit difference of “·Mary” − “·John” falls most"
     assert title.startswith(f"Without {found.components[worst]}, {fallen}")
     healed = (found.direct > 0.1) & (np.abs(found.change) < found.direct / 2)
     assert healed.any() and "self-repair" in sentences[-1]

@@ -118,7 +118,7 @@ def test_every_position_equals_a_hook_written_by_hand(architecture, tiny_model, 
 
 
 def test_the_word_that_tells_is_what_matters(mini):
-    found = ablation(mini, "The capital of Texas is", target="Austin", site="position", layer=0)
+    found = ablation(mini, "The capital of Texas is", target="Austin", foil="Paris", site="position", layer=0)
     earlier = found.change[:-1]  # the last token holds the question itself
     assert found.tokens.texts[int(earlier.argmin())] == " Texas"
     table = found.tables()["effects"]

@@ -13,6 +13,7 @@ from tests.core.plain_reference import d_head, plain, w_o
 
 PROMPT = " the cat sat on the dog, twenty tokens é"
 NAMES = "When Mary and John went to the store, John gave a drink to"
+CAPITAL = "The capital of Texas is"
 
 
 def moved(hf, run):
@@ -143,17 +144,17 @@ def test_the_reading_finds_a_head_that_reads_a_word(mini):
 
 
 def test_a_sink_is_called_one_kindly(mini):
-    found = attention(mini, NAMES)
+    found = attention(mini, CAPITAL)
     layer, head = np.unravel_index(found.pattern[:, :, -1, 0].argmax(), found.pattern.shape[:2])
-    chosen = attention(mini, NAMES, layer=int(layer), head=int(head)).reading()
+    chosen = attention(mini, CAPITAL, layer=int(layer), head=int(head)).reading()
     assert chosen.title.startswith(f"L{layer}H{head} rests on the first token, “<|endoftext|>”: ")
     assert "attention sink, and is normal" in chosen.sentences[0]
 
 
 def test_weighted_a_head_that_takes_from_the_first_token_is_not_called_idle(mini):
-    found = attention(mini, NAMES, weighted=True)
+    found = attention(mini, CAPITAL, weighted=True)
     layer, head = np.unravel_index(found._shares()[..., 0].argmax(), found.pattern.shape[:2])
-    chosen = attention(mini, NAMES, weighted=True, layer=int(layer), head=int(head)).reading()
+    chosen = attention(mini, CAPITAL, weighted=True, layer=int(layer), head=int(head)).reading()
     assert f"L{layer}H{head} takes most from the first token" in chosen.title
     assert "of what it moves" in chosen.title
     assert not any("sink" in sentence or "spend" in sentence for sentence in chosen.sentences)

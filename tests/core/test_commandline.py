@@ -20,6 +20,7 @@ from mi_core.request import Request, analysis_names
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"
 SETTINGS = {
+    "cost": ["--of", "patching", "--settings", json.dumps({"prompt": PROMPT, "corrupted": "The capital of France is"})],
     "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
     "patching": ["--corrupted", "The capital of France is"],
@@ -98,10 +99,11 @@ def test_logit_lens_last_layer_equals_hugging_face(run, reference):
 
 @pytest.mark.parametrize("name", analysis_names())
 def test_json_contract(run, name):
-    words = [name.replace("_", "-"), "--prompt", PROMPT, *SETTINGS.get(name, [])]
-    whole = run_json(run, *words)
+    asked = [] if name == "cost" else ["--prompt", PROMPT]  # cost is asked of another analysis and its settings
+    whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
     assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "checks"]
-    assert (whole["analysis"], whole["model"], whole["settings"]["prompt"]) == (name, "loupe-mini", PROMPT)
+    assert (whole["analysis"], whole["model"]) == (name, "loupe-mini")
+    assert PROMPT in str(whole["settings"])
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
     assert all(check["passed"] and set(check) == {"name", "error", "tolerance", "passed"} for check in whole["checks"])
 

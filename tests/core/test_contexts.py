@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.core.sae_folders import k_of
 from training import contexts
 from training.contexts import Firing, label, top_contexts
 from training.sample import Document, documents
@@ -96,7 +97,7 @@ def test_densities_and_maxima_are_those_of_a_plain_recount(written, plain):
     # one tie among the largest may fall the other way
     assert np.allclose(density, (acts > 0).float().mean(0), atol=1.5 / len(acts))
     assert np.allclose(largest, acts.max(0).values, atol=TOLERANCE)
-    assert sum(density) == pytest.approx(16, abs=0.1)
+    assert sum(density) == pytest.approx(k_of(SAE), abs=0.1)
 
 
 def test_promoted_tokens_are_the_largest_direct_effects_through_the_final_norm(plain, written):

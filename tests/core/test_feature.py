@@ -14,9 +14,10 @@ from mi_core.analyses.feature import feature
 from mi_core.analyses.features import features
 from mi_core.errors import InputError
 from mi_core.models.loading import load
-from tests.core.sae_folders import save_sae, standard_encode, topk_encode, weights_of
+from tests.core.sae_folders import k_of, save_sae, standard_encode, topk_encode, weights_of
 
-MINI_SAE = "models/loupe-mini/saes/blocks.2.hook_resid_pre"
+MINI_SAE = Path(__file__).parents[2] / "models/loupe-mini/saes/blocks.2.hook_resid_pre"
+K = k_of(MINI_SAE)
 REVIEW = "This movie was wonderful. I loved the story. The acting was"
 
 
@@ -36,12 +37,12 @@ def described(tiny_folder, tmp_path_factory):
     return load(str(folder))
 
 
-def test_activations_of_the_built_in_model(mini, hf_model, request):
-    w = weights_of(request.config.rootpath / MINI_SAE)
+def test_activations_of_the_built_in_model(mini, hf_model):
+    w = weights_of(MINI_SAE)
     result = feature(mini, REVIEW, feature=757)
     ids = torch.tensor([result.tokens.ids])
     x = hf_model("loupe-mini")(ids, output_hidden_states=True).hidden_states[2][0]
-    expected = topk_encode(x, w, k=16)[:, 757]
+    expected = topk_encode(x, w, k=K)[:, 757]
     np.testing.assert_allclose(result.activations[1:], expected[1:], atol=1e-3)
     assert np.isnan(result.activations[0])
     assert result.skipped_pos == (0,)
@@ -64,7 +65,7 @@ def test_activations_of_every_architecture(architecture, tiny_folder, hf_model, 
 
 
 def test_agrees_with_the_features_of_the_prompt(mini):
-    table = features(mini, REVIEW, top_k=16).tables()["features"]
+    table = features(mini, REVIEW, top_k=K).tables()["features"]
     wanted = int(table.feature.mode()[0])
     over_prompt = feature(mini, REVIEW, feature=wanted).tables()["activations"].set_index("pos").activation
     mine = table[table.feature == wanted].set_index("pos").activation
@@ -123,8 +124,8 @@ def test_damaged_descriptions_are_the_same_as_none(tiny_folder, tmp_path):
     assert (result.label, result.contexts) == ("", ())
 
 
-def test_promoted_tokens_by_hand(mini, hf_model, request):
-    w, hf = weights_of(request.config.rootpath / MINI_SAE), hf_model("loupe-mini")
+def test_promoted_tokens_by_hand(mini, hf_model):
+    w, hf = weights_of(MINI_SAE), hf_model("loupe-mini")
     result = feature(mini, REVIEW, feature=757, top_k=6)
     row = w["W_dec"][757] / w["W_dec"][757].norm()
     effects = ((row - row.mean()) * hf.transformer.ln_f.weight) @ hf.lm_head.weight.T

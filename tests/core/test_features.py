@@ -14,10 +14,11 @@ from mi_core.analyses import features as module
 from mi_core.analyses.features import features
 from mi_core.errors import InputError
 from mi_core.models.loading import load
-from tests.core.sae_folders import CENTRED, save_sae, standard_encode, topk_encode, weights_of
+from tests.core.sae_folders import CENTRED, k_of, save_sae, standard_encode, topk_encode, weights_of
 
 PROMPT = " the cat sat on the dog"
-MINI_SAE = "models/loupe-mini/saes/blocks.2.hook_resid_pre"
+MINI_SAE = Path(__file__).parents[2] / "models/loupe-mini/saes/blocks.2.hook_resid_pre"
+K = k_of(MINI_SAE)
 
 
 @pytest.fixture(scope="module")
@@ -61,18 +62,18 @@ def _cross_entropy(hf, ids, layer: int, x: torch.Tensor | None, from_pos: int) -
     return float(torch.nn.functional.cross_entropy(logits[from_pos:-1], wanted)) / math.log(2)
 
 
-def test_top_features_of_the_built_in_model(mini, hf_model, request):
+def test_top_features_of_the_built_in_model(mini, hf_model):
     prompt = "The capital of Texas is"
-    w = weights_of(request.config.rootpath / MINI_SAE)
+    w = weights_of(MINI_SAE)
     result = features(mini, prompt, top_k=5)
     ids = result.tokens.ids
-    expected = topk_encode(_hidden(hf_model("loupe-mini"), ids, 2), w, k=16)[1:].topk(5)
+    expected = topk_encode(_hidden(hf_model("loupe-mini"), ids, 2), w, k=K)[1:].topk(5)
     assert result.skipped_pos == (0,)
     np.testing.assert_array_equal(result.feature_ids[1:], expected.indices)
     np.testing.assert_allclose(result.activations[1:], expected.values, atol=1e-3)
     assert (result.feature_ids[0] == -1).all()
     assert np.isnan(result.activations[0]).all()
-    assert result.n_active.tolist() == [0] + [16] * (len(ids) - 1)
+    assert result.n_active.tolist() == [0] + [K] * (len(ids) - 1)
     assert all(check.passed for check in result.checks)
 
 
@@ -160,7 +161,7 @@ def test_chunks_change_nothing(mini, monkeypatch):
 
 def test_the_built_in_sae_keeps_what_the_model_predicts(mini):
     quality = features(mini, "The Eiffel Tower is in the city of Paris. The Colosseum is in the city of Rome.").quality
-    assert quality.l0 == 16
+    assert quality.l0 == K
     assert quality.explained_variance > 0.8
     assert quality.recovered > 0.9
     assert quality.cross_entropy < quality.cross_entropy_ablated - 1
@@ -185,20 +186,20 @@ def test_tables(mini):
 
 
 def test_fewer_active_features_than_asked_for(mini):
-    result = features(mini, "The capital of Texas is", top_k=40)
+    result = features(mini, "The capital of Texas is", top_k=K + 24)
     assert ((result.feature_ids >= 0).sum(1) == result.n_active).all()
     assert (np.isnan(result.activations) == (result.feature_ids < 0)).all()
     table = result.tables()["features"]
-    assert len(table) == 16 * (len(result.tokens) - 1)
+    assert len(table) == K * (len(result.tokens) - 1)
     assert (table.activation > 0).all()
-    assert len(result.tables()["promoted"]) == 16 * 2 * 8
+    assert len(result.tables()["promoted"]) == K * 2 * 8
 
 
 def test_one_position_has_no_variance_and_no_next_token(mini):
     quality = features(mini, " Monday").quality
     assert math.isnan(quality.explained_variance)
     assert math.isnan(quality.cross_entropy)
-    assert quality.l0 == 16
+    assert quality.l0 == K
 
 
 def test_readings_are_short_and_say_what_the_numbers_say(mini):
@@ -207,7 +208,7 @@ def test_readings_are_short_and_say_what_the_numbers_say(mini):
     assert f"Feature {result.feature_ids[-1, 0]}" in reading.title
     assert "“·is”" in reading.title
     assert len(reading.title) <= 90
-    assert "16 of 1,024 features" in reading.sentences[0]
+    assert f"{K} of 1,024 features" in reading.sentences[0]
     at_bos = features(mini, "The capital of Texas is", pos=0)
     assert "start token is not read" in at_bos.reading().title
     assert at_bos.tables()["promoted"].empty

@@ -190,7 +190,8 @@ def test_a_second_prompt_of_another_length_is_repaired_by_one_click():
     assert "must be equally long" in unescaped(sentences(app))
     app.button(key="repair-corrupted").click().run()
     assert not app.error and app.subheader
-    assert app.text_input(key="corrupted").value == "The capital of Mississippi is"
+    repaired = app.text_input(key="corrupted").value
+    assert re.fullmatch(r"The capital of (?!Texas)\w+ is", repaired)
 
 
 def test_a_second_prompt_is_proposed_for_a_prompt_of_ones_own():
@@ -198,10 +199,10 @@ def test_a_second_prompt_is_proposed_for_a_prompt_of_ones_own():
     assert not app.subheader
     app.button(key="suggest").click().run()
     offers = [button for button in app.button if str(button.key).startswith("swap-")]
-    assert len(offers) == 4 and "Spain" in offers[0].label and "Madrid" not in offers[0].label
-    offers[0].click().run()
+    assert len(offers) == 4 and not any("Madrid" in offer.label for offer in offers)
+    next(offer for offer in offers if "Spain" in offer.label).click().run()
     assert app.subheader and not app.error
-    assert app.text_input(key="corrupted").value.startswith("The capital of ")
+    assert re.fullmatch(r"The capital of (?!Spain)\w+ is", app.text_input(key="corrupted").value)
 
 
 def test_estimates_become_exact_by_one_click():
