@@ -1,5 +1,6 @@
 """On the patching page: a cell that is clicked is run, and second prompts are repaired and proposed by a click."""
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
@@ -7,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.screen import charts, field, finding, main, settled
 
 SECOND = "The same prompt with its telling word exchanged"
+DONE = re.compile(r"With L3@5 patched, “·Austin” goes from under 0\.1% to 9\d\.\d%")
 ONE = "One patch, with everything it does"
 
 
@@ -25,13 +27,13 @@ def test_a_clicked_cell_is_run_and_the_link_to_it_opens_the_same(page):
     expect(main(page)).not_to_contain_text("patched, “")
     click_last_cell(page)
     expect(field(page, ONE)).to_have_value("L3@5")
-    expect(main(page)).to_contain_text("With L3@5 patched, “·Austin” goes from under 0.1% to 98.")
+    expect(main(page)).to_contain_text(DONE)
     expect(charts(page)).to_have_count(2)
     settled(page)
     assert parse_qs(urlsplit(page.url).query)["cell"] == ["L3@5"]
     page.goto(page.url)
     expect(field(page, ONE)).to_have_value("L3@5")
-    expect(main(page)).to_contain_text("With L3@5 patched, “·Austin” goes from under 0.1% to 98.")
+    expect(main(page)).to_contain_text(DONE)
     expect(main(page)).to_contain_text("The top guess turns from “·Paris” into “·Austin”")
 
 
@@ -42,11 +44,13 @@ def test_prompts_of_unequal_length_stand_side_by_side_and_are_repaired(page):
     expect(pair).to_contain_text("The prompts are 6 and 7 tokens long")
     expect(pair.locator("td", has_text="≠")).to_have_count(2)
     expect(charts(page)).to_have_count(0)
-    page.get_by_role("button", name="Use The capital of Mississippi is").click()
-    expect(field(page, SECOND)).to_have_value("The capital of Mississippi is")
+    offer = page.get_by_role("button", name=re.compile(r"Use The capital of \w+ is"))
+    subject = offer.inner_text().split()[-2]
+    offer.click()
+    expect(field(page, SECOND)).to_have_value(f"The capital of {subject} is")
     expect(finding(page)).to_contain_text("The difference sits at “·Texas” (position 4)")
     expect(pair.locator("td", has_text="≠")).to_have_count(1)
-    expect(pair.locator("b")).to_have_text(["·Texas", "·Mississippi"])
+    expect(pair.locator("b")).to_have_text(["·Texas", f"·{subject}"])
     expect(main(page).get_by_role("alert")).to_have_count(0)
 
 

@@ -19,22 +19,23 @@ def click_head(page: Page, layer: int, head: int) -> None:
 
 def test_a_clicked_head_becomes_the_receiver_and_the_way_leads_back(page):
     page.goto(f"/path_patching?prompt={DRINK}&target=+Mary&foil=+John")
-    expect(finding(page)).to_contain_text("L3H0 speaks to the answer most")
+    speaks = "L3H2 speaks to the answer most"
+    expect(finding(page)).to_contain_text(speaks)
     settled(page)
-    click_head(page, 3, 2)
-    page.get_by_role("button", name="Who feeds L3H2?").click()
-    expect(finding(page)).to_contain_text("feeds L3H2’s values most")
-    expect(field(page, "Who receives")).to_have_value("L3H2")
+    click_head(page, 3, 3)
+    page.get_by_role("button", name="Who feeds L3H3?").click()
+    expect(finding(page)).to_contain_text("feeds L3H3’s values most")
+    expect(field(page, "Who receives")).to_have_value("L3H3")
     settled(page)
-    assert parse_qs(urlsplit(page.url).query)["receiver"] == ["L3H2"]
-    expect(main(page).get_by_role("button", name="Who feeds L3H2?")).to_have_count(0)
+    assert parse_qs(urlsplit(page.url).query)["receiver"] == ["L3H3"]
+    expect(main(page).get_by_role("button", name="Who feeds L3H3?")).to_have_count(0)
     click_head(page, 1, 1)
     page.get_by_role("button", name="Who feeds L1H1?").click()
-    expect(finding(page)).to_contain_text("feeds L1H1’s")
-    main(page).get_by_role("button", name="L3H2", exact=True).click()
-    expect(finding(page)).to_contain_text("feeds L3H2’s values most")
+    expect(finding(page)).to_contain_text("L1H1’s")
+    main(page).get_by_role("button", name="L3H3", exact=True).click()
+    expect(finding(page)).to_contain_text("feeds L3H3’s values most")
     main(page).get_by_role("button", name="the answer", exact=True).click()
-    expect(finding(page)).to_contain_text("L3H0 speaks to the answer most")
+    expect(finding(page)).to_contain_text(speaks)
     expect(field(page, "Who receives")).to_have_value("")
 
 

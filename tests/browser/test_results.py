@@ -108,9 +108,11 @@ def test_a_second_direction_is_added_and_taken_away(page):
     page.get_by_role("option", name="a token").click()
     field(page, "Token").fill("dog")
     field(page, "Token").press("Enter")
-    page.get_by_role("slider", name="Strength of direction 2").first.press("End")
-    settled(page)
     expect(main(page)).to_contain_text("With the directions")
+    settled(page)
+    page.get_by_role("slider", name="Strength of direction 2").first.press("End")
+    expect(main(page).get_by_role("code").nth(1)).not_to_have_text(alone[1])
+    settled(page)
     expect(page.get_by_role("combobox", name="Direction 3")).to_be_visible()
     both = texts(page)
     assert both[0] == alone[0] and both[1] != alone[1]
