@@ -72,8 +72,8 @@ class Counterpart:
             (
                 f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
                 f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
-                f"Of {len(self.swaps)} exchanges of one word that were run, no other puts another answer of its kind in "
-                "its place as clearly.",
+                f"Of {len(self.swaps)} exchanges of one word that were run, none puts another answer of its kind in its "
+                "place as clearly.",
             ),
         )
 
