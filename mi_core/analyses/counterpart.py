@@ -72,8 +72,7 @@ class Counterpart:
             (
                 f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
                 f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
-                f"Of {len(self.swaps)} exchanges of one word that were run, none puts another answer of its kind in its "
-                "place as clearly.",
+                f"None of the other {len(self.swaps) - 1} exchanges of one word that were run changes it as clearly.",
             ),
         )
 
