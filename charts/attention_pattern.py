@@ -55,22 +55,16 @@ def attention_pattern(
 
 
 def _keys(labels: list[str], step: int) -> alt.X:
-    axis = alt.Axis(
-        title="token read (key)", titleAnchor="start", orient="top", ticks=False, domain=False,
+    axis = theme.band_axis(
+        "token read (key)", titleAnchor="start", orient="top",
         labelAngle=-40, labelAlign="left", labelLimit=200, labelOverlap=step < theme.DENSE,
     )  # fmt: skip
     return alt.X("_key:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
 
 
 def _queries(labels: list[str], step: int) -> alt.Y:
-    axis = alt.Axis(
-        title="token that reads (query)",
-        ticks=False,
-        domain=False,
-        labelLimit=200,
-        labelPadding=6,
-        labelOverlap=step < theme.DENSE,
-    )
+    overlap = step < theme.DENSE
+    axis = theme.band_axis("token that reads (query)", labelLimit=200, labelPadding=6, labelOverlap=overlap)
     return alt.Y("_query:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
 
 

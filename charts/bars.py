@@ -56,7 +56,7 @@ def bars(
 
 
 def _names(rows: list[str]) -> alt.Y:
-    axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=260, labelPadding=6)
+    axis = theme.band_axis(None, labelLimit=260, labelPadding=6)
     return alt.Y("_row:N", axis=axis, scale=alt.Scale(domain=rows, paddingInner=0.25, paddingOuter=0.1))
 
 

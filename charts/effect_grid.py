@@ -64,8 +64,8 @@ def effect_grid(
 
 
 def _tokens(columns: list[str], step: int) -> alt.X:
-    axis = alt.Axis(
-        title="token (position · text)", titleAnchor="start", orient="top", ticks=False, domain=False, labelPadding=6,
+    axis = theme.band_axis(
+        "token (position · text)", titleAnchor="start", orient="top", labelPadding=6,
         labelAngle=-40, labelAlign="left", labelLimit=220, labelOverlap=step < theme.DENSE,
     )  # fmt: skip
     return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
@@ -79,7 +79,7 @@ def _strongest(frame: pd.DataFrame, value: str, most: int) -> pd.DataFrame:
 
 
 def _rows(rows: list, title: str) -> alt.Y:
-    axis = alt.Axis(title=title, ticks=False, domain=False, labelPadding=6)
+    axis = theme.band_axis(title, labelPadding=6)
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
 
 

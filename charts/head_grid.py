@@ -55,18 +55,18 @@ def head_grid(
 
 
 def _axis(channel: type, field: str, values: list[int], title: str | None = None):
-    axis = alt.Axis(title=title or field, ticks=False, domain=False, labelAngle=0, labelPadding=6)
+    axis = theme.band_axis(title or field, labelAngle=0, labelPadding=6)
     return channel(f"{field}:O", axis=axis, scale=alt.Scale(domain=[int(v) for v in values], padding=0))
 
 
 def _cells(base: alt.Chart, cells: pd.DataFrame, value: str, unit: str | None) -> alt.Chart:
     chosen = alt.selection_point(name="head", fields=["layer", "head"], on="click", clear="dblclick")
     scale = alt.Scale(domain=theme.symmetric(cells[value]), range="diverging")
-    ticks = theme.tick_format(value).replace(",~f", "+,~f")
+    legend = theme.gradient(theme.axis_title(value, unit), theme.tick_format(value))
     return (
         base.mark_rect(cursor="pointer")
         .encode(
-            color=alt.Color(f"{value}:Q", scale=scale, legend=theme.gradient(theme.axis_title(value, unit), ticks)),
+            color=alt.Color(f"{value}:Q", scale=scale, legend=legend),
             stroke=alt.when(chosen, empty=False).then(alt.value(theme.GREY)).otherwise(alt.value(None)),
             strokeWidth=alt.value(3),
         )

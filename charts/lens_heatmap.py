@@ -81,16 +81,16 @@ def _row(layer: int, stage: str, last: int) -> str:
 
 def _tokens(columns: list[str], step: int) -> alt.X:
     fits = max(map(len, columns)) * 7 < step
-    axis = alt.Axis(
-        title="token read (position · text)", titleAnchor="start", orient="top", ticks=False, domain=False,
-        labelPadding=6, labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
+    axis = theme.band_axis(
+        "token read (position · text)", titleAnchor="start", orient="top", labelPadding=6,
+        labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
         labelLimit=220, labelOverlap=step < theme.DENSE,
     )  # fmt: skip
     return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
 
 
 def _layers(rows: list[str]) -> alt.Y:
-    axis = alt.Axis(title="blocks passed", ticks=False, domain=False, labelLimit=140, labelPadding=6)
+    axis = theme.band_axis("blocks passed", labelLimit=140, labelPadding=6)
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
 
 

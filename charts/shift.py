@@ -52,7 +52,7 @@ def shift(
 
 
 def _names(rows: list[str]) -> alt.Y:
-    axis = alt.Axis(title=None, ticks=False, domain=False, grid=False, labelLimit=220, labelPadding=12)
+    axis = theme.band_axis(None, grid=False, labelLimit=220, labelPadding=12)
     return alt.Y("_row:N", axis=axis, scale=alt.Scale(domain=rows))
 
 

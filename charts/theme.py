@@ -114,6 +114,11 @@ def tick_format(column: str) -> str:
     return "~%" if number_format(column).endswith("%") else ",~f"
 
 
+def band_axis(title: str | None, **options) -> alt.Axis:
+    """An axis whose labels stand at the middle of their bands: the theme would push the first one inwards."""
+    return alt.Axis(title=title, ticks=False, domain=False, labelFlush=False, **options)
+
+
 def titled(title: str, subtitle: str = "", *, width: float = 380) -> alt.TitleParams:
     """A left-aligned title, broken into lines that fit `width` pixels, so that no screen cuts it off."""
     wide = max(width, 280)

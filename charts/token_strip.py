@@ -54,9 +54,9 @@ def token_strip(
 
 
 def _tokens(labels: list[str], step: int) -> alt.X:
-    axis = alt.Axis(
-        title="token (position · text)", titleAnchor="start", orient="bottom", ticks=False, domain=False,
-        labelPadding=4, labelAngle=-40, labelAlign="right", labelLimit=160, labelOverlap=step < theme.DENSE,
+    axis = theme.band_axis(
+        "token (position · text)", titleAnchor="start", orient="bottom", labelPadding=4,
+        labelAngle=-40, labelAlign="right", labelLimit=160, labelOverlap=step < theme.DENSE,
     )  # fmt: skip
     return alt.X("_token:O", axis=axis, scale=alt.Scale(domain=labels, paddingInner=0.2, paddingOuter=0.1))
 

@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mi_core.reading import quoted
 from training import concepts
 from training.sample import Document, documents
 
@@ -171,11 +172,6 @@ def _shares(fires: Firing, sample: list[Document], texts: list[str]) -> Iterator
         if tally:
             name = max(tally, key=lambda each: (tally[each], each))
             yield rule, name, tally[name] / whole
-
-
-def quoted(text: str) -> str:
-    """A token in quotes, with line breaks spelled out."""
-    return '"' + text.replace("\n", "\\n") + '"'
 
 
 def top_contexts(fires: Firing, sample: list[Document], texts: list[str], n: int = CONTEXTS) -> list[dict]:

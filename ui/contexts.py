@@ -28,7 +28,7 @@ def draw(feature) -> None:
         st.html(f'<div class="loupe-context">{"".join(spans)}</div>')
     if feature.label:
         st.caption(
-            literal(f"The label “{feature.label}” fits {feature.confidence:.0%} of its activation in the sample."),
+            literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
             help=literal(f"Labels come from a rule: {feature.label_rule}"),
         )
     if feature.neuronpedia:

@@ -85,7 +85,7 @@ prove_it(
     feature=followed,
 )
 tables = show.tables(one)
-over_prompt, speaks = st.columns([3, 2], gap="large")
+over_prompt, speaks = st.columns(2)
 with over_prompt:
     strip = token_strip(tables["activations"], title="Where it fires in the prompt", value="activation")
     show.chart(

@@ -138,14 +138,14 @@ def fires(*at: tuple[int, int, float]) -> Firing:
 @pytest.mark.parametrize(
     ("firing", "expected"),
     [
-        (fires((0, 2, 3.0), (1, 2, 1.0)), ("token", '" b"', 1.0)),
-        (fires((0, 2, 1.2), (1, 1, 0.8)), ("token", '" b"', 0.6)),
+        (fires((0, 2, 3.0), (1, 2, 1.0)), ("token", "“·b”", 1.0)),
+        (fires((0, 2, 1.2), (1, 1, 0.8)), ("token", "“·b”", 0.6)),
         (fires((0, 1, 1.0), (1, 1, 1.0)), ("after", "on the first token", 1.0)),
         # the token comes before its place in the rule, though the place has the larger share
-        (fires((0, 1, 1.0), (1, 1, 1.0), (1, 3, 0.9)), ("token", '" a"', 1.9 / 2.9)),
-        (fires((0, 3, 1.0), (1, 3, 1.0)), ("after", 'after " b"', 1.0)),
+        (fires((0, 1, 1.0), (1, 1, 1.0), (1, 3, 0.9)), ("token", "“·a”", 1.9 / 2.9)),
+        (fires((0, 3, 1.0), (1, 3, 1.0)), ("after", "after “·b”", 1.0)),
         (fires((1, 3, 1.0), (1, 2, 1.0), (1, 1, 1.0)), ("kind", "in facts", 1.0)),
-        (fires((1, 4, 2.0)), ("token", '"\\n"', 1.0)),
+        (fires((1, 4, 2.0)), ("token", "“↵”", 1.0)),
         (fires(), ("dead", "never active in the sample", 0.0)),
     ],
 )
