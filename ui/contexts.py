@@ -25,7 +25,7 @@ def draw(feature) -> None:
             _span(text, value / peak, place == context.peak)
             for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
         )
-        st.html(f'<div class="loupe-context">{"".join(spans)}</div>')
+        st.html(f'<div class="loupe-context">{"<wbr>".join(spans)}</div>')
     if feature.label:
         st.caption(
             literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),

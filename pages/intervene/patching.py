@@ -72,7 +72,7 @@ answer = compute("patching", chosen.model, **pair, metric=METRICS[metric], estim
 show.finding(answer)
 effects = show.tables(answer)["effects"]
 style = {
-    "title": f"How much of the answer each swap moves ({site})",
+    "title": f"What each swap moves: {site}",
     "unit": UNITS.get(METRICS[metric]),
     "mark": "disagrees" if estimate else None,
 }

@@ -65,7 +65,7 @@ answer = compute(
 circuit.way_here(answer.result.receiver)
 show.finding(answer)
 effects = show.tables(answer)["effects"]
-title = f"How much of the difference each path to {answer.result.place} moves"
+title = f"What each path to {answer.result.place} moves"
 if SITES[site] == "head":
     figure, pick = head_grid(effects, title=title, value="moved"), circuit.pick_sender("paths")
 else:
