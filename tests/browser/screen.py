@@ -11,10 +11,20 @@ PAGES = (
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),
+    ("Ablation", "ablation", "Ablation"),
+    ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),
     ("Steering", "steering", "Steering"),
+    ("Edits", "edits", "Edits"),
 )
-PAIRED = ("Path patching",)  # which ask for a second prompt where the first is not a preset
+# What a page says that needs more than a prompt, where that is not a preset's
+ASKS = {
+    "Patching": "one word exchanged",
+    "Path patching": "one word exchanged",
+    "Edits": "Type the words of your prompt that the fact is about",
+}
+SECOND_PROMPT = "The same prompt with its telling word exchanged"
+PATIENCE = 90_000  # milliseconds: an edit is two seconds of computing on a machine with nothing else to do
 
 
 def finding(page: Page) -> Locator:
@@ -63,11 +73,10 @@ def ask(page: Page, prompt: str) -> None:
     box.press("Control+Enter")
 
 
-def ask_beside(page: Page, prompt: str) -> None:
-    """Type a second prompt and apply it."""
-    box = field(page, "The same prompt with its telling word exchanged")
-    box.fill(prompt)
-    box.press("Enter")
+def fill(page: Page, label: str, text: str) -> None:
+    """Type into a field of one line and apply it."""
+    field(page, label).fill(text)
+    field(page, label).press("Enter")
 
 
 def charts(page: Page) -> Locator:

@@ -4,9 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
-from tests.browser.screen import charts, field, finding, go, main, settled, sidebar
-
-PATIENCE = 90_000  # milliseconds: an edit is two seconds of computing on a machine with nothing else to do
+from tests.browser.screen import PATIENCE, charts, field, finding, go, main, settled, sidebar
 
 
 def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):

@@ -5,7 +5,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import PAGES, PAIRED, ask, ask_beside, charts, field, finding, go, main, settled, token
+from tests.browser.screen import (
+    ASKS,
+    PAGES,
+    PATIENCE,
+    SECOND_PROMPT,
+    ask,
+    charts,
+    field,
+    fill,
+    finding,
+    go,
+    main,
+    settled,
+    token,
+)
 
 JAPAN = "The capital of Japan is"
 DRINK = "When Mary and John went to the store, John gave a drink to"
@@ -16,8 +30,11 @@ ABOUT_JAPAN = {
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",
+    "Ablation": "“·Tokyo”",
+    "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
     "Steering": "“·Tokyo”",
+    "Edits": "now answers “·Rome” instead of “·Tokyo”",
 }
 
 
@@ -32,10 +49,14 @@ def test_a_typed_prompt_is_read_on_every_page(page):
     expect(finding(page)).to_contain_text("“·Tokyo”")
     for name, _, _ in [*PAGES[1:], PAGES[0]]:
         go(page, name)
-        if name in PAIRED:
-            expect(main(page)).to_contain_text("one word exchanged")
-            ask_beside(page, "The capital of France is")
-        expect(finding(page)).to_contain_text(ABOUT_JAPAN[name])
+        if name == "Patching":
+            expect(main(page)).to_contain_text(ASKS[name])
+            fill(page, SECOND_PROMPT, "The capital of France is")
+        if name == "Edits":
+            expect(main(page)).to_contain_text(ASKS[name])
+            fill(page, "Subject", "Japan")
+            fill(page, "New answer", "Rome")
+        expect(finding(page)).to_contain_text(ABOUT_JAPAN[name], timeout=PATIENCE)
         expect(field(page, "Prompt")).to_have_value(JAPAN)
         expect(token(page, 4)).to_contain_text("·Japan")
         expect(charts(page).first).to_be_visible()

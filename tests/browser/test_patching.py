@@ -5,9 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import charts, field, finding, main, settled
+from tests.browser.screen import SECOND_PROMPT, charts, field, finding, main, settled
 
-SECOND = "The same prompt with its telling word exchanged"
+
 DONE = re.compile(r"With L3@5 patched, “·Austin” goes from under 0\.1% to 9\d\.\d%")
 ONE = "One patch, with everything it does"
 
@@ -47,7 +47,7 @@ def test_prompts_of_unequal_length_stand_side_by_side_and_are_repaired(page):
     offer = page.get_by_role("button", name=re.compile(r"Use The capital of \w+ is"))
     subject = offer.inner_text().split()[-2]
     offer.click()
-    expect(field(page, SECOND)).to_have_value(f"The capital of {subject} is")
+    expect(field(page, SECOND_PROMPT)).to_have_value(f"The capital of {subject} is")
     expect(finding(page)).to_contain_text("The difference sits at “·Texas” (position 4)")
     expect(pair.locator("td", has_text="≠")).to_have_count(1)
     expect(pair.locator("b")).to_have_text(["·Texas", f"·{subject}"])
@@ -62,5 +62,5 @@ def test_a_second_prompt_is_proposed(page):
     expect(offers.first).to_be_visible()
     offers.first.click()
     expect(finding(page)).to_contain_text("The difference sits at")
-    expect(field(page, SECOND)).not_to_have_value("")
+    expect(field(page, SECOND_PROMPT)).not_to_have_value("")
     expect(main(page)).not_to_contain_text("one word exchanged")
