@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.screen import SECOND_PROMPT, charts, field, finding, main, settled
 
-
 DONE = re.compile(r"With L3@5 patched, “·Austin” goes from under 0\.1% to 9\d\.\d%")
 ONE = "One patch, with everything it does"
 
