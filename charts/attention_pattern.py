@@ -57,14 +57,15 @@ def attention_pattern(
 def _keys(labels: list[str], step: int) -> alt.X:
     axis = theme.band_axis(
         "token read (key)", titleAnchor="start", orient="top",
-        labelAngle=-40, labelAlign="left", labelLimit=200, labelOverlap=step < theme.DENSE,
+        labelAngle=-40, labelAlign="left", labelLimit=200, values=theme.readable(labels, step),
     )  # fmt: skip
     return alt.X("_key:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
 
 
 def _queries(labels: list[str], step: int) -> alt.Y:
-    overlap = step < theme.DENSE
-    axis = theme.band_axis("token that reads (query)", labelLimit=200, labelPadding=6, labelOverlap=overlap)
+    axis = theme.band_axis(
+        "token that reads (query)", labelLimit=200, labelPadding=6, values=theme.readable(labels, step)
+    )
     return alt.Y("_query:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
 
 

@@ -66,7 +66,7 @@ def effect_grid(
 def _tokens(columns: list[str], step: int) -> alt.X:
     axis = theme.band_axis(
         "token (position · text)", titleAnchor="start", orient="top", labelPadding=6,
-        labelAngle=-40, labelAlign="left", labelLimit=220, labelOverlap=step < theme.DENSE,
+        labelAngle=-40, labelAlign="left", labelLimit=220, values=theme.readable(columns, step),
     )  # fmt: skip
     return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
 

@@ -84,7 +84,7 @@ def _tokens(columns: list[str], step: int) -> alt.X:
     axis = theme.band_axis(
         "token read (position · text)", titleAnchor="start", orient="top", labelPadding=6,
         labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
-        labelLimit=220, labelOverlap=step < theme.DENSE,
+        labelLimit=220, values=theme.readable(columns, step),
     )  # fmt: skip
     return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
 

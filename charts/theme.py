@@ -7,6 +7,7 @@ fills them with the same colours.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -45,7 +46,7 @@ DARK = {
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
 LABEL, SMALL = 12, 11  # type sizes in pixels
-DENSE = 14  # pixels per column; below, labels that would touch are left out
+DENSE = 14  # pixels per column that a label needs
 GREY = "#7E7970"  # 4 : 1 on both backgrounds: for rules, outlines and subtitles
 MARKED = "#D9742B"  # outline of the cell that was clicked: unlike every colour of the ramp, on both backgrounds
 # Charts with a column per token or head have a size of their own and are scrolled where it is too wide; the others fill
@@ -117,6 +118,11 @@ def tick_format(column: str) -> str:
 def band_axis(title: str | None, **options) -> alt.Axis:
     """An axis whose labels stand at the middle of their bands: the theme would push the first one inwards."""
     return alt.Axis(title=title, ticks=False, domain=False, labelFlush=False, **options)
+
+
+def readable(labels: Sequence[str], step: int) -> list[str]:
+    """The labels of an axis of `step` pixels per band that do not touch: all of them, or every second, third, …"""
+    return list(labels[:: math.ceil(DENSE / step)])
 
 
 def titled(title: str, subtitle: str = "", *, width: float = 380) -> alt.TitleParams:

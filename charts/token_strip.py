@@ -56,7 +56,7 @@ def token_strip(
 def _tokens(labels: list[str], step: int) -> alt.X:
     axis = theme.band_axis(
         "token (position · text)", titleAnchor="start", orient="bottom", labelPadding=4,
-        labelAngle=-40, labelAlign="right", labelLimit=160, labelOverlap=step < theme.DENSE,
+        labelAngle=-40, labelAlign="right", labelLimit=160, values=theme.readable(labels, step),
     )  # fmt: skip
     return alt.X("_token:O", axis=axis, scale=alt.Scale(domain=labels, paddingInner=0.2, paddingOuter=0.1))
 

@@ -329,3 +329,9 @@ def test_text_in_every_cell_stands_out_from_its_colour():
             ink = luminance(white if ground < float(limit) else black)
             low, high = sorted((ground, ink))
             assert (high + 0.05) / (low + 0.05) >= 3.5, colour
+
+
+def test_labels_that_would_touch_are_left_out():
+    assert theme.readable("abcdefg", theme.DENSE) == list("abcdefg")
+    assert theme.readable("abcdefg", theme.DENSE - 1) == list("aceg")
+    assert theme.readable("abcdefg", 1) == ["a"]
