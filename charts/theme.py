@@ -104,6 +104,8 @@ def written(values: pd.Series, column: str) -> list[str]:
 def _written(value: float, fmt: str) -> str:
     if fmt.endswith(".1%") and 0 < abs(value) < 0.0005:
         return "<0.1%"
+    if fmt.endswith(".1%") and 0.9995 <= abs(value) < 1:  # never a certainty that is not there
+        return ">99.9%"
     text = format(value, fmt.replace("d", ".0f"))
     if not any(digit in text for digit in "123456789"):
         return text.lstrip("+-")

@@ -1,6 +1,7 @@
 """What a person sees and does on any page of the dashboard, in their words."""
 
 import re
+from urllib.parse import quote_plus
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -64,6 +65,11 @@ def settled(page: Page) -> None:
     """Until the server has nothing more to say, and the browser has fetched the code of every kind of field."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+def in_address(page: Page, name: str, value: str) -> None:
+    """Until the address holds the value of a field: it is written after the run that the field set off."""
+    expect(page).to_have_url(re.compile(rf"[?&]{name}={re.escape(quote_plus(value))}(&|$)"))
 
 
 def ask(page: Page, prompt: str) -> None:

@@ -1,11 +1,10 @@
 """A person takes parts away: a head by a click, another with it, and reads what the model then writes."""
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import charts, field, finding, main, settled
+from tests.browser.screen import charts, field, finding, in_address, main, settled
 
 COPYING = "prompt=+river+table+garden+apple+Tuesday+river+table+garden+apple&target=+Tuesday"
 
@@ -39,7 +38,7 @@ def test_a_head_is_clicked_kept_out_and_the_others_change(page, visitor):
     plain, out = texts(page)
     assert plain.strip().startswith("Tuesday river table")
     expect(main(page)).to_contain_text("Without L1H2")
-    assert parse_qs(urlsplit(page.url).query)["also"] == ["L1H2"]
+    in_address(page, "also", "L1H2")
     other = visitor()
     other.goto(page.url)
     expect(finding(other)).to_contain_text("With L1H2 out already: without")
@@ -61,8 +60,7 @@ def test_a_feature_is_followed_and_then_knocked_out(page):
     expect(main(page).get_by_role("button", name=f"Keep feature {feature} knocked out")).to_be_visible()
     seen = page.url
     main(page).get_by_role("radio", name="probability", exact=True).click()
-    settled(page)
-    assert parse_qs(urlsplit(page.url).query)["feature"] == [feature], "the fields' own words by now"
+    in_address(page, "feature", feature)
     page.goto(seen)
     expect(main(page)).to_contain_text(f"Without feature {feature}")
 

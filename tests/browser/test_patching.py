@@ -1,11 +1,10 @@
 """On the patching page: a cell that is clicked is run, and second prompts are repaired and proposed by a click."""
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import SECOND_PROMPT, charts, field, finding, main, settled
+from tests.browser.screen import SECOND_PROMPT, charts, field, finding, in_address, main, settled
 
 DONE = re.compile(r"With L3@5 patched, “·Austin” goes from under 0\.1% to 9\d\.\d%")
 ONE = "One patch, with everything it does"
@@ -29,7 +28,7 @@ def test_a_clicked_cell_is_run_and_the_link_to_it_opens_the_same(page):
     expect(main(page)).to_contain_text(DONE)
     expect(charts(page)).to_have_count(2)
     settled(page)
-    assert parse_qs(urlsplit(page.url).query)["cell"] == ["L3@5"]
+    in_address(page, "cell", "L3@5")
     page.goto(page.url)
     expect(field(page, ONE)).to_have_value("L3@5")
     expect(main(page)).to_contain_text(DONE)

@@ -1,10 +1,8 @@
 """Walking a circuit backwards in a real browser: a click on a head of the chart, and a click on the button."""
 
-from urllib.parse import parse_qs, urlsplit
-
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import charts, field, finding, main, settled
+from tests.browser.screen import charts, field, finding, in_address, main, settled
 
 DRINK = "When Mary and John went to the store, John gave a drink to"
 
@@ -27,7 +25,7 @@ def test_a_clicked_head_becomes_the_receiver_and_the_way_leads_back(page):
     expect(finding(page)).to_contain_text("feeds L3H3’s values most")
     expect(field(page, "Who receives")).to_have_value("L3H3")
     settled(page)
-    assert parse_qs(urlsplit(page.url).query)["receiver"] == ["L3H3"]
+    in_address(page, "receiver", "L3H3")
     expect(main(page).get_by_role("button", name="Who feeds L3H3?")).to_have_count(0)
     click_head(page, 1, 1)
     page.get_by_role("button", name="Who feeds L1H1?").click()

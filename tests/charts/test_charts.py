@@ -294,6 +294,7 @@ def test_shift_puts_the_largest_change_first():
     ("value", "column", "text"),
     [
         (0.99668, "probability", "99.7%"), (0.0002, "probability", "<0.1%"), (0.0, "probability", "0.0%"),
+        (0.99998, "probability", ">99.9%"), (1.0, "probability", "100.0%"),
         (-0.001, "contribution", "0.00"), (-1.5, "contribution", "−1.50"), (2.0, "contribution", "+2.00"),
         (1234.0, "rank", "1,234"), (float("nan"), "logit", ""),
     ],

@@ -137,7 +137,7 @@ def test_the_feature_lead_is_what_the_sae_says(mini, hf_model):
     said = lead(found, "feature")
     assert (said.page, said.layer, said.feature, said.pos) == ("features", 2, int(features[0]), 5)
     for value, feature in zip(values.tolist(), features.tolist(), strict=True):
-        assert f"{feature}" in said.text and f"({value:.1f})" in said.text
+        assert f"{feature}" in said.text and f"{value:.1f})" in said.text
 
 
 def test_features_are_not_read_where_the_sae_was_not_trained(mini):
