@@ -74,6 +74,7 @@ UNITS = {
     "change": ("change", "+.2f"),
     "foretold": ("change foretold by the direct effect", "+.2f"),
     "restored": ("share of the effect restored", ".0%"),
+    "best": ("share of the effect restored", ".0%"),
     "exact": ("share restored, run exactly", ".0%"),
     "moved": ("share of the difference moved", ".0%"),
     "probability_change": ("change of the probability", "+.1%"),

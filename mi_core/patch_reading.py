@@ -48,8 +48,7 @@ _PLURAL = {"q": "queries", "k": "keys", "v": "values", "pattern": "attention wei
 
 def _effect(found: Patching) -> Float[np.ndarray, "layer ..."]:
     """How far each patch moves the run it is put into towards the other, as a share of the gap."""
-    moved = np.where(np.isnan(found.exact), found.restored, found.exact)
-    return moved if found.direction == "denoise" else 1 - moved
+    return found.best if found.direction == "denoise" else 1 - found.best
 
 
 def _title(found: Patching) -> str:

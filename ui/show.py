@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import altair as alt
 import pandas as pd
@@ -22,11 +22,11 @@ def tables(answer: Answer) -> dict[str, pd.DataFrame]:
     return {name: with_visible_tokens(table) for name, table in answer.result.tables().items()}
 
 
-def finding(answer: Answer) -> None:
-    """The result's title, and its sentences below."""
+def finding(answer: Answer, told: Sequence[str] = ()) -> None:
+    """The result's title, and its sentences below, but for those that the page has `told` already."""
     reading = answer.result.reading()
     st.subheader(literal(reading.title), anchor=False)
-    st.markdown(" ".join(literal(sentence) for sentence in reading.sentences))
+    st.markdown(" ".join(literal(sentence) for sentence in reading.sentences if sentence not in told))
 
 
 def chart(

@@ -62,8 +62,14 @@ class Patching:
         """Where an estimate is further than `disagreement` from the exact run."""
         return np.abs(self.exact - self.restored) > self.disagreement
 
+    @property
+    def best(self) -> Float[np.ndarray, "layer ..."]:
+        """The share restored: as run where the cell was run, else as estimated."""
+        return np.where(np.isnan(self.exact), self.restored, self.exact)
+
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`effects`: a row per patch; head, pos and token (of the clean prompt) are empty where a patch has none.
+        """`effects`: a row per patch; head, pos and token (of the clean prompt) are empty where a patch has none. Of
+        estimates, `best` is `exact` where that is known.
         `prompts`: token by token."""
         axes = patch_site.find(self.site).axes
         at = dict(zip(("layer", *axes), (axis.ravel() for axis in np.indices(self.value.shape)), strict=True))
@@ -78,7 +84,7 @@ class Patching:
             "restored": self.restored.ravel(),
         }
         if self.estimated:
-            effects |= {"exact": self.exact.ravel(), "disagrees": self.disagrees.ravel()}
+            effects |= {"best": self.best.ravel(), "exact": self.exact.ravel(), "disagrees": self.disagrees.ravel()}
         prompts = {
             "pos": np.arange(len(self.tokens)),
             "clean": self.tokens.texts,

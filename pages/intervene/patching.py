@@ -27,8 +27,9 @@ HOW = (
     "information takes from the telling word to the last token. Click a cell to see everything that its run says."
 )
 HOW_ESTIMATE = (
-    " These are estimates: the effect of a small step, drawn out to the whole patch. A “≠” marks cells that were also "
-    "run exactly and differ by more than 10 points; point at a cell to see both numbers."
+    " Most of these are estimates: the effect of a small step, drawn out to the whole patch. The largest were run, and "
+    "show what the run gave; a “≠” marks those whose estimate was more than 10 points off. Point at a cell to see both "
+    "numbers."
 )
 HOW_ONE = (
     "The hollow circle is a token's probability of coming next without the patch, the filled diamond with it. The "
@@ -73,6 +74,7 @@ show.finding(answer)
 effects = show.tables(answer)["effects"]
 style = {
     "title": f"What each swap moves: {site}",
+    "value": "best" if estimate else "restored",
     "unit": UNITS.get(METRICS[metric]),
     "mark": "disagrees" if estimate else None,
 }
@@ -80,7 +82,7 @@ if effects["pos"].notna().all():
     figure, pick = effect_grid(effects, **style), selection.pick_cell("patched", "cell")
 else:
     shared = SITES[site] in ("k", "v") and len(effects["head"].unique()) < answer.result.n_heads
-    figure = head_grid(effects, value="restored", columns="key-value head" if shared else "head", **style)
+    figure = head_grid(effects, columns="key-value head" if shared else "head", **style)
     pick = selection.pick_cell("patched", "head")
 show.chart(answer, figure, key="patched", how=HOW + HOW_ESTIMATE * estimate, table="effects", on_select=pick)
 if estimate:

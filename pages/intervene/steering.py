@@ -35,7 +35,7 @@ with push:
 drawing = streams.SideBySide("With the directions" if also else "With the direction")
 answer = compute("steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update)
 drawing.finish(answer.result)
-show.finding(answer)
+show.finding(answer, told=answer.result.notes)
 moved = show.tables(answer)["shift"]
 show.chart(
     answer, shift(moved, title="How the next token's probabilities move"), key="shift", how=HOW_SHIFT, table="shift"

@@ -246,7 +246,8 @@ def test_the_largest_estimates_are_run_exactly(mini):
     assert found.correlation == pytest.approx(expected, abs=1e-6)
     assert any("estimates from one backward pass" in sentence for sentence in found.reading().sentences)
     table = found.tables()["effects"]
-    assert list(table.columns)[-2:] == ["exact", "disagrees"] and table["exact"].notna().sum() == CONFIRMED
+    assert list(table.columns)[-3:] == ["best", "exact", "disagrees"] and table["exact"].notna().sum() == CONFIRMED
+    assert (table["best"] == table["exact"].fillna(table["restored"])).all()
 
 
 def test_estimates_that_are_far_off_are_marked(mini):
