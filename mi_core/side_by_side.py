@@ -102,5 +102,6 @@ def too_surprising(steered: Text, plain: Text) -> bool:
 
 
 def repeats(ids: tuple[int, ...]) -> bool:
-    """Whether few different tokens make up a text that is long enough to tell."""
-    return len(ids) >= 10 and len(set(ids)) <= 0.3 * len(ids)
+    """Whether few different tokens make up the second half of a text that is long enough to tell."""
+    end = ids[-max(10, len(ids) // 2) :]
+    return len(end) >= 10 and len(set(end)) <= 0.3 * len(end)

@@ -1,15 +1,17 @@
 """Features worth steering with: they fire for one class of text and, added to the residual stream, bring it about.
 
 For each class, at every SAE that stands before a layer, the features are ranked by how much more often they fire on its
-tokens than on those of any other class. The best ones push a prompt at several strengths; a rule judges what comes out.
-Chosen is the weakest push that passes in most of twenty seeds and greedily, in the middle of the model if one there
-does as well; what is written beside it was counted on ten other seeds. A prompt is used where the plain model passes in
-at most one. Strength is in mean residual norms of the prompt, as everywhere in Loupe; BOS is left as it is.
+tokens than on those of any other class. The best ones push several prompts at several strengths; a rule judges what
+comes out. Chosen is the push whose greedy text passes and can still be read, and that passes in all but one of forty
+seeds, in the middle of the model if one there does as well, and at the least strength; what is written beside it was
+counted on ten other seeds. A prompt is used where the plain model passes in at most one of each ten. Strength is in
+mean residual norms of the prompt, as everywhere in Loupe; BOS is left as it is.
 """
 
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -17,15 +19,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.analyses.steering_sweep import STATES, steering_sweep
+from mi_core.model import Model
+from mi_core.models.loading import load
 from training.concepts import foreign
 from training.corpus import prose
 from training.corpus.generate import document
 from training.corpus.lists import WORDS
 from training.corpus.markup import parse
 
-SEEDS, LENGTH, STRENGTHS, CANDIDATES = 10, 24, (0.3, 0.45, 0.6, 0.8, 1.0, 1.3), 6
+SEEDS, LENGTH, CANDIDATES = 10, 24, 14
+STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0, 1.3)
 #: Seeds of the search, and those that the counts in the file come from.
-SEARCH, SECOND, CHECK = 0, 500, 1000
+SEARCH, CHECK = (0, 500, 700, 900), 1000
 #: At least so many of the ten seeds with the push, at most so many without it.
 PASSED, PLAIN = 9, 1
 PYTHON = ("def ", "return ", "self.", "import ", "print(", "range(", "__init__", " += ", "):", "] =", " = ")
@@ -55,14 +61,22 @@ def goals() -> list[Goal]:
         Goal(
             "praise",
             lambda r: prose.review(r, True),
-            ("This movie was terrible. The story was", "I hated this hotel. The room was", "The food was"),
+            (
+                "This movie was terrible. The story was",
+                "I hated this hotel. The room was",
+                "I hated the film. The acting was",
+            ),
             lambda t: counts(t, good) >= 2 and counts(t, good) > counts(t, bad),
             "at least two words of praise, and more than of complaint",
         ),
         Goal(
             "complaint",
             lambda r: prose.review(r, False),
-            ("This movie was wonderful. The story was", "I loved this hotel. The room was", "The food was"),
+            (
+                "This movie was wonderful. The story was",
+                "I loved this hotel. The room was",
+                "I liked the film. The acting was",
+            ),
             lambda t: counts(t, bad) >= 2 and counts(t, bad) > counts(t, good),
             "at least two words of complaint, and more than of praise",
         ),
@@ -109,11 +123,10 @@ def write_highlights(model, tokenizer, folder: Path, say: Callable[[str], None] 
 
     saes = [SAE.load_from_disk(str(path), device="cpu") for path in sorted((folder / "saes").glob("*resid_pre"))]
     found: dict[str, list[str]] = {sae.cfg.metadata.hook_name: [] for sae in saes if sae.cfg.metadata.hook_layer}
-    every = goals()
+    every, loaded = goals(), load(str(folder))
     ranked = {sae.cfg.metadata.hook_name: rates(model, tokenizer, sae, every) for sae in saes}
     for i, goal in enumerate(every):
-        prompt = next((p for p in goal.prompts if plainly(model, tokenizer, p, goal, SEARCH) <= PLAIN), None)
-        best = prompt and search(model, tokenizer, saes, [ranked[h][i] for h in ranked], goal, prompt)
+        best = search(model, tokenizer, loaded, saes, [ranked[h][i] for h in ranked], goal)
         if not best:
             say(f"{goal.name}: nothing found")
             continue
@@ -144,26 +157,37 @@ def rates(model, tokenizer, sae, every: list[Goal]) -> Float[Tensor, "goal featu
     return rate - torch.stack(others)
 
 
-def search(model, tokenizer, saes: list, ranked: list[Tensor], goal: Goal, prompt: str) -> Push | None:
+def search(model, tokenizer, loaded: Model, saes: list, ranked: list[Tensor], goal: Goal) -> Push | None:
     """The best push: one that passes often enough, in the middle, most often, weakest; None where none does in half."""
     found: list[tuple[bool, bool, int, float, Push]] = []
     middle = f"blocks.{model.config.n_layer // 2}.hook_resid_pre"
-    for sae, rank in zip(saes, ranked, strict=True):
-        if sae.cfg.metadata.hook_layer == 0:
-            continue
-        for feature in rank.topk(CANDIDATES).indices.tolist():
+    prompts = [prompt for prompt in goal.prompts if rarely(model, tokenizer, prompt, goal)]
+    for prompt, (sae, rank) in product(prompts, zip(saes, ranked, strict=True)):
+        hook, layer = sae.cfg.metadata.hook_name, sae.cfg.metadata.hook_layer
+        for feature in rank.topk(CANDIDATES).indices.tolist() if layer else ():
             unit = sae.W_dec[feature] / sae.W_dec[feature].norm()
-            for strength in STRENGTHS:
-                about = sae.cfg.metadata
-                push = Push(about.hook_name, about.hook_layer, feature, unit, prompt, strength)
-                passed = successes(model, tokenizer, push, goal, SEARCH)
-                if passed > SEEDS / 2 and goal.reached(continued(model, tokenizer, push, None)[0]):
-                    passed += successes(model, tokenizer, push, goal, SECOND)
-                    often = passed >= 2 * PASSED
-                    found.append((often, often and push.hook == middle, passed, -strength, push))
-                    if passed == 2 * SEEDS:
-                        break
+            for strength in readable(loaded, prompt, hook, feature, goal):
+                push = Push(hook, layer, feature, unit, prompt, strength)
+                passed = successes(model, tokenizer, push, goal, SEARCH[0])
+                if passed > SEEDS / 2:
+                    passed += sum(successes(model, tokenizer, push, goal, seed) for seed in SEARCH[1:])
+                    often = passed >= len(SEARCH) * SEEDS - 1
+                    found.append((often, often and hook == middle, passed, -strength, push))
     return max(found, key=lambda each: each[:4])[4] if found else None
+
+
+def readable(loaded: Model, prompt: str, hook: str, feature: int, goal: Goal) -> list[float]:
+    """The strengths at which the text that the dashboard shows passes the rule and is not broken."""
+    sweep = steering_sweep(
+        loaded, prompt, direction=f"feature:{feature}", sae=hook, strengths=STRENGTHS, max_new_tokens=30
+    )
+    shown = zip(STRENGTHS, sweep.texts, sweep.states, strict=True)
+    return [strength for strength, text, state in shown if state == STATES[0] and goal.reached(text.text)]
+
+
+def rarely(model, tokenizer, prompt: str, goal: Goal) -> bool:
+    """Whether the plain model hardly ever passes a goal's rule on this prompt."""
+    return all(plainly(model, tokenizer, prompt, goal, seed) <= PLAIN for seed in SEARCH)
 
 
 def plainly(model, tokenizer, prompt: str, goal: Goal, seed: int) -> int:

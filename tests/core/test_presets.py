@@ -42,9 +42,10 @@ def test_no_two_presets_share_a_title_and_each_has_a_story():
 
 
 @pytest.mark.parametrize(("hook", "highlight"), HIGHLIGHTS, ids=[each.name for _, each in HIGHLIGHTS])
-def test_a_highlight_changes_what_the_model_writes(hook, highlight):
-    plain, steered = _texts(hook, highlight, highlight.strength)
-    assert steered != plain
+def test_a_highlight_changes_what_the_model_writes_and_can_be_read(hook, highlight):
+    shown = _steered(hook, highlight, highlight.strength)
+    plain, steered = (text.text for text in shown.texts)
+    assert steered != plain and shown.notes == ()
     found, before = _count(highlight.name, steered), _count(highlight.name, plain)
     assert found >= 2 and found > before, f"{found} words of {highlight.name} against {before}: {steered!r}"
     if highlight.name in OPPOSITE:
@@ -58,17 +59,16 @@ def test_every_highlight_has_a_rule_here():
 
 def test_a_highlight_at_strength_zero_changes_nothing():
     hook, highlight = HIGHLIGHTS[0]
-    plain, steered = _texts(hook, highlight, 0.0)
-    assert plain == steered
+    plain, steered = _steered(hook, highlight, 0.0).texts
+    assert plain.text == steered.text
 
 
-def _texts(hook: str, highlight, strength: float) -> tuple[str, str]:
-    """What the steering page shows for a highlight: (unsteered, steered)."""
-    result = mi_core.run(
+def _steered(hook: str, highlight, strength: float):
+    """What the steering page shows for a highlight."""
+    return mi_core.run(
         "steering", MODEL, prompt=highlight.prompt, direction=f"feature:{highlight.feature}", sae=hook,
         strength=strength, max_new_tokens=30,
     )  # fmt: skip
-    return tuple(text.text for text in result.texts)
 
 
 def _count(kind: str, text: str) -> int:

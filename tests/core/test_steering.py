@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mi_core import asked_direction, hooks, replacement
+from mi_core import asked_direction, hooks, replacement, side_by_side
 from mi_core.analyses import steering as module
 from mi_core.analyses.steering import steering
 from mi_core.direction import Direction, token_direction
@@ -427,6 +427,12 @@ def test_same_seed_same_texts(mini):
     first = steering(mini, PROMPT, seed=7, **options)
     assert first.texts == steering(mini, PROMPT, seed=7, **options).texts
     assert first.texts[0].text != steering(mini, PROMPT, seed=8, **options).texts[0].text
+
+
+def test_a_text_that_ends_in_a_loop_repeats_itself():
+    words, loop = tuple(range(15)), (7,) * 15
+    assert side_by_side.repeats(words + loop) and side_by_side.repeats(loop)
+    assert not side_by_side.repeats(loop + words) and not side_by_side.repeats((7,) * 9)
 
 
 def test_notes_say_when_a_strength_breaks_the_model(mini):
