@@ -63,6 +63,7 @@ def go(page: Page, name: str) -> None:
 
 def settled(page: Page) -> None:
     """Until the server has nothing more to say, and the browser has fetched the code of every kind of field."""
+    page.wait_for_timeout(300)  # what was just done takes so long to reach the server, a slider's key the longest
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
 

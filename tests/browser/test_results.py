@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from mi_core.models import highlights
 from mi_core.models.saes import pick
-from tests.browser.screen import PAGES, PATIENCE, charts, field, finding, main, settled
+from tests.browser.screen import PAGES, PATIENCE, charts, field, finding, in_address, main, settled
 
 CHARTED = [path for _, path, _ in PAGES]
 
@@ -111,8 +111,9 @@ def test_a_second_direction_is_added_and_taken_away(page):
     expect(main(page)).to_contain_text("With the directions")
     settled(page)
     page.get_by_role("slider", name="Strength of direction 2").first.press("End")
-    expect(main(page).get_by_role("code").nth(1)).not_to_have_text(alone[1])
+    in_address(page, "strength2", "2")
     settled(page)
+    expect(main(page).get_by_role("code").nth(1)).not_to_have_text(alone[1])
     expect(page.get_by_role("combobox", name="Direction 3")).to_be_visible()
     both = texts(page)
     assert both[0] == alone[0] and both[1] != alone[1]
