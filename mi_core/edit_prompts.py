@@ -61,16 +61,19 @@ def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[in
     first, last = subject_span(model, tokens, prompt, subject)
     if first != last:
         return []
-    begin, end = prompt.rfind(subject.strip()), prompt.rfind(subject.strip()) + len(subject.strip())
-    found = []
+    begin = prompt.rfind(subject.strip())
+    end = begin + len(subject.strip())
+    kinds = set(map(written, model.texts(answers)))
+    found: list[str] = []
     for text in model.texts(neighbours(model, [tokens.ids[first]], CANDIDATES)):
         asked = prompt[:begin] + text.strip() + prompt[end:]
         odds = model.run(model.tokens(asked, bos)).logits[-1].float().softmax(-1)
         best = int(odds.argmax())
-        alike = written(model.text(best)) in map(written, model.texts(answers))
-        if alike and best not in answers and float(odds[best]) >= KNOWN:
+        if written(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
             found.append(asked)
-    return found[:NEIGHBOURS]
+        if len(found) == NEIGHBOURS:
+            break
+    return found
 
 
 def unrelated(model: Model) -> list[str]:

@@ -95,13 +95,17 @@ def _feature_lead(tokens: Tokens, acts: Activations, sae: Sae, pos: int) -> Lead
         values, features = sae.encode(acts[sae.hook][pos]).topk(3)
     known = feature_notes.notes(sae.entry)
     named = [
-        f"{feature} ({', '.join(filter(None, (known.of(feature).label, f'{value:.1f}')))})"
+        f"{feature} ({_labelled(known.of(feature).label)}{value:.1f})"
         for value, feature in zip(values.tolist(), features.tolist(), strict=True)
         if value > 0
     ]
     at, first = place(tokens, pos), int(features[0])
     text = f"At {at}, these features fire most: {listed(named)}." if named else f"At {at}, no feature fires."
     return Lead("feature", "features", text, layer=sae.layer, feature=first if named else None, pos=pos)
+
+
+def _labelled(label: str) -> str:
+    return f"{label}, " if label else ""
 
 
 def _attention_lead(acts: Activations, tokens: Tokens, parts: Parts, pos: int) -> Lead:
