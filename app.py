@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mi_core.engine import engine
+from mi_core.jobs.engine import engine
 from ui import frame, inputs
 
 PAGES = {

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from mi_core.engine import engine
+from mi_core.jobs.engine import engine
 from mi_core.models.catalogue import DEFAULT
 
 

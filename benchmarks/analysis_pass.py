@@ -6,7 +6,7 @@ import torch
 
 from benchmarks import gpt2_size
 from benchmarks.timing import Row, faster, in_turns
-from mi_core import hooks
+from mi_core.models import hooks
 
 REPETITIONS = 9
 

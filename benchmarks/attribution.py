@@ -14,9 +14,9 @@ from transformer_lens.ActivationCache import ActivationCache
 from benchmarks import gpt2_size
 from benchmarks.timing import Row, bounded, faster, in_turns
 from mi_core.analyses.attribution import attribution
-from mi_core.logit_parts import sites, take_apart
-from mi_core.model import Model
-from mi_core.target import resolve
+from mi_core.attribution.logit_parts import sites, take_apart
+from mi_core.metrics.target import resolve
+from mi_core.models.model import Model
 
 REPETITIONS = 7
 

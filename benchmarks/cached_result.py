@@ -8,8 +8,8 @@ import torch
 
 from benchmarks import gpt2_size
 from benchmarks.timing import Row, faster, in_turns
-from mi_core.engine import Engine
-from mi_core.request import Request
+from mi_core.jobs.engine import Engine
+from mi_core.jobs.request import Request
 
 REPETITIONS = 25
 TENSOR_MB = 60

@@ -17,11 +17,11 @@ import torch
 
 from benchmarks import gpt2_size, memory
 from benchmarks.timing import Row, bounded, faster
-from mi_core import estimate
 from mi_core.analyses.patching import patching
-from mi_core.intervene import SITES, Intervention
-from mi_core.model import Model
-from mi_core.sweep import sweep
+from mi_core.attribution import attribution_patching
+from mi_core.interventions.intervention import SITES, Intervention
+from mi_core.interventions.sweep import sweep
+from mi_core.models.model import Model
 
 ROUNDS = {16: 3, 64: 1}  # by tokens
 TIMED = {16: 13, 64: 61}  # odd strides meet every position and head
@@ -125,7 +125,9 @@ def _estimate(model: Model, n_pos: int) -> list[Row]:
         usual.append(_loop(model, corrupted.ids, cells)[1] / len(cells) * n_cells)
         began = time.process_time()
         source = model.run(clean, names)
-        found = estimate.effects(model, corrupted.ids, {name: source[name] for name in names}, lambda row: row[0])
+        found = attribution_patching.effects(
+            model, corrupted.ids, {name: source[name] for name in names}, lambda row: row[0]
+        )
         for name in names:
             found[name].sum((0, -1) if name.endswith("hook_z") else -1)
         loupe.append(time.process_time() - began)

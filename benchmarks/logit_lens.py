@@ -7,7 +7,7 @@ import torch
 from benchmarks import gpt2_size, memory
 from benchmarks.timing import Row, bounded, faster, in_turns
 from mi_core.analyses.logit_lens import logit_lens
-from mi_core.model import Model
+from mi_core.models.model import Model
 
 REPETITIONS = 5
 TOP_K = 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks import memory
 from benchmarks.timing import Row, bounded
-from mi_core.engine import Engine
-from mi_core.request import Request
+from mi_core.jobs.engine import Engine
+from mi_core.jobs.request import Request
 
 WARM, ALL = 50, 200
 RESULT_BYTES = 4 * 2**20  # a small cache, full after the warm-up, so that whatever still grows is a leak

@@ -13,8 +13,8 @@ import torch
 from benchmarks import gpt2_size
 from benchmarks.logit_lens import guesses
 from benchmarks.timing import Row, bounded, faster, in_turns
-from mi_core.engine import Engine
-from mi_core.request import Request
+from mi_core.jobs.engine import Engine
+from mi_core.jobs.request import Request
 
 USERS = 8
 N_TOKENS = 16

@@ -7,8 +7,8 @@ import statistics
 import time
 
 from benchmarks.timing import Row, bounded
-from mi_core.engine import Engine
-from mi_core.request import Request
+from mi_core.jobs.engine import Engine
+from mi_core.jobs.request import Request
 
 REPETITIONS = 20
 CITIES = ("Paris", "Rome", "Austin", "Berlin", "Madrid", "Oslo", "Lima", "Cairo", "Tokyo", "Denver")

@@ -17,11 +17,11 @@ import torch
 
 from benchmarks import gpt2_size
 from benchmarks.timing import Row, bounded, faster
-from mi_core import hooks
-from mi_core.direction import Direction
-from mi_core.generation import generate
-from mi_core.model import Model
-from mi_core.steering_vector import SteeringVector, edits
+from mi_core.directions.direction import Direction
+from mi_core.directions.steering_vector import SteeringVector, edits
+from mi_core.models import hooks
+from mi_core.models.model import Model
+from mi_core.text.generation import generate
 
 STRENGTHS = (0.0, -1.0, -0.5, 0.5, 1.0)
 NEW_TOKENS = 30

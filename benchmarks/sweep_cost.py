@@ -6,12 +6,14 @@ import time
 
 from benchmarks import gpt2_size, memory
 from benchmarks.timing import Row, bounded
-from mi_core import hooks, sweep_cost
-from mi_core.intervene import Intervention
-from mi_core.model import Model
-from mi_core.restart import Cell
-from mi_core.sweep import Metrics, sweep
-from mi_core.target import Target
+from mi_core.interventions import cost
+from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.restart import Cell
+from mi_core.interventions.sweep import sweep
+from mi_core.metrics.metric import Metrics
+from mi_core.metrics.target import Target
+from mi_core.models import hooks
+from mi_core.models.model import Model
 
 LENGTHS = (16, 64)
 
@@ -42,7 +44,7 @@ def _compared(model: Model, n: int, name: str, cells: list[Cell]) -> list[Row]:
     tokens = model.tokens(gpt2_size.prompt(n, seed=1), prepend_bos=False)
     read = Metrics(Target(5, "five", None, None), model.run(tokens).logits[0])
     sweep(model, tokens.ids, cells[:20], read)
-    foretold = sweep_cost.foretell(model, tokens.ids, cells)
+    foretold = cost.foretell(model, tokens.ids, cells)
     before = memory.start_peak() if memory.is_measurable() else 0
     began = time.perf_counter()
     sweep(model, tokens.ids, cells, read)

@@ -18,7 +18,7 @@ from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
-from mi_core.tokens import visible, with_visible_tokens
+from mi_core.models.tokens import visible, with_visible_tokens
 
 WIDTH = 640  # pixels, of charts that fill their place on screen
 

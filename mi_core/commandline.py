@@ -28,11 +28,11 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mi_core import batch, output
+from mi_core.analyses._index import analysis_names, find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.models import catalogue
 from mi_core.models.forecast import gigabytes
-from mi_core.request import analysis_names, find_analysis, settings_of
+from mi_core.sharing import batch, output
 
 PROGRAM = "python -m mi_core"
 LISTS = ("models", "analyses")

@@ -59,7 +59,7 @@ def tiny_folder(tmp_path_factory) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def tiny_model(tiny_folder):
-    """tiny_model(name): the tiny model of that architecture, open as a `mi_core.model.Model`."""
+    """tiny_model(name): the tiny model of that architecture, open as a `mi_core.models.model.Model`."""
     from mi_core.models.loading import load
 
     return functools.cache(lambda name: load(str(tiny_folder(name))))

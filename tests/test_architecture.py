@@ -10,12 +10,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # layer: what it may import of the project's own packages
 MAY_IMPORT = {
     "mi_core": {"mi_core"},
-    "charts": {"charts", "mi_core.tokens"},
+    "charts": {"charts", "mi_core.models.tokens"},
     "ui": {"ui", "charts", "mi_core"},
     "pages": {"ui", "charts", "mi_core"},
     "training": {"training", "mi_core"},
     "benchmarks": {"benchmarks", "mi_core"},
 }
+# The wings of mi_core, from the ground up: each may import itself and those before it, and nothing after it.
+WINGS = (
+    "errors", "result", "models", "phrases", "text", "metrics", "interventions", "saes", "attribution", "directions",
+    "ablation", "editing", "patching", "analyses", "jobs", "sharing", "commandline", "__main__",
+)  # fmt: skip
 NEVER = {
     "mi_core": {"streamlit", "altair"},
     "charts": {"streamlit", "torch", "transformer_lens", "sae_lens"},
@@ -58,6 +63,17 @@ def test_imports_run_one_way(layer):
             assert allowed or below, f"{name} imports {module}"
 
 
+def test_wings_of_the_core_import_only_what_stands_below_them():
+    for path in files("mi_core"):
+        wing = path.relative_to(ROOT / "mi_core").parts[0].removesuffix(".py")
+        for module in imports(path):
+            other = (module.split(".") + [""])[1]
+            if module.startswith("mi_core.") and wing != "__init__" and other in WINGS:
+                assert WINGS.index(other) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
+    found = {path.stem for path in (ROOT / "mi_core").iterdir() if path.suffix in ("", ".py")}
+    assert found - {"__pycache__", "__init__"} == set(WINGS), "a wing that is not in the order, or the other way round"
+
+
 @pytest.mark.parametrize("layer", NEVER)
 def test_each_layer_leaves_alone_what_is_not_its_business(layer):
     for path in files(layer):
@@ -80,7 +96,7 @@ def test_pages_are_short_and_each_is_in_the_frame():
 
 def test_every_analysis_has_a_function_and_a_result_of_its_name_and_a_test():
     for path in files("mi_core/analyses"):
-        if path.stem == "__init__":
+        if path.stem.startswith("_"):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}

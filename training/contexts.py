@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mi_core.reading import quoted
+from mi_core.phrases import quoted
 from training import concepts
 from training.sample import Document, documents
 

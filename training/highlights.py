@@ -20,8 +20,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.analyses.steering_sweep import STATES, steering_sweep
-from mi_core.model import Model
 from mi_core.models.loading import load
+from mi_core.models.model import Model
 from training.concepts import foreign
 from training.corpus import prose
 from training.corpus.generate import document

@@ -12,11 +12,12 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from mi_core.engine import Job, engine
 from mi_core.errors import InputError
-from mi_core.reading import duration
-from mi_core.request import Request
-from ui import edits, slots
+from mi_core.jobs.engine import Job, engine
+from mi_core.jobs.request import Request
+from mi_core.phrases import duration
+from ui import slots
+from ui.fields import edits
 from ui.text import literal
 
 log = logging.getLogger("loupe")

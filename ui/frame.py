@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import edits, inputs, slots
+from ui import inputs, slots
+from ui.fields import edits
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")

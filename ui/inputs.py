@@ -9,7 +9,8 @@ from urllib.parse import quote_plus
 import streamlit as st
 
 from mi_core.models import catalogue
-from ui import presets, slots
+from ui import slots
+from ui.parts import presets
 from ui.text import literal
 
 HELP = {

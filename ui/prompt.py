@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from mi_core.tokens import Tokens, visible
+from mi_core.models.tokens import Tokens, visible
 from ui import inputs, proof, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute

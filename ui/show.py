@@ -10,9 +10,9 @@ import streamlit as st
 
 from charts import theme
 from charts.export import image
-from mi_core import export
+from mi_core.models.tokens import with_visible_tokens
 from mi_core.result import Check
-from mi_core.tokens import with_visible_tokens
+from mi_core.sharing import export
 from ui.compute import Answer
 from ui.text import literal
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 import pandas as pd
 
-from mi_core import component, knockout
+from mi_core.ablation import component, knockout
 from mi_core.errors import InputError
-from mi_core.generation import continuation, generate
-from mi_core.model import Model
-from mi_core.reading import listed, quoted
+from mi_core.interventions.rows import row_edits
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading
-from mi_core.row_edits import row_edits
-from mi_core.tokens import Tokens
+from mi_core.text.generation import continuation, generate
 
 MAX_NEW_TOKENS = 200
 ROWS = ("nothing out", "knocked out")

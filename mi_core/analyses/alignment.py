@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mi_core import swaps
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import listed, quoted
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.patching import swaps
+from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading, whole_numbers
-from mi_core.tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core import hooks
 from mi_core.errors import InputError
-from mi_core.model import Activations, Model
-from mi_core.reading import place, quoted
+from mi_core.models import hooks
+from mi_core.models.model import Activations, Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import place, quoted
 from mi_core.result import Check, Reading
-from mi_core.tokens import Tokens
 
 MOST_BYTES = 256 * 2**20  # of patterns held at once
 STRONGEST = 100  # rows of the table of strongest keys

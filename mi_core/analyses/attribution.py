@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core import hooks
+from mi_core.attribution.logit_parts import EXPLAINED, Parts, sites, take_apart
 from mi_core.errors import InputError
-from mi_core.logit_parts import EXPLAINED, Parts, sites, take_apart
-from mi_core.model import Activations, Model
-from mi_core.reading import listed, place, quoted, signed
+from mi_core.metrics.target import Target, resolve
+from mi_core.models import hooks
+from mi_core.models.model import Activations, Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import listed, place, quoted, signed
 from mi_core.result import Check, Reading, whole_numbers
-from mi_core.target import Target, resolve
-from mi_core.tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core import sweep_cost
+from mi_core.analyses._index import analysis_names, bound
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import duration, listed
-from mi_core.request import Request, analysis_names
+from mi_core.interventions import cost as sweep_cost
+from mi_core.models.model import Model
+from mi_core.phrases import duration, listed
 from mi_core.result import Check, Reading
 
 
@@ -65,9 +65,9 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
         given = dict(json.loads(settings))
     except (ValueError, TypeError) as error:
         raise InputError('The settings must be a JSON object, such as {"prompt": "Hello"}.', "settings") from error
-    bound = Request.of(of, model.id, **given).bound()
+    filled = bound(of, given)
     began = time.perf_counter()
-    ids, cells = _module(of).planned(model, **bound)
+    ids, cells = _module(of).planned(model, **filled)
     preparing = time.perf_counter() - began
     found = sweep_cost.foretell(model, ids, cells)
     return Cost(model.id, of, found.runs, preparing + found.seconds, found.bytes / 1e6)

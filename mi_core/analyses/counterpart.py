@@ -10,14 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core import estimate, hooks, swaps
+from mi_core.attribution import attribution_patching
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.neighbours import written
-from mi_core.reading import percent, place, quoted
+from mi_core.metrics.target import Target, resolve
+from mi_core.models import hooks
+from mi_core.models.model import Model
+from mi_core.models.neighbours import written
+from mi_core.models.tokens import Tokens
+from mi_core.patching import swaps
+from mi_core.phrases import percent, place, quoted
 from mi_core.result import Check, Reading
-from mi_core.target import Target, resolve
-from mi_core.tokens import Tokens
 
 POSITIONS_TRIED = 12
 NEIGHBOURS = 4
@@ -136,7 +138,7 @@ def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plai
     """
     name = hooks.resid_pre(0)
     nothing = {name: torch.zeros_like(plain[name][: position + 1])}
-    found = estimate.effects(
+    found = attribution_patching.effects(
         model, tokens.ids[: position + 1], nothing, lambda row: row.log_softmax(-1)[target.token_id]
     )
     order = found[name].sum(-1).abs().argsort(descending=True).tolist()

@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from mi_core import distribution, edit_prompts, overlay
-from mi_core.edit_prompts import Trial, trial
-from mi_core.edits import Orthogonalise, Rome, canonical
+from mi_core.editing import overlay
+from mi_core.editing import trials as edit_prompts
+from mi_core.editing.orthogonalise import largest_share
+from mi_core.editing.recipes import Orthogonalise, Rome, canonical
+from mi_core.editing.rome import Rewrite
+from mi_core.editing.trials import Trial, trial
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.orthogonalise import largest_share
-from mi_core.reading import percent, quoted
+from mi_core.metrics import distribution
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
-from mi_core.rome import Rewrite
-from mi_core.tokens import Tokens
 
 ROLES = ("edited", "rephrased", "other subject", "unrelated")
 MEANING = {
@@ -38,8 +40,8 @@ class Edit:
 
     `edit` is the edit as JSON, ready for a stack. Trial i is `trial_prompts[i]` in `trial_roles[i]` (one of `ROLES`),
     with the top guess, its probability, and the new and the old answer's probabilities before (`*_before`) and after
-    (`*_after`), and `trial_kl` as in `mi_core.edit_prompts.Trial`. `scores` are named as in `MEANING`; `own_bytes` are
-    the weights that the edited model does not share.
+    (`*_after`), and `trial_kl` as in `mi_core.editing.trials.Trial`. `scores` are named as in `MEANING`; `own_bytes`
+    are the weights that the edited model does not share.
     """
 
     model: str

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core.analyses.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
-from mi_core.direction import Promotion, promotion
-from mi_core.model import Model
-from mi_core.models.feature_notes import Context, contexts, neuronpedia_url, notes
-from mi_core.models.sae import Sae
-from mi_core.models.saes import load_sae
-from mi_core.reading import listed, quoted
+from mi_core.directions.promotion import Promotion, promotion
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading
-from mi_core.tokens import Tokens
+from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
+from mi_core.saes.loading import load_sae
+from mi_core.saes.notes import Context, contexts, neuronpedia_url, notes
+from mi_core.saes.sae import Sae
 
 NEAREST = 5
 

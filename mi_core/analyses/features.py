@@ -10,20 +10,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core import distribution, hooks, sae_quality
-from mi_core.direction import Promotion, promotion
-from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.models.feature_notes import notes
-from mi_core.models.sae import Sae
-from mi_core.models.saes import load_sae
-from mi_core.reading import listed, quoted
+from mi_core.directions.promotion import Promotion, promotion
+from mi_core.metrics import distribution
+from mi_core.models import hooks
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading
-from mi_core.sae_quality import Quality
-from mi_core.tokens import Tokens
+from mi_core.saes import quality as sae_quality
+from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
+from mi_core.saes.loading import load_sae
+from mi_core.saes.notes import notes
+from mi_core.saes.quality import Quality
+from mi_core.saes.sae import Sae
 
-POSITIONS_AT_ONCE = 128  # 12 MB of activations at 24,576 features
-MAX_TOP_K = 100
 PROMOTED = 8  # tokens shown on each side
 
 
@@ -203,28 +203,6 @@ class _Found:
     reconstruction: Float[Tensor, "pos d_model"]
 
 
-def kept_positions(tokens: Tokens) -> list[bool]:
-    """Which positions an SAE reads: all but a beginning-of-sequence token."""
-    return [not (pos == 0 and tokens.has_bos) for pos in range(len(tokens))]
-
-
-def check_top_k(top_k: int, sae: Sae) -> None:
-    """Raises InputError unless 1 ≤ top_k ≤ 100 and the SAE has as many features."""
-    most = min(MAX_TOP_K, sae.d_sae)
-    if not 1 <= top_k <= most:
-        raise InputError(f"top_k is {top_k}: choose a number from 1 to {most}.", "top_k")
-
-
-def share(activation: np.ndarray, largest: np.ndarray | float) -> np.ndarray:
-    """Activation over the largest known one; NaN where that is 0 or not known."""
-    return activation / np.where(np.asarray(largest) > 0, largest, np.nan)
-
-
-def feature_name(feature: int, label: str) -> str:
-    """For titles: the number, with the label where there is one."""
-    return f"Feature {feature} ({_cut(label, 32)})" if label else f"Feature {feature}"
-
-
 def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Found:
     """The k strongest features of every kept position, a few positions at a time so that memory stays bounded."""
     ids = torch.full((len(x), k), -1, device=x.device)
@@ -254,7 +232,3 @@ def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], found: _Found, kept: list
         Check("activations equal sae_lens' encode of the same input", float((shown - ours).abs().max()), 1e-3),
         Check("decode(encode(x)) + error = x, relative", float(relative.max()), 1e-5),
     )
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -12,13 +12,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core import distribution, hooks, readout
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import after_layer, doubt, percent, place, quoted
+from mi_core.metrics import distribution, readout
+from mi_core.metrics.lens import settled
+from mi_core.metrics.target import Target, resolve
+from mi_core.models import hooks
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import after_layer, doubt, percent, place, quoted
 from mi_core.result import Check, Reading
-from mi_core.target import Target, resolve
-from mi_core.tokens import Tokens
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
 
@@ -241,15 +243,3 @@ def _check(rows: dict[str, np.ndarray], logits: Float[np.ndarray, " d_vocab"], p
     total = found[0] - np.log(rows["top_probabilities"][-1, pos, 0])
     error = max(error, np.abs(total - np.logaddexp.reduce(logits, dtype=np.float64)))
     return Check("the last row equals the model's logits", float(error), 1e-3)
-
-
-@torch.no_grad()
-def ranks_by_layer(model: Model, resid: Float[Tensor, "stage d_model"], token_id: int) -> Int[np.ndarray, " stage"]:
-    """A token's rank at every stage of one position's residual stream; norm recomputed."""
-    return distribution.rank(model.unembed(model.final_norm.apply(resid)), token_id).numpy(force=True)
-
-
-def settled(rank: Int[np.ndarray, " stage"]) -> int:
-    """First stage from which the answer stays the top guess to the end; the number of stages if it never does."""
-    others = np.flatnonzero(rank != 1)
-    return 0 if len(others) == 0 else int(others[-1]) + 1

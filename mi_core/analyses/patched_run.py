@@ -12,16 +12,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core import metric as measures
-from mi_core.distribution import check_top_k
-from mi_core.model import Model
-from mi_core.patch_reading import percent_of_gap
-from mi_core.patch_run import PatchRun, open_pair
-from mi_core.reading import listed, percent, quoted
+from mi_core.interventions.sweep import sweep
+from mi_core.metrics import metric as measures
+from mi_core.metrics.distribution import check_top_k
+from mi_core.metrics.target import Target
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.patching.run import PatchRun, open_pair
+from mi_core.phrases import listed, percent, percent_of_gap, quoted
 from mi_core.result import Check, Reading
-from mi_core.sweep import sweep
-from mi_core.target import Target
-from mi_core.tokens import Tokens
 
 RUNS = ("before", "after", "goal")
 

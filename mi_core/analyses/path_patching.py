@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mi_core import paths, prompt_pair
+from mi_core.analyses._index import settings_of
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.paths import Paths
-from mi_core.reading import listed, signed
-from mi_core.request import settings_of
-from mi_core.restart import Cell
+from mi_core.interventions.restart import Cell
+from mi_core.metrics.target import Target
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.patching import pair, paths
+from mi_core.patching.paths import Paths
+from mi_core.phrases import listed, signed
 from mi_core.result import Check, Reading, whole_numbers
-from mi_core.target import Target
-from mi_core.tokens import Tokens
 
 SHARE = 0.02  # of the gap: a path that moves less is called none
 
@@ -260,14 +260,14 @@ def _set_up(
     receivers = paths.inputs(model, receiver)
     senders = paths.senders(model, site, layer, receivers)
     tokens = model.tokens(prompt, ask["prepend_bos"])
-    other = prompt_pair.corrupted_tokens(model, corrupted, tokens, ask["prepend_bos"])
+    other = pair.corrupted_tokens(model, corrupted, tokens, ask["prepend_bos"])
     pos = model.position(tokens, ask["pos"])
     names = paths.sites(model, receivers.values(), senders)
     clean, corrupt = (model.run(each, names, logits=pos) for each in (tokens, other))
-    target = prompt_pair.answers(model, ask["target"], ask["foil"], clean, corrupt)
+    target = pair.answers(model, ask["target"], ask["foil"], clean, corrupt)
     ends = float(target.of(clean.logits[0])), float(target.of(corrupt.logits[0]))
     differ = int(np.not_equal(tokens.ids, other.ids).argmax())
-    prompt_pair.check_gap(ends, target, pos, differ)
+    pair.check_gap(ends, target, pos, differ)
     denoise = ask["direction"] == "denoise"
     ids = (other if denoise else tokens).ids[: pos + 1]
     source, base = (clean, corrupt) if denoise else (corrupt, clean)

@@ -11,14 +11,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core import distribution, hooks
-from mi_core.leads import Lead, leads, ready_sae
-from mi_core.logit_parts import sites
-from mi_core.model import Activations, Model
-from mi_core.reading import doubt, percent, place, quoted
+from mi_core.attribution.leads import Lead, leads, ready_sae
+from mi_core.attribution.logit_parts import sites
+from mi_core.metrics import distribution
+from mi_core.metrics.target import Target, resolve
+from mi_core.models import hooks
+from mi_core.models.model import Activations, Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import doubt, percent, place, quoted
 from mi_core.result import Check, Reading
-from mi_core.target import Target, resolve
-from mi_core.tokens import Tokens
 
 ROWS_AT_ONCE = 64
 

@@ -12,18 +12,17 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor, cat
 
-from mi_core import asked_direction, distribution, side_by_side, steering_vector
-from mi_core.asked_direction import Asked
-from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import quoted
+from mi_core.directions import spec, steering_vector
+from mi_core.directions.spec import Asked, check_positions
+from mi_core.directions.steering_vector import SteeringVector
+from mi_core.metrics import distribution
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import quoted
 from mi_core.result import Check, Reading
-from mi_core.side_by_side import ROWS, Text
-from mi_core.steering_vector import SteeringVector
-from mi_core.tokens import Tokens
-
-MAX_NEW_TOKENS = 500
-POSITIONS = ("all", "prompt", "new")
+from mi_core.text import side_by_side
+from mi_core.text.generation import check_length
+from mi_core.text.side_by_side import ROWS, Text
 
 
 @dataclass(frozen=True)
@@ -189,13 +188,13 @@ def steering(
     """
     distribution.check_top_k(top_k, model.d_vocab)
     first = Asked(direction, sae, positive, negative, vector, layer, operation, strength, largest)
-    wanted = asked_direction.asked(first, also)
+    wanted = spec.asked(first, also)
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
     report = progress or _silent
     between = functools.partial(report, 0, max_new_tokens)
-    vectors = asked_direction.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
+    vectors = spec.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
     edits = steering_vector.edits(vectors, [[one.strength for one in wanted]], positions, tokens)
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     pair = side_by_side.write(model, tokens, edits, report, **options)
@@ -231,18 +230,6 @@ def _push(one: Asked, vector: SteeringVector) -> Push:
         scale=vector.scale,
         scale_from=vector.scale_from,
     )
-
-
-def check_positions(positions: str) -> None:
-    """Raises InputError unless it is one of `POSITIONS`."""
-    if positions not in POSITIONS:
-        raise InputError(f"“{str(positions)[:40]}” is no choice of positions: use all, prompt or new.", "positions")
-
-
-def check_length(max_new_tokens: int) -> None:
-    """Raises InputError unless it is 1 to `MAX_NEW_TOKENS`."""
-    if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
-        raise InputError(f"max_new_tokens is {max_new_tokens}: choose 1 to {MAX_NEW_TOKENS}.", "max_new_tokens")
 
 
 def _shift(model: Model, first: Float[Tensor, "row d_vocab"], k: int) -> dict:

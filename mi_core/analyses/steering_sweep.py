@@ -12,16 +12,18 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mi_core import asked_direction, distribution, side_by_side, steering_vector
-from mi_core.analyses.steering import check_length, check_positions
-from mi_core.asked_direction import Asked
+from mi_core.directions import spec, steering_vector
+from mi_core.directions.spec import Asked, check_positions
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import percent, quoted
+from mi_core.metrics import distribution
+from mi_core.metrics.target import Target, resolve
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
-from mi_core.side_by_side import BROKEN, Text, Written
-from mi_core.target import Target, resolve
-from mi_core.tokens import Tokens
+from mi_core.text import side_by_side
+from mi_core.text.generation import check_length
+from mi_core.text.side_by_side import BROKEN, Text, Written
 
 MAX_STRENGTHS = 33
 DEFAULT = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -187,13 +189,13 @@ def steering_sweep(
     """
     levels = _strengths(strengths)
     first = Asked(direction, sae, positive, negative, vector, layer, operation, levels[0], largest)
-    wanted = asked_direction.asked(first, also)
+    wanted = spec.asked(first, also)
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
     report = progress or _silent
     between = functools.partial(report, 0, max_new_tokens)
-    vectors = asked_direction.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
+    vectors = spec.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
     rows = [[level, *(other.strength for other in wanted[1:])] for level in levels]
     edits = steering_vector.edits(vectors, rows, positions, tokens)
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
@@ -226,7 +228,7 @@ def _silent(done: int, total: int, partial: object = None) -> None:
 def _strengths(strengths: tuple[float, ...]) -> list[float]:
     if not 1 <= len(strengths) <= MAX_STRENGTHS:
         raise InputError(f"There are {len(strengths)} strengths: give 1 to {MAX_STRENGTHS}.", "strengths")
-    return [asked_direction.check_strength(strength, "strengths") for strength in strengths]
+    return [spec.check_strength(strength, "strengths") for strength in strengths]
 
 
 def _plain(strength: float) -> str:

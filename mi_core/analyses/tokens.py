@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mi_core.errors import InputError
-from mi_core.model import Model
-from mi_core.reading import listed, quoted
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens, visible
+from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading
-from mi_core.tokens import Tokens, visible
 
 
 @dataclass(frozen=True)

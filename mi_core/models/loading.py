@@ -40,7 +40,7 @@ def load(model_id: str, progress: Progress | None = None):
         progress: Called with (done, total, message) while it works: bytes during a download; total 0 if unknown.
 
     Returns:
-        `mi_core.model.Model` in 32-bit floats, on the CPU or on the device named by LOUPE_DEVICE; the first CUDA
+        `mi_core.models.model.Model` in 32-bit floats, on the CPU or on the device named by LOUPE_DEVICE; the first CUDA
         device where there is one and LOUPE_DEVICE is not set.
 
     Raises:
@@ -241,7 +241,7 @@ def _boot(folder: Path, model_id: str):
     from safetensors import SafetensorError
     from transformer_lens.model_bridge import TransformerBridge
 
-    from mi_core.model import Model
+    from mi_core.models.model import Model
 
     with boot_lock:
         try:

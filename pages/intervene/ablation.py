@@ -6,10 +6,12 @@ from charts.bars import bars
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.shift import shift
-from ui import ablated, knockouts, selection, show
+from ui import show
 from ui.compute import compute
+from ui.fields import knockouts, selection
+from ui.parts import ablated
+from ui.parts.published import show_published
 from ui.prompt import header, prompt
-from ui.published import show_published
 
 HOW_EFFECTS = (
     "Each number is what becomes of the answer when that one part is knocked out, everything else left to react: the "

@@ -4,9 +4,10 @@ import streamlit as st
 
 from charts.bars import bars
 from charts.shift import shift
-from mi_core import edits as recipes
-from ui import edits, show
+from mi_core.editing import recipes
+from ui import show
 from ui.compute import compute
+from ui.fields import edits
 from ui.prompt import header, prompt
 from ui.text import literal
 

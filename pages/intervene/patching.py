@@ -5,13 +5,14 @@ import streamlit as st
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.shift import shift
-from ui import selection, show, slots
-from ui.alignment import show_alignment
+from ui import show, slots
 from ui.compute import compute
-from ui.counterpart import offer_counterpart
+from ui.fields import selection
+from ui.fields.alignment import show_alignment
+from ui.fields.counterpart import offer_counterpart
+from ui.fields.second_prompt import ask_for_it, second_prompt
+from ui.parts.published import show_published
 from ui.prompt import header, prompt
-from ui.published import show_published
-from ui.second_prompt import ask_for_it, second_prompt
 
 SITES = {
     "residual stream": "resid_pre", "attention layers": "attn_out", "MLPs": "mlp_out", "heads": "head",

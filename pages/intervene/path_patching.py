@@ -4,13 +4,14 @@ import streamlit as st
 
 from charts.bars import bars
 from charts.head_grid import head_grid
-from ui import circuit, show
-from ui.alignment import show_alignment
+from ui import show
 from ui.compute import compute
-from ui.counterpart import offer_counterpart
+from ui.fields import circuit
+from ui.fields.alignment import show_alignment
+from ui.fields.counterpart import offer_counterpart
+from ui.fields.second_prompt import ask_for_it, second_prompt
+from ui.parts.published import show_published
 from ui.prompt import header, prompt
-from ui.published import show_published
-from ui.second_prompt import ask_for_it, second_prompt
 
 SITES = {"heads": "head", "attention layers": "attn_out", "MLPs": "mlp_out"}
 DIRECTIONS = {"what suffices": "denoise", "what is needed": "noise"}

@@ -4,8 +4,10 @@ import streamlit as st
 
 from charts.shift import shift
 from charts.strengths import strengths
-from ui import directions, show, streams
+from ui import show
 from ui.compute import compute
+from ui.fields import directions
+from ui.parts import streams
 from ui.prompt import header, prompt
 
 HOW_SHIFT = (

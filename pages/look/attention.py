@@ -3,8 +3,10 @@
 import streamlit as st
 
 from charts.attention_pattern import attention_pattern
-from ui import heads, selection, show
+from ui import show
 from ui.compute import compute
+from ui.fields import selection
+from ui.parts import heads
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 

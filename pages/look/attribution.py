@@ -5,8 +5,9 @@ import streamlit as st
 from charts.bars import bars
 from charts.head_grid import head_grid
 from charts.token_strip import token_strip
-from ui import selection, show
+from ui import show
 from ui.compute import compute
+from ui.fields import selection
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 

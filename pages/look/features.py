@@ -4,12 +4,14 @@ import streamlit as st
 
 from charts.bars import bars
 from charts.token_strip import token_strip
-from mi_core.models import saes
-from ui import contexts, selection, show
+from mi_core.saes import loading as saes
+from ui import show
 from ui.compute import compute
+from ui.fields import selection
+from ui.fields.sites import pick_site
+from ui.parts import contexts
 from ui.prompt import header, prompt
 from ui.proof import prove_it
-from ui.sites import pick_site
 
 HOW_TOP = (
     "A sparse autoencoder (SAE) takes the model's activation on one token apart into a few of many learned "

@@ -4,9 +4,10 @@ import streamlit as st
 
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
-from mi_core.tokens import visible
-from ui import selection, show
+from mi_core.models.tokens import visible
+from ui import show
 from ui.compute import compute
+from ui.fields import selection
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 

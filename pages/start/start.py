@@ -4,9 +4,10 @@ import streamlit as st
 
 from charts.bars import bars
 from charts.token_strip import token_strip
-from ui import inputs, selection, show
+from ui import inputs, show
 from ui.compute import compute
-from ui.presets import PRESETS
+from ui.fields import selection
+from ui.parts.presets import PRESETS
 from ui.prompt import header, prompt
 from ui.text import literal
 

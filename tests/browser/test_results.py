@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from mi_core.models import highlights
-from mi_core.models.saes import pick
+from mi_core.saes import highlights
+from mi_core.saes.loading import pick
 from tests.browser.screen import PAGES, PATIENCE, charts, field, finding, in_address, main, settled
 
 CHARTED = [path for _, path, _ in PAGES]

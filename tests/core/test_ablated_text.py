@@ -7,11 +7,11 @@ from shutil import copytree
 import pytest
 import torch
 
-from mi_core import hooks
 from mi_core.analyses.ablated_text import ablated_text
 from mi_core.analyses.ablation import ablation
 from mi_core.commandline import main
 from mi_core.errors import InputError
+from mi_core.models import hooks
 from mi_core.models.loading import load
 from tests.core.plain_hooks import activations, hooks_left, run_edited
 from tests.core.sae_folders import save_sae, standard_encode, weights_of

@@ -13,7 +13,7 @@ from mi_core.analyses.attribution import attribution
 from mi_core.commandline import main
 from mi_core.errors import InputError
 from mi_core.models.loading import load
-from mi_core.replacement import SENTENCES
+from mi_core.text.sentences import SENTENCES
 from tests.core.plain_hooks import activations, hooks_left, run_edited
 from tests.core.plain_reference import plain
 

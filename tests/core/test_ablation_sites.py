@@ -10,14 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_core import hooks
 from mi_core.analyses import ablation as module
 from mi_core.analyses.ablation import ablation, planned
 from mi_core.analyses.attribution import attribution
 from mi_core.errors import InputError
+from mi_core.interventions.sweep import sweep
+from mi_core.metrics.metric import Metrics
+from mi_core.models import hooks
 from mi_core.models.loading import load
-from mi_core.models.saes import load_sae
-from mi_core.sweep import Metrics, sweep
+from mi_core.saes.loading import load_sae
 from tests.core.plain_hooks import activations, hooks_left, run_edited
 from tests.core.sae_folders import CENTRED, save_sae, standard_encode, topk_encode, weights_of
 
@@ -234,7 +235,7 @@ def test_a_feature_that_is_silent_changes_nothing(mini):
 
 def test_all_features_the_bias_and_the_error_are_the_activation(mini):
     """What all active features write is what decode gives beyond its bias."""
-    from mi_core.feature_writes import FeatureWrites, active
+    from mi_core.ablation.feature_writes import FeatureWrites, active
 
     sae = load_sae(mini)
     tokens = mini.tokens(NAMES)
@@ -262,7 +263,7 @@ def test_after_the_last_block_only_the_norm_reacts(mini):
 
 
 def test_only_the_strongest_are_measured_and_the_rest_is_said(mini, monkeypatch):
-    from mi_core import feature_writes
+    from mi_core.ablation import feature_writes
 
     monkeypatch.setattr(feature_writes, "MOST", 7)
     found = ablation(mini, NAMES, site="feature", mode="zero")

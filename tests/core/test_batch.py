@@ -5,9 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from mi_core import batch, output
 from mi_core.commandline import main
 from mi_core.errors import InputError
+from mi_core.sharing import batch, output
 
 PROMPTS = [
     "The capital of Texas is",

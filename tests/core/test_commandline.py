@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from mi_core import output
+from mi_core.analyses._index import analysis_names
 from mi_core.commandline import main
+from mi_core.jobs.request import Request
 from mi_core.models import catalogue
-from mi_core.request import Request, analysis_names
+from mi_core.sharing import output
 
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"

@@ -5,11 +5,12 @@ import json
 
 import pytest
 
+from mi_core.analyses._index import find_analysis
 from mi_core.analyses.cost import cost, sweeping
-from mi_core.engine import Engine
 from mi_core.errors import InputError
-from mi_core.request import Request, find_analysis
-from mi_core.store import Store
+from mi_core.jobs.engine import Engine
+from mi_core.jobs.request import Request
+from mi_core.jobs.store import Store
 
 SETTINGS = {
     "prompt": "The capital of Texas is",

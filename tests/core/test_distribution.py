@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.distributions import Categorical
 from torch.nn.functional import kl_div
 
-from mi_core import distribution
 from mi_core.errors import InputError
+from mi_core.metrics import distribution
 
 rows = st.builds(
     lambda seed, d_vocab, spread: torch.randn(3, d_vocab, generator=torch.Generator().manual_seed(seed)) * spread,

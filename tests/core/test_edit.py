@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core import projection, rome
 from mi_core.analyses.edit import edit
-from mi_core.edits import Rome, parse
+from mi_core.editing import rome
+from mi_core.editing.overlay import made
+from mi_core.editing.recipes import Rome, parse
 from mi_core.errors import InputError
-from mi_core.overlay import made
-from mi_core.replacement import SENTENCES
-from ui.presets import PRESETS
+from mi_core.models import projection
+from mi_core.text.sentences import SENTENCES
+from ui.parts.presets import PRESETS
 
 PROMPT = "The capital of Texas is"
 FACT = {"subject": "Texas", "target": "Boston"}

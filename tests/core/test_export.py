@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mi_core import export
 from mi_core.errors import InputError
-from mi_core.request import Request
+from mi_core.jobs.request import Request
 from mi_core.result import Check, Reading
+from mi_core.sharing import export
 
 FRAME = pd.DataFrame(
     {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core import hooks
 from mi_core.analyses import feature as module
 from mi_core.analyses.feature import feature
 from mi_core.analyses.features import features
 from mi_core.errors import InputError
+from mi_core.models import hooks
 from mi_core.models.loading import load
 from tests.core.sae_folders import k_of, save_sae, standard_encode, topk_encode, weights_of
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core import hooks
 from mi_core.analyses import features as module
 from mi_core.analyses.features import features
 from mi_core.errors import InputError
+from mi_core.models import hooks
 from mi_core.models.loading import load
 from tests.core.sae_folders import CENTRED, k_of, save_sae, standard_encode, topk_encode, weights_of
 
@@ -150,8 +150,8 @@ def test_chunks_change_nothing(mini, monkeypatch):
     prompt = "When Mary and John went to the store, John gave a drink to"
     whole = features(mini, prompt)
     monkeypatch.setattr(module, "POSITIONS_AT_ONCE", 3)
-    monkeypatch.setattr("mi_core.sae_quality.POSITIONS_AT_ONCE", 2)
-    monkeypatch.setattr("mi_core.sae_quality.LONG", 1)
+    monkeypatch.setattr("mi_core.saes.quality.POSITIONS_AT_ONCE", 2)
+    monkeypatch.setattr("mi_core.saes.quality.LONG", 1)
     parts = features(mini, prompt)
     np.testing.assert_array_equal(whole.feature_ids, parts.feature_ids)
     np.testing.assert_allclose(whole.activations, parts.activations, atol=1e-4)

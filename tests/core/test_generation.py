@@ -7,9 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_core import generation, hooks
 from mi_core.errors import InputError
-from mi_core.generation import continuation, draw, generate, perplexity, stop_ids
+from mi_core.models import hooks
+from mi_core.text import generation
+from mi_core.text.generation import continuation, draw, generate, perplexity, stop_ids
 
 PROMPT = " the cat sat on the dog"
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.cache_utils import DynamicLayer
 
-from mi_core import kv_cache
+from mi_core.models import kv_cache
 
 
 @settings(deadline=None, max_examples=40)

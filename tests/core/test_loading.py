@@ -8,9 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mi_core import hooks
 from mi_core.errors import InputError
-from mi_core.models import forecast, loading
+from mi_core.models import forecast, hooks, loading
 
 # Opening --------------------------------------------------------------------------------------------------------
 

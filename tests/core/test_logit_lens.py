@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_core.analyses.logit_lens import logit_lens, settled
+from mi_core.analyses.logit_lens import logit_lens
 from mi_core.errors import InputError
+from mi_core.metrics.lens import settled
 from tests.core.plain_reference import blocks, final_norm, normalise, plain, unembed
 
 PROMPT = " the cat sat on the dog: é"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers.models.gemma2.modeling_gemma2 import Gemma2RMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from mi_core.norm import take_apart
+from mi_core.models.norm import take_apart
 
 KINDS = ("layer", "rms", "gemma")
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from mi_core import orthogonalise
-from mi_core.edits import Orthogonalise
+from mi_core.editing import orthogonalise
+from mi_core.editing.orthogonalise import largest_share, removal, writers
+from mi_core.editing.overlay import made
+from mi_core.editing.recipes import Orthogonalise
 from mi_core.errors import InputError
-from mi_core.orthogonalise import largest_share, removal, writers
-from mi_core.overlay import made
 from tests.core.plain_reference import o_projection, plain
 
 PROMPT = " the cat sat on the dog"

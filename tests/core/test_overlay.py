@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from mi_core import hooks, overlay
-from mi_core.edits import Orthogonalise, Rome, canonical
+from mi_core.editing import overlay
+from mi_core.editing.overlay import edited, for_all, made, own_bytes, with_changes
+from mi_core.editing.recipes import Orthogonalise, Rome, canonical
 from mi_core.errors import InputError
-from mi_core.overlay import edited, for_all, made, own_bytes, with_changes
+from mi_core.models import hooks
 from tests.core.plain_hooks import hooks_left
 
 PROMPT = " the cat sat on the dog"

@@ -9,10 +9,11 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mi_core import patch_run, sweep
 from mi_core.analyses.patching import CONFIRMED, patching, planned
 from mi_core.commandline import main
 from mi_core.errors import InputError
+from mi_core.interventions import sweep
+from mi_core.patching import run as patch_run
 from tests.core.plain_hooks import activations, hooks_left, run_edited
 from tests.core.plain_reference import plain
 

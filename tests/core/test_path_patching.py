@@ -8,12 +8,12 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mi_core import restart
 from mi_core.analyses.attribution import attribution
 from mi_core.analyses.patching import patching
 from mi_core.analyses.path_patching import path_patching, planned
 from mi_core.commandline import main
 from mi_core.errors import InputError
+from mi_core.interventions import restart
 from tests.core.plain_hooks import activations, hooks_left, run_edited
 from tests.core.plain_reference import attention_of, blocks, d_head, final_norm, plain, unembed, w_o
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_core.analyses.attribution import attribution
-from mi_core.analyses.logit_lens import logit_lens, settled
+from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.predict import predict
 from mi_core.errors import InputError
-from mi_core.models import saes
+from mi_core.metrics.lens import settled
+from mi_core.saes import loading as saes
 from tests.core.plain_reference import plain
 
 PROMPT = " the cat sat on the dog, é"

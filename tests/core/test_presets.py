@@ -5,8 +5,9 @@ import re
 import pytest
 
 import mi_core
-from mi_core.models import highlights, saes
-from ui.presets import PRESETS
+from mi_core.saes import highlights
+from mi_core.saes import loading as saes
+from ui.parts.presets import PRESETS
 
 MODEL = "loupe-mini"
 HIGHLIGHTS = [(entry.hook, each) for entry in saes.available(MODEL) for each in highlights.of(MODEL, entry.hook)]

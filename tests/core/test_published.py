@@ -9,8 +9,8 @@ import torch
 from mi_core.analyses.attribution import attribution
 from mi_core.analyses.patching import patching
 from mi_core.models import catalogue, hub
-from ui.presets import PRESETS
-from ui.published import FINDINGS, for_prompt
+from ui.parts.presets import PRESETS
+from ui.parts.published import FINDINGS, for_prompt
 
 FORMS = (
     ("When John and Mary went to the shops, {} gave the bag to", "Mary", "John"),

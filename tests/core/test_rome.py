@@ -7,12 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_core import projection, rome
-from mi_core.edits import Rome
+from mi_core.editing import rome
+from mi_core.editing.overlay import made
+from mi_core.editing.recipes import Rome
+from mi_core.editing.rome import RIDGE, ROWS, default_layer, rewrite, subject_span, whitened
 from mi_core.errors import InputError
-from mi_core.overlay import made
-from mi_core.replacement import SENTENCES
-from mi_core.rome import RIDGE, ROWS, default_layer, rewrite, subject_span, whitened
+from mi_core.models import projection
+from mi_core.text.sentences import SENTENCES
 
 PROMPT = "the cat sat on the dog"
 BOSTON = Rome("The capital of Texas is", "Texas", "Boston", 0)

@@ -22,9 +22,9 @@ hub = Hub({"some/saes": Path(repo)})
 hub.open.clear()
 os.environ["HF_ENDPOINT"] = hub.endpoint
 
-from mi_core.engine import Engine
-from mi_core.models import saes
-from mi_core.request import Request
+from mi_core.jobs.engine import Engine
+from mi_core.saes import loading as saes
+from mi_core.jobs.request import Request
 
 entry = saes.SaeEntry(hook=hook, release="some/saes", sae_id=f"saes/{hook}")
 saes.available = lambda model_id: (entry,)

@@ -11,12 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_core import hooks
 from mi_core.errors import Absent, InputError
-from mi_core.model import Model
-from mi_core.models import feature_notes, saes
+from mi_core.models import hooks
 from mi_core.models.catalogue import SaeEntry
 from mi_core.models.loading import load
+from mi_core.models.model import Model
+from mi_core.saes import loading as saes
+from mi_core.saes import notes
 from tests.core.sae_folders import CENTRED, save_sae, standard_encode, topk_encode, weights_of
 
 PROMPT = " the cat sat on the dog"
@@ -65,7 +66,7 @@ def test_lists_the_public_saes_of_gpt2():
 
 def test_listing_imports_no_torch():
     code = (
-        "import sys; from mi_core.models.saes import available; available('gpt2-small'); print('torch' in sys.modules)"
+        "import sys; from mi_core.saes.loading import available; available('gpt2-small'); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -233,5 +234,5 @@ def test_saes_that_cannot_be_used(tmp_path, model, hook, options, spoil, message
 
 def test_neuronpedia_pages():
     entry = saes.pick("gpt2-small", "blocks.8.hook_resid_pre")
-    assert feature_notes.neuronpedia_url(entry, 42) == "https://www.neuronpedia.org/gpt2-small/8-res-jb/42"
-    assert feature_notes.neuronpedia_url(SaeEntry(hook="blocks.8.hook_resid_pre"), 42) is None
+    assert notes.neuronpedia_url(entry, 42) == "https://www.neuronpedia.org/gpt2-small/8-res-jb/42"
+    assert notes.neuronpedia_url(SaeEntry(hook="blocks.8.hook_resid_pre"), 42) is None

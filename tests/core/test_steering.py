@@ -12,15 +12,18 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mi_core import asked_direction, hooks, replacement, side_by_side
 from mi_core.analyses import steering as module
 from mi_core.analyses.steering import steering
-from mi_core.direction import Direction, token_direction
+from mi_core.directions import spec
+from mi_core.directions.direction import Direction, token_direction
+from mi_core.directions.steering_vector import SteeringVector, clamping, edits
 from mi_core.errors import InputError
-from mi_core.models.feature_notes import Notes, contexts, notes
+from mi_core.models import hooks
 from mi_core.models.loading import load
-from mi_core.models.saes import load_sae
-from mi_core.steering_vector import SteeringVector, clamping, edits
+from mi_core.saes.loading import load_sae
+from mi_core.saes.notes import Notes, contexts, notes
+from mi_core.text import side_by_side
+from mi_core.text.sentences import sentences
 from tests.core.sae_folders import save_sae, topk_encode, weights_of
 
 MINI_SAE = "models/loupe-mini/saes/blocks.2.hook_resid_pre"
@@ -261,19 +264,19 @@ def test_where_the_largest_activation_is_known_from(mini, with_sae, monkeypatch)
     (noted,) = steering(mini, PROMPT, **options).pushes
     assert noted.scale == notes(sae.entry).of(757).max_activation
     assert noted.scale_from == "in the autoencoder's sample text"
-    monkeypatch.setattr(asked_direction, "notes", lambda entry: Notes({}))
+    monkeypatch.setattr(spec, "notes", lambda entry: Notes({}))
     (stored,) = steering(mini, PROMPT, **options).pushes
     assert stored.scale == max(max(context.activations) for context in contexts(sae.entry, 757))
     assert stored.scale_from == "in its stored contexts"
     monkeypatch.undo()
     model = with_sae("gpt2")
     (measured,) = steering(model, " the cat", **options | {"direction": "feature:5"}).pushes
-    sentence = model.tokens(replacement.sentences(model)[0])
+    sentence = model.tokens(sentences(model)[0])
     own = load_sae(model)
     first = own.encode(model.run(sentence, [own.hook])[own.hook])[int(sentence.has_bos) :, 5].max()
     assert measured.scale >= float(first) and measured.scale > 0
     assert measured.scale_from == "in the built-in sentences"
-    monkeypatch.setattr(asked_direction, "_measured", lambda *_: 0.0)
+    monkeypatch.setattr(spec, "_measured", lambda *_: 0.0)
     with pytest.raises(InputError, match="never fires in the built-in sentences") as caught:
         steering(model, " the cat", **options | {"direction": "feature:5"})
     assert caught.value.field == "largest"

@@ -11,7 +11,7 @@ import torch
 from mi_core.analyses.steering import steering
 from mi_core.analyses.steering_sweep import steering_sweep
 from mi_core.errors import InputError
-from mi_core.generation import perplexities, perplexity
+from mi_core.text.generation import perplexities, perplexity
 from tests.core.plain_hooks import blocks
 
 PROMPT = "This movie was"

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jaxtyping import Float, Int
 
-from mi_core.request import analysis_names, find_analysis
-from mi_core.store import SUFFIX, Store, dataclasses_in, decode, default_store, encode
+from mi_core.analyses._index import analysis_names, find_analysis
+from mi_core.jobs.store import SUFFIX, Store, dataclasses_in, decode, default_store, encode
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def test_a_missing_entry_is_none(tmp_path):
 WRITER = """
 import itertools, sys
 import numpy as np
-from mi_core import store as module
+from mi_core.jobs import store as module
 store = module.Store(sys.argv[1], 10**9)
 payloads = [module.encode((np.full(1_000_000, number),)) for number in range(5)]
 module.encode = payloads.__getitem__  # so that the time goes into writing
@@ -267,7 +267,7 @@ def test_files_of_others_are_never_touched(tmp_path):
 SHARER = """
 import sys
 import numpy as np
-from mi_core.store import Store
+from mi_core.jobs.store import Store
 store, seed = Store(sys.argv[1], 200_000), int(sys.argv[2])
 order = np.random.default_rng(seed).integers(0, 60, 400)
 hits = 0
@@ -311,7 +311,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_does_no_harm(tmp_path, ca
 FULL = """
 import resource, sys
 import numpy as np
-from mi_core.store import Store
+from mi_core.jobs.store import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 store = Store(sys.argv[1])
 store.put("a/large", (np.zeros(10_000),))

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from mi_core import swaps
 from mi_core.analyses.patching import patching
 from mi_core.errors import InputError
-from mi_core.neighbours import neighbours, written
+from mi_core.models.neighbours import neighbours, written
+from mi_core.patching import swaps
 
 TEXAS = "The capital of Texas is"
 

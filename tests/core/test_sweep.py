@@ -6,12 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mi_core import restart, sweep
 from mi_core.errors import InputError
-from mi_core.intervene import SITES, Intervention
+from mi_core.interventions import restart, sweep
+from mi_core.interventions.intervention import SITES, Intervention
+from mi_core.interventions.sweep import chunks
+from mi_core.metrics.metric import Metrics
+from mi_core.metrics.target import Target
 from mi_core.models.loading import load
-from mi_core.sweep import Metrics, chunks
-from mi_core.target import Target
 from tests.core.plain_hooks import hooks_left
 
 PROMPT = " the cat sat on the dog, é on the cat sat"

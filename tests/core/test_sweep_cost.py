@@ -2,8 +2,8 @@
 
 import pytest
 
-from mi_core import sweep, sweep_cost
-from mi_core.intervene import Intervention
+from mi_core.interventions import cost, sweep
+from mi_core.interventions.intervention import Intervention
 
 PROMPT = " the cat sat on the dog, é on the cat sat"
 
@@ -20,7 +20,7 @@ def clock(monkeypatch):
             passed[0] += x.shape[0] * x.shape[1]
 
         handles.extend(block.register_forward_pre_hook(count, with_kwargs=True) for block in model.bridge.blocks)
-        monkeypatch.setattr(sweep_cost.time, "perf_counter", lambda: passed[0])
+        monkeypatch.setattr(cost.time, "perf_counter", lambda: passed[0])
         return lambda: passed[0]
 
     handles = []
@@ -45,10 +45,10 @@ def test_the_work_foretold_is_the_work_met(tiny_model, clock, monkeypatch, archi
         monkeypatch.setattr(sweep, "REPRODUCED", -1.0)
     monkeypatch.setattr(sweep, "POSITIONS_AT_ONCE", 60)
     monkeypatch.setattr(sweep, "WORTHWHILE", 40)
-    monkeypatch.setattr(sweep_cost, "PROBE_POSITIONS", 40)
+    monkeypatch.setattr(cost, "PROBE_POSITIONS", 40)
     ids = model.tokens(PROMPT).ids
     planned, now = cells(model, len(ids), site), clock(model)
-    foretold = sweep_cost.foretell(model, ids, planned)
+    foretold = cost.foretell(model, ids, planned)
     began = now()
     found = sweep.sweep(model, ids, planned, lambda logits: logits)
     assert found.restarts == restarts
@@ -60,7 +60,7 @@ def test_memory_is_bounded_however_many_cells_there_are(tiny_model):
     model = tiny_model("gpt2")
     ids = model.tokens(PROMPT).ids
     few = cells(model, len(ids), "resid_pre")
-    assert sweep_cost.foretell(model, ids, few * 20).bytes == sweep_cost.foretell(model, ids, few * 40).bytes
+    assert cost.foretell(model, ids, few * 20).bytes == cost.foretell(model, ids, few * 40).bytes
 
 
 def test_a_batch_never_holds_more_rows_than_its_logits_allow(tiny_model):

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 
 from mi_core.analyses.tokens import tokens
 from mi_core.errors import InputError
-from mi_core.tokens import encode, find_token, token_text, visible
+from mi_core.models.tokens import encode, find_token, token_text, visible
 
 few = settings(max_examples=40, deadline=None)
 AWKWARD = {
@@ -103,7 +103,7 @@ def test_without_such_a_token_none_can_be_put_first(tiny_model, monkeypatch):
 
 
 def test_a_prompt_that_is_nothing_to_the_tokenizer_is_refused(mini, monkeypatch):
-    monkeypatch.setattr("mi_core.model.encode", lambda tokenizer, text: [])
+    monkeypatch.setattr("mi_core.models.model.encode", lambda tokenizer, text: [])
     with pytest.raises(InputError, match="loupe-mini passes over everything in this prompt") as caught:
         mini.tokens("\u200b")
     assert caught.value.field == "prompt"

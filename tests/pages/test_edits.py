@@ -112,7 +112,7 @@ def test_edits_that_the_chosen_model_cannot_have_are_said_in_the_sidebar(tiny_fo
 
 
 def test_exports_name_the_edits():
-    from mi_core.request import Request
+    from mi_core.jobs.request import Request
 
     request = Request.of("predict", "loupe-mini", prompt="x", edits=BOSTON)
     assert json.loads(request.edits) == json.loads(BOSTON)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.pages.test_pages import sentences, unescaped, visit
-from ui.presets import PRESETS
+from ui.parts.presets import PRESETS
 
 PAGE = "pages/intervene/path_patching.py"
 (DRINK,) = [preset for preset in PRESETS if preset.title == "Who gets the drink?"]

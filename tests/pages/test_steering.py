@@ -2,7 +2,8 @@
 
 import pytest
 
-from mi_core.models import highlights, saes
+from mi_core.saes import highlights
+from mi_core.saes import loading as saes
 from tests.pages.test_pages import sentences, unescaped, visit
 
 PAGE = "pages/intervene/steering.py"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from mi_core.request import Request
+from mi_core.jobs.request import Request
 
 PATIENCE = 20  # seconds until a test gives up on something that must happen
 
@@ -26,7 +26,7 @@ class Answer:
 def opened(folder, model_id):
     from transformer_lens.model_bridge import TransformerBridge
 
-    from mi_core.model import Model
+    from mi_core.models.model import Model
 
     return Model(TransformerBridge.boot_transformers(str(folder), device="cpu"), model_id, "weights of tiny")
 

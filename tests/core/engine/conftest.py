@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core import request as request_module
-from mi_core.engine import Engine
+from mi_core.analyses import _index
+from mi_core.jobs.engine import Engine
 from tests.core.engine.bench import PATIENCE, Answer, opened
 
 
@@ -62,8 +62,8 @@ def start(tiny):
 @pytest.fixture
 def analysis(monkeypatch):
     """Makes a function an analysis, as if it were a file in `mi_core/analyses`."""
-    names = list(request_module.analysis_names())
-    monkeypatch.setattr(request_module, "analysis_names", lambda: tuple(names))
+    names = list(_index.analysis_names())
+    monkeypatch.setattr(_index, "analysis_names", lambda: tuple(names))
 
     def add(function):
         names.append(function.__name__)

@@ -8,15 +8,15 @@ import sys
 import numpy as np
 import pytest
 
-from mi_core import engine as engine_module
-from mi_core.memory import Memory, sealed, size_of
-from mi_core.store import Store
+from mi_core.jobs import engine as engine_module
+from mi_core.jobs.memory import Memory, sealed, size_of
+from mi_core.jobs.store import Store
 from tests.core.engine.bench import Answer, assert_same, lens, ready
 
 
 def test_importing_the_package_imports_no_torch():
     code = (
-        "import sys, mi_core, mi_core.engine; mi_core.engine.Engine().close(); "
+        "import sys, mi_core, mi_core.jobs.engine; mi_core.jobs.engine.Engine().close(); "
         "print([name for name in ('torch', 'transformers', 'transformer_lens') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from mi_core.job import Cancelled, Job
-from mi_core.request import Request
+from mi_core.jobs.job import Cancelled, Job
+from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, lens, ready
 
 

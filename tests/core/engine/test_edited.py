@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mi_core.errors import InputError
-from mi_core.request import Request
+from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, Answer, assert_same, ready, until
 
 PROMPT = "x marks the spot"
@@ -91,8 +91,8 @@ def test_an_edited_result_is_cached_apart(start, tiny):
 
 
 def test_making_an_edit_stops_when_nobody_waits_and_nothing_is_left(start, tiny, monkeypatch):
-    from mi_core import overlay
-    from mi_core.job import Cancelled
+    from mi_core.editing import overlay
+    from mi_core.jobs.job import Cancelled
 
     tiny.edited.clear()
     seen = []

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mi_core.errors import InputError
-from mi_core.request import Request
-from mi_core.store import Store
+from mi_core.jobs.request import Request
+from mi_core.jobs.store import Store
 from tests.core.engine.bench import Answer, assert_same, lens, ready
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mi_core.errors import Absent, InputError
-from mi_core.job import Cancelled, Progress
-from mi_core.request import Request
+from mi_core.jobs.job import Cancelled, Progress
+from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, Answer, ready
 
 

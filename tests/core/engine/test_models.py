@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mi_core.errors import InputError
-from mi_core.request import Request
-from mi_core.residents import _weight_bytes
+from mi_core.jobs.loaded_models import _weight_bytes
+from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, lens, opened, ready, until
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mi_core.job import Pace
-from mi_core.request import Request
+from mi_core.jobs.job import Pace
+from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, Answer, assert_same, lens, ready, until
 
 

@@ -1,0 +1,114 @@
+"""What features of an SAE write into the residual stream, so that it can be taken out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.ablation.component import Component
+from mi_core.interventions.intervention import Intervention
+from mi_core.saes.sae import Sae
+
+MOST = 512  # features of one sweep
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureWrites:
+    """The directions that some features of one SAE write along, and how much of each a position holds.
+
+    An SAE says that an activation is the sum of its active features' directions, a bias, and an error that it does
+    not explain. To knock a feature out is to take its own term off the activation: bias, error and all other features
+    stay as they are.
+
+    Args:
+        sae: The SAE.
+        ids: Which of its features.
+    """
+
+    sae: Sae
+    ids: tuple[int, ...]
+
+    @property
+    def directions(self) -> Float[Tensor, "feature d_model"]:
+        """What one unit of `amounts` writes."""
+        return self.sae.directions(list(self.ids))
+
+    @torch.no_grad()
+    def amounts(self, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos feature"]:
+        """How much of each direction the SAE finds in activations at its hook."""
+        encoded = self.sae.encode(x)
+        return encoded[:, list(self.ids)] * self._scale(x, encoded)
+
+    def _scale(self, x: Float[Tensor, "pos d_model"], encoded: Float[Tensor, "pos d_sae"]) -> Float[Tensor, "pos 1"]:
+        """What an SAE that normalises its input multiplies by when it decodes: 1 for any other."""
+        if self.sae.inner.cfg.normalize_activations == "none":
+            return encoded.new_ones(len(x), 1)
+        probe = int(self.sae.W_dec.norm(dim=-1).argmax())
+        one = torch.zeros_like(encoded)
+        one[:, probe] = 1
+        step = self.sae.decode(one, x) - self.sae.decode(torch.zeros_like(one), x)
+        direction = self.sae.directions([probe])[0]
+        return (step @ direction / (direction @ direction))[:, None]
+
+    def removal(self, instead: Float[Tensor, "pos feature"], first: int = 0, end: int | None = None) -> Intervention:
+        """All of them out wherever the run goes: what they then write is read in that very run.
+
+        Args:
+            instead: What is put in place of their amounts; positions beyond it get its last row.
+            first: First position it holds for.
+            end: The position after its last; None for all.
+        """
+
+        def out(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
+            rows = torch.arange(start, start + len(x), device=x.device).clamp(max=len(instead) - 1)
+            return x - ((self.amounts(x) - instead[rows]) @ self.directions).to(x.dtype)
+
+        return self._map(out, first, end)
+
+    def taking(self, number: int, taken: Float[Tensor, " pos"], first: int = 0, end: int | None = None) -> Intervention:
+        """A known amount of one of them off: the same as `removal` where nothing before it changes the activation.
+
+        Args:
+            number: Which of `ids`.
+            taken: For every position.
+            first: First position it holds for.
+            end: The position after its last; None for all.
+        """
+        direction = self.sae.directions([self.ids[number]])[0]
+
+        def out(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
+            return x - (taken[start : start + len(x), None] * direction).to(x.dtype)
+
+        return self._map(out, first, end)
+
+    def _map(self, function, first: int, end: int | None) -> Intervention:
+        site = self.sae.hook.rpartition("hook_")[2]
+        return Intervention(site, self.sae.layer, function, first=first, end=end, operation="map")
+
+
+@dataclass(frozen=True)
+class Active:
+    """Features of a prompt, strongest first; `peaks` are their largest activations, `left_out` counts the others."""
+
+    ids: list[int]
+    peaks: list[float]
+    left_out: int
+
+
+@torch.no_grad()
+def active(sae: Sae, x: Float[Tensor, "pos d_model"], only: int | None = None) -> Active:
+    """Features active on any position, at most `MOST` of them; or one of them, active or not."""
+    peaks = sae.encode(x).amax(0) if len(x) else x.new_zeros(sae.d_sae)
+    if only is not None:
+        return Active([only], [float(peaks[only])], 0)
+    n = int((peaks > 0).sum())
+    order = peaks.argsort(descending=True)[: min(MOST, n)]
+    return Active(order.tolist(), peaks[order].tolist(), max(0, n - MOST))
+
+
+def as_components(sae: Sae, ids: list[int]) -> list[Component]:
+    """Features as components."""
+    return [Component("feature", sae.layer, one, sae.hook) for one in ids]

@@ -1,0 +1,88 @@
+"""What takes the place of an activation: nothing, its mean over other text, or what another prompt has there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.errors import InputError
+from mi_core.models.model import Activations, Model
+from mi_core.models.tokens import Tokens
+from mi_core.text.sentences import MAX_PROMPTS, sentences
+
+MODES = ("zero", "mean", "resample")
+
+Part = Callable[[Activations], Float[Tensor, "pos ..."]]
+
+
+def replacements(
+    model: Model,
+    tokens: Tokens,
+    acts: Activations,
+    parts: Mapping[str, Part],
+    names: set[str],
+    mode: str,
+    reference: str,
+    *,
+    prepend_bos: bool | None = None,
+    between: Callable[[], None] | None = None,
+) -> dict[str, Float[Tensor, "pos ..."]]:
+    """What is put in place of each part of the activations.
+
+    Args:
+        model: The model.
+        tokens: The prompt.
+        acts: A run of it that kept `names`.
+        parts: What to read of a run, by any name.
+        names: Hook names that the parts need.
+        mode: ``"zero"``; ``"mean"`` over all positions of the reference prompts; ``"resample"``, what the first
+            reference prompt has at the position as far from its end (its first token where it is shorter). A
+            beginning-of-sequence token reads the same in every prompt, so its mean and its sample are its own.
+        reference: Prompts, one per line; `SENTENCES` where it is empty.
+        prepend_bos: None follows the model's own habit.
+        between: Called between prompts.
+
+    Raises:
+        InputError: No such mode, or an unusable reference prompt.
+    """
+    if mode not in MODES:
+        raise InputError(f"“{str(mode)[:40]}” is no way to ablate: use zero, mean or resample.", "mode")
+    if mode == "zero":
+        return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
+    prompts = _prompts(model, reference)[: 1 if mode == "resample" else None]
+    found = {name: [] for name in parts}
+    for prompt in prompts:
+        read, run = _read(model, prompt, names, prepend_bos)
+        for name, part in parts.items():
+            found[name].append(part(run)[int(read.has_bos) :])
+        if between is not None:
+            between()
+    kept = int(tokens.has_bos)
+    n = len(tokens) - kept
+    values = {}
+    for name, pieces in found.items():
+        piece = torch.cat(pieces)
+        if mode == "mean":
+            other = piece.mean(0).expand(n, *piece.shape[1:])
+        else:
+            other = piece[torch.arange(len(piece) - n, len(piece), device=piece.device).clamp(min=0)]
+        values[name] = torch.cat([parts[name](acts)[:kept], other])
+    return values
+
+
+def _read(model: Model, prompt: str, names: set[str], prepend_bos: bool | None) -> tuple[Tokens, Activations]:
+    try:
+        tokens = model.tokens(prompt, prepend_bos)
+    except InputError as error:
+        raise InputError(error.message, "reference" if error.field == "prompt" else error.field) from error
+    return tokens, model.run(tokens, names)
+
+
+def _prompts(model: Model, reference: str) -> list[str]:
+    prompts = [line for line in reference.splitlines() if line.strip()]
+    if len(prompts) > MAX_PROMPTS:
+        raise InputError(f"There are {len(prompts)} reference prompts: {MAX_PROMPTS} are enough.", "reference")
+    return prompts or sentences(model)

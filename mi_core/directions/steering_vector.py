@@ -1,0 +1,124 @@
+"""Steering vectors: directions with a place each, that act on one run together."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.directions.direction import Direction
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens
+from mi_core.result import Check
+from mi_core.saes.sae import Sae
+from mi_core.text.generation import Edit, generate
+
+
+@dataclass(frozen=True)
+class SteeringVector:
+    """A direction at a place.
+
+    Added, it is ``strength × scale × unit``, where `scale` is the mean length of the prompt's residuals there. With an
+    `sae` it is clamped: ``x + (strength × scale − f) · d`` sets its feature, whose activation is f, to `strength`
+    times `scale`, its largest activation, and leaves all else that x holds, the SAE's error term too, as it is.
+    """
+
+    direction: Direction
+    hook: str
+    scale: float
+    sae: Sae | None = None
+    scale_from: str = ""
+
+    def delta(
+        self, x: Float[Tensor, "row pos d_model"], strengths: Float[Tensor, " row"]
+    ) -> Float[Tensor, "row pos d_model"]:
+        """What is added to `x`, whose rows have a strength each."""
+        goals = (strengths * self.scale)[:, None]
+        if self.sae is None:
+            return goals[..., None].to(x) * self.direction.unit.to(x)
+        return clamping(self.sae, self.direction.feature, x, goals.to(x))
+
+
+def clamping(
+    sae: Sae, feature: int, x: Float[Tensor, "*batch d_model"], goal: Float[Tensor, "*#batch"]
+) -> Float[Tensor, "*batch d_model"]:
+    """``(goal − f) · d``: what sets a feature's activation f to `goal` when it is added to `x`."""
+    return sae.writing(feature, goal - sae.encode(x)[..., feature], x).to(x.dtype)
+
+
+def edits(
+    vectors: Sequence[SteeringVector], strengths: Sequence[Sequence[float]], positions: str, tokens: Tokens
+) -> dict[str, Edit]:
+    """The edits of a batch whose first row is left as it is and whose others are steered.
+
+    Vectors at the same place are all computed from the activation as it was, and summed: their order does not matter.
+
+    Args:
+        vectors: The vectors.
+        strengths: For each steered row, a strength for each vector.
+        positions: ``"all"``; ``"prompt"``; or ``"new"``, from the prompt's last position on, which is the first that
+            writes. Never a beginning-of-sequence token.
+        tokens: The prompt.
+    """
+    first = len(tokens) - 1 if positions == "new" else int(tokens.has_bos)
+    last = len(tokens) - 1 if positions == "prompt" else math.inf
+    columns = torch.tensor([[0.0] * len(vectors), *strengths]).T
+    by_hook: dict[str, list[tuple[SteeringVector, Tensor]]] = defaultdict(list)
+    for vector, column in zip(vectors, columns, strict=True):
+        by_hook[vector.hook].append((vector, column))
+
+    def edit(x: Float[Tensor, "row pos d_model"], start: int, hook: str) -> Float[Tensor, "row pos d_model"]:
+        pos = torch.arange(start, start + x.shape[1], device=x.device)
+        chosen = ((pos >= first) & (pos <= last)).to(x.dtype)
+        if not chosen.any():
+            return x
+        steered = torch.ones(len(x), 1, 1, device=x.device, dtype=x.dtype)
+        steered[0] = 0
+        delta = sum(vector.delta(x, column.to(x.device)) for vector, column in by_hook[hook])
+        return x + steered * chosen[:, None] * delta
+
+    return {hook: lambda x, start, hook=hook: edit(x, start, hook) for hook in by_hook}
+
+
+def checks(
+    model: Model,
+    tokens: Tokens,
+    vectors: Sequence[SteeringVector],
+    unsteered: Float[Tensor, " d_vocab"],
+    n_rows: int,
+) -> tuple[Check, ...]:
+    """That nothing is done where nothing should be.
+
+    The row that is not steered is compared with the same batch when nobody edits it, and with the model's plain run.
+    A feature that is clamped to the activations that it has must leave the prompt's residuals as they are.
+    """
+    untouched = next(
+        generate(model, tokens.ids, n_rows, max_new_tokens=1, edits={one.hook: _as_it_is for one in vectors})
+    ).logits[0]
+    plain = model.run(tokens, {one.hook for one in vectors})
+    found = [
+        Check("strength 0 is the run without steering, bit for bit", float((unsteered - untouched).abs().max()), 0.0),
+        Check(
+            "the unsteered row predicts what the model predicts",
+            float((unsteered - plain.logits[-1].to(unsteered)).abs().max()),
+            1e-3,
+        ),
+    ]
+    clamped = [_own_value(one, plain[one.hook]) for one in vectors if one.sae is not None]
+    name = "a feature clamped to its own value changes nothing, bit for bit"
+    return (*found, *([Check(name, max(clamped), 0.0)] if clamped else []))
+
+
+def _as_it_is(x: Tensor, start: int) -> Tensor:
+    return x
+
+
+def _own_value(vector: SteeringVector, x: Float[Tensor, "pos d_model"]) -> float:
+    feature = vector.direction.feature
+    own = vector.sae.encode(x)[..., feature]
+    return float((x + clamping(vector.sae, feature, x, own) - x).abs().max())

@@ -1,0 +1,194 @@
+"""A direction taken out of everything that writes to the residual stream.
+
+``W' = W (I − d dᵀ)`` for the embeddings and the output of every attention layer and MLP, biases too: nothing can write
+along the unit direction d any more, at any position, for any prompt (Arditi et al. 2024, "Refusal in Language Models Is
+Mediated by a Single Direction", weight orthogonalisation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import Module
+
+from mi_core.directions.direction import Direction, contrast, feature_direction
+from mi_core.editing.recipes import Orthogonalise
+from mi_core.errors import InputError
+from mi_core.models import projection
+from mi_core.models.model import Model
+from mi_core.models.norm import take_apart
+from mi_core.models.tokens import encode
+from mi_core.phrases import quoted
+from mi_core.result import Check
+from mi_core.text.sentences import SENTENCES
+
+ALLOWED = 1e-5  # of what is written, along the direction
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """A direction to be taken out of every weight that writes."""
+
+    direction: Direction
+
+    def changes(self, model: Model) -> list[projection.Change]:
+        """Every matrix and bias that writes, less its part along the direction.
+
+        A norm between a matrix and the residual stream (Gemma 2) multiplies what is written by its weight first; there
+        the matrix loses the direction that the norm would turn into this one, which is exact whatever the norm's scale.
+        """
+        changes = []
+        for module, unit in writers(model, self.direction.unit):
+            matrix = _matrix(module).double()
+            changes.append((module, "weight", _as_weight(module, matrix - torch.outer(matrix @ unit, unit))))
+            if getattr(module, "bias", None) is not None:
+                changes.append((module, "bias", module.bias.double() - (module.bias.double() @ unit) * unit))
+        return changes
+
+    @torch.no_grad()
+    def checks(self, edited: Model) -> tuple[Check, ...]:
+        """What the weights can still write along the direction, and what a sentence's residual stream has of it.
+
+        Raises:
+            InputError: The stream still has some of it: this model writes to it in a way that is not known here.
+        """
+        weights = max(
+            float((_matrix(module).double() @ unit).abs().max())
+            for module, unit in writers(edited, self.direction.unit)
+        )
+        share = largest_share(edited, self.direction.unit)
+        if share > 100 * ALLOWED:
+            raise InputError(
+                f"{edited.id} writes to its residual stream in a way that this edit cannot reach, so the direction "
+                "cannot be taken out exactly: choose another model.",
+                "model",
+            )
+        return (
+            Check("no edited weight writes along the direction, |W·d| = 0", weights, ALLOWED),
+            Check("the residual stream of a sentence has no part along it, |x·d| / |x| = 0", share, ALLOWED),
+        )
+
+
+def removal(model: Model, edit: Orthogonalise, between: Callable[[], None] | None = None) -> Removal:
+    """The direction that `edit` describes, for this model.
+
+    Raises:
+        InputError: It describes none, or this model writes through something else than plain matrices.
+    """
+    found = Removal(_direction(model, edit, between))
+    for _ in writers(model, found.direction.unit):
+        pass
+    return found
+
+
+def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Module, Float[Tensor, " d_model"]]]:
+    """Every module that writes to the residual stream, with the unit direction that its output must not have.
+
+    Raises:
+        InputError: One of them is not a plain matrix.
+    """
+    unit = unit.double()
+    yield _plain(model, model.bridge.embed, "the embedding"), unit
+    if hasattr(model.bridge, "pos_embed"):
+        yield _plain(model, model.bridge.pos_embed, "the positional embedding"), unit
+    for layer, block in enumerate(model.bridge.blocks):
+        yield (
+            _plain(model, getattr(block.attn, "o", None), f"attention of layer {layer}"),
+            _before(model, block, 1, unit),
+        )
+        yield (
+            _plain(model, getattr(block.mlp, "out", None), f"the MLP of layer {layer}"),
+            _before(model, block, 2, unit),
+        )
+
+
+@torch.no_grad()
+def largest_share(model: Model, unit: Float[Tensor, " d_model"]) -> float:
+    """The largest |x·d| / |x| in the residual stream while the model reads a sentence, over layers and positions."""
+    words = next(text for text in (SENTENCES[0], "a") if len(encode(model.tokenizer, text)) < model.n_ctx)
+    names = model.resid_names()
+    acts = model.run(model.tokens(words), names)
+    resid = torch.stack([acts[name] for name in names]).double()
+    return float(((resid @ unit.double()).abs() / resid.norm(dim=-1).clamp(min=1e-12)).max())
+
+
+def _direction(model: Model, edit: Orthogonalise, between: Callable[[], None] | None) -> Direction:
+    spec = edit.direction.strip()
+    if spec.startswith("feature:"):
+        return feature_direction(model, spec, edit.sae, None)
+    if spec == "contrast":
+        return contrast(model, edit.positive, edit.negative, edit.layer, between=between)
+    if spec.startswith("token:"):
+        return _token(model, edit.direction.partition(":")[2])
+    if spec == "numbers":
+        return _numbers(model, edit.numbers)
+    raise InputError(
+        f"“{spec[:40]}” is no direction: write feature:123, token: word, contrast, or numbers.", "direction"
+    )
+
+
+def _token(model: Model, word: str) -> Direction:
+    """The unembedding of a token, less the mean over the vocabulary, which moves no probability."""
+    token_id = model.token_id(word.strip() if word.strip() else word, "direction")
+    own = model.unembedding_direction(token_id) - model._unembedding.weight.mean(0)
+    return Direction(own / own.norm(), model.n_layers, f"what makes {quoted(model.text(token_id))} likely")
+
+
+def _numbers(model: Model, text: str) -> Direction:
+    words = re.split(r"[\s,;]+", text.strip("[]() \n\t"))
+    try:
+        values = torch.tensor([float(word) for word in words if word])
+    except ValueError as error:
+        raise InputError(
+            "The direction holds something that is not a number: paste numbers only.", "numbers"
+        ) from error
+    if len(values) != model.d_model:
+        raise InputError(
+            f"The direction has {len(values)} numbers and {model.id} needs {model.d_model}, one per dimension of its "
+            "residual stream.",
+            "numbers",
+        )
+    if not bool(values.isfinite().all()) or not float(values.norm()) > 0:
+        raise InputError("The direction is all zeros or not finite: paste other numbers.", "numbers")
+    values = values.to(model.device)
+    return Direction(values / values.norm(), 0, "the pasted direction")
+
+
+def _plain(model: Model, component: object, what: str) -> Module:
+    module = getattr(component, "original_component", None)
+    if isinstance(module, torch.nn.Embedding) or (module is not None and projection.plain_matrix(module) is not None):
+        return module
+    raise InputError(
+        f"In {model.id} {what} does not write through one matrix (it may be a mixture of experts), so a direction "
+        "cannot be taken out of it exactly: choose another model.",
+        "model",
+    )
+
+
+def _before(model: Model, block: Module, which: int, unit: Tensor) -> Tensor:
+    """The direction before the block's post-norm that would come out as `unit`; `unit` itself where there is none."""
+    post = getattr(block, f"ln{which}_post", None)
+    if post is None:
+        return unit
+    norm = take_apart(post.original_component, model.d_model, model._unembedding.weight)
+    if float((norm.bias.double() @ unit).abs()) > ALLOWED:
+        raise InputError(
+            f"A norm of {model.id} writes a bias along the direction, which this edit does not reach: choose another "
+            "model.",
+            "model",
+        )
+    turned = norm.pull_back(unit.to(norm.weight.dtype)).double()
+    return turned / turned.norm()
+
+
+def _matrix(module: Module) -> Float[Tensor, "d_in d_model"]:
+    return module.weight if isinstance(module, torch.nn.Embedding) else projection.plain_matrix(module)
+
+
+def _as_weight(module: Module, matrix: Tensor) -> Tensor:
+    return matrix if isinstance(module, torch.nn.Embedding) else projection.as_weight(module, matrix)

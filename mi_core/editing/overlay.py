@@ -1,0 +1,113 @@
+"""A model with edits: modules and hooks of its own, and every weight shared with the model it is of but the edited."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch.nn import Parameter
+
+from mi_core.editing import recipes
+from mi_core.editing.orthogonalise import Removal, removal
+from mi_core.editing.recipes import Edit, Rome
+from mi_core.editing.rome import Rewrite, rewrite
+from mi_core.errors import Absent, InputError
+from mi_core.models.loading import boot_lock
+from mi_core.models.model import Model
+from mi_core.models.projection import Change
+from mi_core.result import Check
+
+KEPT_BYTES = 512 * 2**20  # of edited weights, over all edits of one model; those of the latest stay in any case
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A model with one edit more: how it was changed, what must hold of it, and how many bytes of weights it added."""
+
+    model: Model
+    how: Rewrite | Removal
+    checks: tuple[Check, ...]
+    own_bytes: int
+
+
+def edited(model: Model, stack: str | Sequence[Edit], progress: Callable[..., None] | None = None) -> Model:
+    """The model with a stack of edits, each made on the model as the ones before have left it.
+
+    Nothing is written to the model's own weights, so whoever uses it at the same time sees nothing, and a shorter
+    stack gives back the former numbers bit for bit. Edited models are kept for the next call.
+
+    Args:
+        model: The model; it may be an edited one.
+        stack: As `mi_core.editing.recipes.parse` takes it.
+        progress: Called with (done, total) while an edit is being made; no hooks are active then.
+
+    Raises:
+        InputError: The stack is none (field ``"edits"``), or one of its edits cannot be made in this model.
+    """
+    for edit in recipes.parse(stack):
+        model = made(model, edit, progress).model
+    return model
+
+
+def for_all(model: Model, stack: str, progress: Callable[..., None] | None = None) -> Model:
+    """`edited`, for a computation that did not choose the edits: what is wrong with them is said of them.
+
+    Raises:
+        InputError: As `edited` does, with the field ``"edits"``.
+    """
+    try:
+        return edited(model, stack, progress)
+    except Absent:
+        raise
+    except InputError as error:
+        raise InputError(f"The edits that are on cannot be made in {model.id}: {error.message}", "edits") from error
+
+
+def made(model: Model, edit: Edit, progress: Callable[..., None] | None = None) -> Made:
+    """The model with one edit, and what is known of it. Raises InputError if it cannot be made."""
+    name = hashlib.sha256(json.dumps(recipes.as_dict(edit), sort_keys=True).encode()).hexdigest()[:16]
+    fingerprint = f"{model.fingerprint}+{name}"
+    kept = model.edited
+    if fingerprint not in kept:
+        found = _made(model, edit, fingerprint, progress)  # which others' edits may come between
+        kept[fingerprint] = found
+    kept.move_to_end(fingerprint)
+    one = kept[fingerprint]
+    while len(kept) > 1 and sum(other.own_bytes for other in kept.values()) > KEPT_BYTES:
+        kept.popitem(last=False)
+    return one
+
+
+def _made(model: Model, edit: Edit, fingerprint: str, progress: Callable[..., None] | None) -> Made:
+    if isinstance(edit, Rome):
+        how = rewrite(model, edit, progress)
+    else:
+        how = removal(model, edit, None if progress is None else lambda: progress(0, 1))
+    other = with_changes(model, how.changes(model), fingerprint)
+    return Made(other, how, how.checks(other), own_bytes(other, model))
+
+
+def with_changes(model: Model, changes: Sequence[Change], fingerprint: str) -> Model:
+    """A model of its own modules that shares every parameter with `model` but those changed.
+
+    A tied parameter is changed only where `changes` names it: the unembedding keeps what the embedding loses.
+    """
+    bridge = model.bridge
+    memo = {id(one): one for one in [*bridge.parameters(), *bridge.buffers(), bridge.tokenizer]}
+    with boot_lock:  # the copy of a joint attention projection takes a method off its class for a moment
+        other = copy.deepcopy(bridge, memo)
+    for module, name, values in changes:
+        setattr(memo[id(module)], name, Parameter(values.detach().to(getattr(module, name)), requires_grad=False))
+    made = Model(other, model.id, fingerprint)
+    made.edited = model.edited
+    return made
+
+
+def own_bytes(model: Model, of: Model) -> int:
+    """Bytes of the weights that an edited model does not share with the one it is `of`."""
+    shared = {parameter.data_ptr() for parameter in of.bridge.parameters()}
+    own = {parameter.data_ptr(): parameter.nbytes for parameter in model.bridge.parameters()}
+    return sum(size for pointer, size in own.items() if pointer not in shared)

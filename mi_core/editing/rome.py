@@ -1,0 +1,290 @@
+"""ROME: one fact rewritten by a rank-one update of one MLP's last projection.
+
+Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 3 and appendix: the projection is read as
+a memory that answers keys with values, ``W k = v``. The key `k*` stands for the subject, the value `v*` makes the model
+give the new answer, and of all matrices with ``W' k* = v*`` the one is taken that changes least for other keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import Module
+
+from mi_core.editing.recipes import Rome
+from mi_core.errors import InputError
+from mi_core.models import hooks, projection
+from mi_core.models.model import Model
+from mi_core.models.tokens import Tokens, encode
+from mi_core.phrases import percent, quoted
+from mi_core.result import Check
+from mi_core.text import sampled
+from mi_core.text.sentences import SENTENCES
+
+DEPTH = 0.35  # of the layers, counted from 1: the paper edits layer 17 of GPT-2 XL's 48
+ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
+FREE_TOKENS, RELATED_TOKENS = 40, 12
+RIDGE = 1e-4  # added to the covariance, in units of its mean diagonal
+PREFIXES, PREFIX_TOKENS = 6, 8
+STEPS = 40
+RATE = 0.5  # of a step, in units of the value's typical entry
+ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends
+LARGEST = 4.0  # length of the change of the value, in lengths of the value
+ESSENCE = 0.0625  # weight of the drift of what the subject is
+DECAY = 0.05  # weight of the squared relative length of the change
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrite:
+    """The update of one fact: `key` is `k*` and `value` is `v*`, `across` is ``C⁻¹k* / (k*ᵀC⁻¹k*)``.
+
+    `change` is ``v* − (W k* + b)``; the update adds ``across ⊗ change`` to the matrix.
+    """
+
+    layer: int
+    key: Float[Tensor, " d_mlp"]
+    value: Float[Tensor, " d_model"]
+    across: Float[Tensor, " d_mlp"]
+    change: Float[Tensor, " d_model"]
+
+    def changes(self, model: Model) -> list[projection.Change]:
+        """The one matrix that changes: ``W' = W + across ⊗ change``, written [d_mlp, d_model]."""
+        module = writer(model, self.layer)
+        update = torch.outer(self.across.double(), self.change.double())
+        matrix = projection.plain_matrix(module).double() + update.to(module.weight.device)
+        return [(module, "weight", projection.as_weight(module, matrix))]
+
+    @torch.no_grad()
+    def checks(self, edited: Model) -> tuple[Check, ...]:
+        """``W' k* + b = v*``, in the edited model, as a share of the largest entry of `v*`."""
+        error = (writer(edited, self.layer)(self.key) - self.value).abs().max() / self.value.abs().max()
+        return (Check("the edited matrix answers the subject's key with the new value, W'k* = v*", float(error), 1e-4),)
+
+
+def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = None) -> Rewrite:
+    """The update that makes `edit.target` follow `edit.prompt`.
+
+    The key is the mean over the prompt and the prompt behind `PREFIXES` random beginnings; the value is found by
+    gradient descent on the model's surprise at the target, with the drift of “<subject> is a” and the length of the
+    change held down. The covariance of keys comes from `SENTENCES` and from text that the model writes: half of its
+    weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep their
+    answers. Everything is seeded: the same edit is the same matrix.
+
+    Args:
+        model: The model, which is not changed.
+        edit: The fact.
+        progress: Called with (done, total) between steps; no hooks are active then.
+
+    Raises:
+        InputError: No such layer or no such matrix in it, a subject that is not in the prompt, a target that is not
+            one token or is the answer already, or a fact that no change of this layer's value brings about.
+    """
+    layer = default_layer(model) if edit.layer is None else model.layer(edit.layer)
+    module = writer(model, layer)
+    tokens = model.tokens(edit.prompt)
+    first, pos = subject_span(model, tokens, edit.prompt, edit.subject)
+    target = model.token_id(edit.target, "target")
+    steps = _Steps(progress, FREE_TOKENS + RELATED_TOKENS + STEPS)
+    free = sampled.written(model, sampled.start(model), ROWS, FREE_TOKENS, steps)
+    related = sampled.written(model, list(tokens.ids[:first]) or sampled.start(model), ROWS, RELATED_TOKENS, steps)
+    rows = _Rows.of(model, tokens, pos, free)
+    key = rows.keys(model, layer).mean(0)
+    sample = _sample(model, layer, free, related, max(first, 1))
+    across = whitened(sample, key)
+    found = _value(model, module, layer, rows, edit, target, steps)
+    with torch.no_grad():
+        value = module(key) + found
+    return Rewrite(layer, key, value, across, found)
+
+
+def default_layer(model: Model) -> int:
+    """Where facts about a subject are usually looked up: about a third of the way."""
+    return max(0, round(DEPTH * model.n_layers) - 1)
+
+
+def writer(model: Model, layer: int) -> Module:
+    """The projection whose output is the MLP's.
+
+    Raises:
+        InputError: The MLP of that layer has no such single matrix (a mixture of experts, for instance).
+    """
+    out = getattr(model.bridge.blocks[layer].mlp, "out", None)
+    module = getattr(out, "original_component", None)
+    if module is None or projection.plain_matrix(module) is None or not model.has(hooks.mlp_key(layer)):
+        raise InputError(
+            f"The MLP of layer {layer} in {model.id} does not end in one matrix (it may be a mixture of experts), so "
+            "nothing can be edited there: choose another layer or model.",
+            "layer",
+        )
+    return module
+
+
+def subject_span(model: Model, tokens: Tokens, prompt: str, subject: str) -> tuple[int, int]:
+    """Positions of the first and the last token that the subject, where it stands last in the prompt, is part of.
+
+    Raises:
+        InputError: It is empty or not in the prompt.
+    """
+    wanted = subject.strip()
+    if not wanted:
+        raise InputError("The subject is empty: type the words of the prompt that the fact is about.", "subject")
+    begin = prompt.rfind(wanted)
+    if begin < 0:
+        raise InputError(f"“{wanted[:40]}” is not in the prompt: copy the subject as it stands there.", "subject")
+    shift = int(tokens.has_bos)
+    last = _reached(model, tokens.ids[shift:], prompt[: begin + len(wanted)]) - 1
+    first = min(_reached(model, tokens.ids[shift:], prompt[:begin].rstrip()), last)
+    return first + shift, last + shift
+
+
+def whitened(sample: Float[Tensor, "key d_mlp"], key: Float[Tensor, " d_mlp"]) -> Float[Tensor, " d_mlp"]:
+    """``C⁻¹k / (kᵀC⁻¹k)``, with C the mean outer product of the rows of `sample` and a ridge of `RIDGE`.
+
+    With fewer keys than neurons the same is computed through the smaller matrix of their products (Woodbury).
+    """
+    sample, wide = sample.double().cpu(), key.double().cpu()
+    n, d_mlp = sample.shape
+    ridge = RIDGE * float(sample.square().sum()) / (n * d_mlp)
+    if n >= d_mlp:
+        solved = torch.linalg.solve(sample.T @ sample / n + ridge * torch.eye(d_mlp).double(), wide)
+    else:
+        small = torch.linalg.solve(sample @ sample.T / n + ridge * torch.eye(n).double(), sample @ wide / n)
+        solved = (wide - sample.T @ small) / ridge
+    return (solved / (solved @ wide)).to(key)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The prompt, alone and behind random beginnings: batches of token ids, and the subject's last position in each."""
+
+    batches: tuple[tuple[Int[Tensor, "row pos"], int], ...]
+
+    @classmethod
+    def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
+        plain = torch.tensor([tokens.ids], device=model.device)
+        kept = int(tokens.has_bos)
+        length = min(PREFIX_TOKENS, free.shape[1] - 1, model.n_ctx - len(tokens))
+        if length < 1:
+            return cls(((plain, pos),))
+        rows = plain.expand(PREFIXES, -1)
+        behind = torch.cat([rows[:, :kept], free[:PREFIXES, 1 : 1 + length], rows[:, kept:]], 1)
+        return cls(((plain, pos), (behind, pos + length)))
+
+    @torch.no_grad()
+    def keys(self, model: Model, layer: int) -> Float[Tensor, "row d_mlp"]:
+        return torch.cat([_keys(model, layer, ids)[:, pos] for ids, pos in self.batches])
+
+
+def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row pos d_mlp"]:
+    """What enters the MLP's last projection."""
+    kept = []
+    with torch.no_grad(), model.hooked({hooks.mlp_key(layer): lambda value, hook: kept.append(value.detach())}):
+        model.bridge(ids, logits_to_keep=1)
+    return kept[0]
+
+
+def _sample(
+    model: Model, layer: int, free: Int[Tensor, "row pos"], related: Int[Tensor, "row pos"], skipped: int
+) -> Float[Tensor, "key d_mlp"]:
+    """Keys of everyday sentences and of what the model wrote, weighed so that the related half counts as much.
+
+    The first position, and those that all related texts have in common, are left out.
+    """
+    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in _fitting(model)]
+    general = torch.cat([_keys(model, layer, ids)[:, 1:].flatten(0, 1) for ids in [*everyday, free]])
+    special = _keys(model, layer, related)[:, skipped:].flatten(0, 1)
+    return torch.cat([general / len(general) ** 0.5, special / len(special) ** 0.5])
+
+
+def _fitting(model: Model) -> Iterable[str]:
+    return [text for text in SENTENCES if len(encode(model.tokenizer, text)) < model.n_ctx]
+
+
+def _value(
+    model: Model, module: Module, layer: int, rows: _Rows, edit: Rome, target: int, steps: Callable[[], None]
+) -> Float[Tensor, " d_model"]:
+    """By how much the value at the subject must change for the target to follow. Raises InputError if nothing does."""
+    essence = model.tokens(f"{edit.subject.strip()} is a")
+    _, essence_pos = subject_span(model, essence, f"{edit.subject.strip()} is a", edit.subject)
+    about = (torch.tensor([essence.ids], device=model.device), essence_pos)
+    with torch.no_grad():
+        plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
+        size = float(plain.norm())
+        kept = _log_probs(model, layer, *about, torch.zeros_like(plain))
+        before = _log_probs(model, layer, *rows.batches[0], torch.zeros_like(plain))[0]
+    old = int(before.argmax())
+    if old == target:
+        raise InputError(f"The model answers {quoted(model.text(target))} already: type another answer.", "target")
+    change = torch.zeros_like(plain)
+    moments = torch.zeros_like(plain), torch.zeros_like(plain)
+    for step in range(1, STEPS + 1):
+        change.requires_grad_(True)
+        with torch.enable_grad():
+            found = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
+            drift = (kept.exp() * (kept - _log_probs(model, layer, *about, change))).sum()
+            surprise = -found[:, target].mean()
+            loss = surprise + ESSENCE * drift + DECAY * change.square().sum() / size**2
+            gradient = torch.autograd.grad(loss, change)[0]
+        change = change.detach()
+        if float(surprise.detach()) < ENOUGH:
+            break
+        change, moments = _stepped(change, gradient, moments, step, RATE * size / len(change) ** 0.5)
+        change = change * min(1.0, LARGEST * size / max(float(change.norm()), 1e-12))
+        steps()
+    with torch.no_grad():
+        after = _log_probs(model, layer, *rows.batches[0], change)[0]
+    if after.argmax() != target:
+        raise _not_found(model, layer, float(after[target].exp()), target)
+    return change
+
+
+def _stepped(change: Tensor, gradient: Tensor, moments: tuple, step: int, rate: float) -> tuple[Tensor, tuple]:
+    """One step of Adam (Kingma and Ba 2015)."""
+    mean = 0.9 * moments[0] + 0.1 * gradient
+    square = 0.999 * moments[1] + 0.001 * gradient.square()
+    unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
+    return change - rate * unbiased[0] / (unbiased[1].sqrt() + 1e-12), (mean, square)
+
+
+def _log_probs(
+    model: Model, layer: int, ids: Int[Tensor, "row pos"], pos: int, change: Float[Tensor, " d_model"]
+) -> Float[Tensor, "row d_vocab"]:
+    """Of the token that follows, with `change` added to the value at `pos`."""
+
+    def add(value: Tensor, hook) -> Tensor:
+        return torch.cat([value[:, :pos], value[:, pos : pos + 1] + change, value[:, pos + 1 :]], 1)
+
+    with model.hooked({hooks.mlp_value(layer): add}):
+        return model.bridge(ids, logits_to_keep=1)[:, -1].float().log_softmax(-1)
+
+
+def _not_found(model: Model, layer: int, reached: float, target: int) -> InputError:
+    where = "another layer" if layer == 0 else f"an earlier layer, such as {max(layer // 2, 0)},"
+    return InputError(
+        f"No change at the subject in layer {layer} makes {quoted(model.text(target))} the answer (it gets "
+        f"{percent(reached)}): choose {where} or another answer.",
+        "layer",
+    )
+
+
+class _Steps:
+    """Counts what has been done; calling it reports one more."""
+
+    def __init__(self, progress: Callable[..., None] | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(min(self._done, self._total), self._total)
+
+
+def _reached(model: Model, ids: Sequence[int], text: str) -> int:
+    """How many of the whole prompt's `ids` the beginning `text` reaches into; the last one it may share with more."""
+    cut = encode(model.tokenizer, text)
+    same = next((i for i, (one, other) in enumerate(zip(cut, ids, strict=False)) if one != other), len(cut))
+    return same + (same < len(cut))

@@ -1,0 +1,41 @@
+"""Interventions while text is written: each row of the batch is changed by its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mi_core.interventions.intervention import Intervention, check
+from mi_core.interventions.restart import Cell
+from mi_core.models.model import Model
+from mi_core.text.generation import Edit
+
+
+def row_edits(model: Model, rows: Sequence[Cell]) -> dict[str, Edit]:
+    """What `generate` is to do to the activations so that row i is changed by `rows[i]`, by hook name.
+
+    An intervention without an end holds for every token that is written; see `Intervention`.
+
+    Raises:
+        InputError: The model has no such layer, head or site.
+    """
+    check(model, [one for row in rows for one in row])
+    at: dict[str, list[tuple[int, Intervention]]] = defaultdict(list)
+    for row, interventions in enumerate(rows):
+        for one in interventions:
+            at[one.hook].append((row, one))
+    return {name: _edit(model, found) for name, found in at.items()}
+
+
+def _edit(model: Model, found: Sequence[tuple[int, Intervention]]) -> Edit:
+    def edit(x: Tensor, start: int) -> Tensor:
+        changed = x.clone()
+        for row, one in found:
+            # where heads have no axis of their own on the way into the O projection
+            flat = one.site == "z" and x.ndim == 3
+            one.apply(changed[row].unflatten(-1, (model.n_heads, -1)) if flat else changed[row], start)
+        return changed
+
+    return edit

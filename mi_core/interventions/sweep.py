@@ -1,0 +1,117 @@
+"""Many interventions on one prompt, each in a run of its own: batched, and computed only where they differ.
+
+A run that is changed at block L and position p equals the plain run before both. So it starts there: at block L, from
+the plain run's residual stream, with the plain run's keys and values for the positions before p. Runs that start at
+later blocks join the batch of the earlier ones on their way, and only the last position is unembedded. Nothing is
+approximated. The blocks are called with the very arguments that the model passed to them in a plain run; where that
+does not reproduce the plain run, every run goes through the whole model instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.interventions.intervention import Intervention, check, intervening
+from mi_core.interventions.restart import Cell, Restart, begin
+from mi_core.models.model import Model
+from mi_core.result import Check
+
+POSITIONS_AT_ONCE = 512  # rows × positions of a batch: tens of MB in a model of GPT-2's size, and about a second
+WORTHWHILE = 320  # rows × positions below which a batch costs hardly more when it grows
+ROWS_AT_ONCE = 64  # of logits: 13 MB at GPT-2's vocabulary
+REPRODUCED = 1e-5  # of the largest logit: more than this is not rounding
+
+Read = Callable[[Float[Tensor, "row d_vocab"]], Float[Tensor, "row metric"]]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What was read of every cell.
+
+    `values` [cell, metric]; `restarts`: whether runs started where they differ, or each went through the whole
+    model; `error`: how far restarted runs without any change are from the plain run, as a share of the largest logit.
+    """
+
+    values: Float[Tensor, "cell metric"]
+    restarts: bool
+    error: float
+
+    def checks(self) -> tuple[Check, ...]:
+        """That a run started in the middle is the model's own; none where runs went through the whole model."""
+        name = "a run started in the middle gives the model's own logits (share of the largest)"
+        return (Check(name, self.error, REPRODUCED),) if self.restarts else ()
+
+
+def sweep(
+    model: Model,
+    ids: Sequence[int],
+    cells: Sequence[Cell],
+    read: Read,
+    progress: Callable[..., None] | None = None,
+) -> Sweep:
+    """Run the prompt once for every cell, with the cell's interventions in place.
+
+    Args:
+        model: The model.
+        ids: The prompt, up to the position whose next-token logits are read.
+        cells: Interventions of each run; an empty cell is a run without any.
+        read: What to keep of the logits (after any soft cap), called with some rows at a time.
+        progress: Called between chunks with (cells done, cells in all), no hook being active.
+
+    Raises:
+        InputError: The model has no such layer, head or site.
+    """
+    check(model, {id(one): one for cell in cells for one in cell}.values())
+    restart, error = reproducing(model, ids)
+    found: dict[int, Tensor] = {}
+    for chunk in chunks(cells, len(ids), restart is not None):
+        rows = [cells[index] for index in chunk]
+        logits = whole(model, ids, rows) if restart is None else restart.run(rows)
+        found |= zip(chunk, read(logits), strict=True)
+        if progress is not None:
+            progress(len(found), len(cells))
+    return Sweep(torch.stack([found[index] for index in range(len(cells))]), restart is not None, error)
+
+
+def reproducing(model: Model, ids: Sequence[int]) -> tuple[Restart | None, float]:
+    """A restart for this prompt, if runs that start in the middle give the plain run's logits; and how well they do."""
+    try:
+        restart = Restart(model, ids)
+        nothing = Intervention("resid_pre", model.n_layers // 2, 0.0, first=len(ids) // 2, operation="add")
+        found = restart.run([[nothing]])[0]
+        error = float((found - restart.logits).abs().max() / restart.logits.abs().max())
+    except Exception:  # blocks that cannot be called alone fail each in their own way; the whole model is run then
+        return None, float("nan")
+    return (restart if error <= REPRODUCED else None), error
+
+
+@torch.no_grad()
+def whole(model: Model, ids: Sequence[int], rows: Sequence[Cell]) -> Float[Tensor, "row d_vocab"]:
+    """Logits of the last position by full forward passes, a row per cell."""
+    batch = torch.tensor([list(ids)] * len(rows), device=model.device)
+    with intervening(model, rows):
+        return model.bridge(batch, logits_to_keep=1)[:, -1].float()
+
+
+def chunks(cells: Sequence[Cell], n_pos: int, restarts: bool) -> Iterator[list[int]]:
+    """Indices of cells to run together: late positions and late layers first, since they take least.
+
+    A batch holds at most `ROWS_AT_ONCE` rows, and `POSITIONS_AT_ONCE` rows × positions or a single row, however many
+    cells there are.
+    """
+    chunk: list[int] = []
+    for index in sorted(range(len(cells)), key=lambda index: begin(cells[index]), reverse=True):
+        first = begin(cells[index])[0] if restarts else 0
+        same = bool(chunk) and first == begin(cells[chunk[-1]])[0]
+        most = POSITIONS_AT_ONCE if same or not restarts else WORTHWHILE
+        if len(chunk) == ROWS_AT_ONCE or (chunk and (len(chunk) + 1) * (n_pos - first) > most):
+            yield chunk
+            chunk = []
+        chunk.append(index)
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""Requests on their way to results: queue, worker, loaded models, caches."""

@@ -1,0 +1,90 @@
+"""A computation asked for: which analysis, on which model, with which settings."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mi_core.analyses._index import bound
+from mi_core.editing import recipes
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of one analysis, as a value: hashable, comparable, printable as Python or as a command.
+
+    Args:
+        analysis: Name of the module and function in `mi_core.analyses` (``"logit_lens"``).
+        model: Model id or folder.
+        settings: Sorted (name, value) pairs; values are str, int, float, bool, None or tuples of these.
+        edits: The edits that are on while it is computed, as `mi_core.editing.recipes.canonical` spells them; "" for
+            none.
+    """
+
+    analysis: str
+    model: str
+    settings: tuple[tuple[str, Any], ...]
+    edits: str = ""
+
+    @classmethod
+    def of(cls, analysis: str, model: str, *, edits: Any = "", **settings: Any) -> Request:
+        """Build a request from keyword settings; lists become tuples. Raises InputError for edits that are none."""
+        pairs = sorted((name, _frozen(value)) for name, value in settings.items())
+        return cls(analysis, model, tuple(pairs), recipes.canonical(edits))
+
+    def bound(self) -> dict[str, Any]:
+        """All settings, defaults filled in.
+
+        Raises:
+            InputError: The analysis does not exist, or a setting is unknown to it or missing.
+        """
+        return bound(self.analysis, dict(self.settings))
+
+    def key(self, fingerprint: str) -> str:
+        """Name of the result in every cache: analysis, code, weights and settings, nothing sampled."""
+        parts = [self.analysis, code_version(), fingerprint, self.bound(), self.edits]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def as_python(self) -> str:
+        """The same computation as a line of Python."""
+        arguments = [repr(self.analysis), repr(self.model)] + [f"{k}={v!r}" for k, v in self._said()]
+        return "import mi_core\n\nresult = mi_core.run(\n    " + ",\n    ".join(arguments) + ",\n)"
+
+    def as_command(self) -> str:
+        """The same computation as a shell command."""
+        words = ["python", "-m", "mi_core", self.analysis.replace("_", "-"), "--model", self.model]
+        for name, value in self._said():
+            words += _option(name.replace("_", "-"), value)
+        return shlex.join(words)
+
+    def _said(self) -> list[tuple[str, Any]]:
+        """What a person writes after the model."""
+        return [*self.settings, *([("edits", self.edits)] if self.edits else [])]
+
+
+@functools.cache
+def code_version() -> str:
+    """Hash of every source file that computes: a change of code never meets results of the old one."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, tuple):
+        return [word for item in value for word in (f"--{name}", str(item))]
+    return [f"--{name}", str(value)]

@@ -1,0 +1,98 @@
+"""A clean and a corrupted prompt: token by token alike but for what is asked about."""
+
+from __future__ import annotations
+
+from mi_core.errors import InputError
+from mi_core.metrics.target import Target, resolve
+from mi_core.models.model import Activations, Model
+from mi_core.models.tokens import Tokens, visible
+from mi_core.patching import swaps
+
+SMALLEST_GAP = 1e-3  # logits: below this a share of the gap means nothing
+
+
+def answers(model: Model, target: str | None, foil: str | None, clean: Activations, corrupt: Activations) -> Target:
+    """The answer and what it is compared with: as typed, or each prompt's own top guess, where they differ.
+
+    Args:
+        model: Whose vocabulary is meant.
+        target: The answer, or None.
+        foil: What it is compared with; None for the corrupted prompt's top guess.
+        clean: The clean run, with the logits of one position.
+        corrupt: The corrupted one.
+
+    Raises:
+        InputError: A word is not one token, or both are the same.
+    """
+    guesses = [int(run.logits[0].argmax()) for run in (clean, corrupt)]
+    wanted = resolve(model, target, foil, guesses[0])
+    if foil is not None or wanted.token_id == guesses[1]:
+        return wanted
+    return Target(wanted.token_id, wanted.text, guesses[1], model.text(guesses[1]))
+
+
+def corrupted_tokens(model: Model, corrupted: str, tokens: Tokens, prepend_bos: bool | None) -> Tokens:
+    """The corrupted prompt's tokens, one for each of the clean one's.
+
+    Args:
+        model: Whose tokens.
+        corrupted: The corrupted prompt.
+        tokens: The clean one.
+        prepend_bos: None follows the model's own habit.
+
+    Raises:
+        InputError: An unusable prompt, one of another length, or the same one.
+    """
+    try:
+        other = model.tokens(corrupted, prepend_bos)
+    except InputError as error:
+        raise InputError(error.message, "corrupted" if error.field == "prompt" else error.field) from error
+    if other.ids == tokens.ids:
+        raise InputError("Both prompts are the same: change a word of the corrupted one.", "corrupted")
+    if len(other) == len(tokens):
+        return other
+    pairs = list(zip(tokens.ids, other.ids, strict=False))
+    first = next((pos for pos, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    pairs = list(zip(tokens.ids[first:][::-1], other.ids[first:][::-1], strict=False))
+    same = next((n for n, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    parts = [_part(each.texts[first : len(each) - same]) for each in (tokens, other)]
+    repaired = swaps.of_equal_length(model, tokens, other)
+    raise InputError(
+        f"The prompts are {len(tokens)} and {len(other)} tokens long and must be equally long. They first differ at "
+        f"position {first}, where the clean one has {parts[0]} and the corrupted one {parts[1]}: "
+        "use words of as many tokens.",
+        "corrupted",
+        suggestion=repaired,
+    )
+
+
+def _part(texts: tuple[str, ...]) -> str:
+    shown = visible("".join(texts[:6])) + ("…" if len(texts) > 6 else "")
+    return f"“{shown}” ({len(texts)} {'token' if len(texts) == 1 else 'tokens'})" if texts else "nothing"
+
+
+def check_gap(
+    ends: tuple[float, float],
+    target: Target,
+    pos: int,
+    first: int,
+    quantity: str | None = None,
+    smallest: float = SMALLEST_GAP,
+) -> None:
+    """Raises InputError where both ends are the same, so that no share of the gap can be told.
+
+    Args:
+        ends: What is measured, in the clean and in the corrupted run.
+        target: The answer.
+        pos: Where it is read.
+        first: First position where the prompts differ.
+        quantity: What is measured, in words; None for the target's logit (difference).
+        smallest: The smallest gap that can be shared out, in units of `ends`.
+    """
+    if first > pos or abs(ends[0] - ends[1]) < smallest:
+        what = quantity or f"{target.quantity} of {target.label}"
+        raise InputError(
+            f"Both prompts give the same {what} at position {pos}, so there is nothing to bring back: change the "
+            "corrupted prompt, or the answer.",
+            "corrupted",
+        )

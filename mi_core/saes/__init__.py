@@ -1,0 +1,1 @@
+"""Sparse autoencoders: found, opened, read, and what is known of their features."""

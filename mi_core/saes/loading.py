@@ -1,0 +1,241 @@
+"""Sparse autoencoders (SAEs) beside a model: which there are, and one opened in its own library, sae_lens."""
+
+from __future__ import annotations
+
+import json
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mi_core.errors import Absent, InputError
+from mi_core.models import catalogue
+from mi_core.models.catalogue import SaeEntry
+from mi_core.models.loading import allowed_folders
+from mi_core.saes.sae import Sae
+
+if TYPE_CHECKING:  # the pages list SAEs long before torch is there
+    from mi_core.models.model import Model
+
+CACHE_BYTES = 1 << 30
+RESIDUAL_SITES = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
+
+
+def available(model_id: str) -> tuple[SaeEntry, ...]:
+    """The SAEs that fit a model, in the order of its layers: the catalogue's, and those in its folder.
+
+    A folder holds them as ``saes/<any name>/cfg.json`` beside ``sae_weights.safetensors``, sae_lens' own format.
+    Cheap: no weights are read, nothing is fetched.
+    """
+    known = {entry.id: entry for entry in catalogue.entries()}.get(model_id)
+    folder = known.folder if known else _local(model_id)
+    listed = [sae for sae in (known.saes if known else ()) if sae.folder is None or (sae.folder / "cfg.json").is_file()]
+    found = [_described(path) for path in sorted(folder.glob("saes/*/cfg.json"))] if folder else []
+    by_hook = {sae.hook: sae for sae in [*listed, *(sae for sae in found if sae)]}
+    return tuple(sorted(by_hook.values(), key=_place))
+
+
+def pick(model_id: str, hook: str | None = None) -> SaeEntry:
+    """The SAE of that hook; without a name the model's only one, or the middle one.
+
+    Raises:
+        InputError: The model has no SAE, or none there.
+    """
+    entries = available(model_id)
+    if not entries:
+        raise InputError(
+            f"There is no SAE for {_short(model_id)}: choose a model that has one, such as {catalogue.DEFAULT}, "
+            "or put one in sae_lens' format into the model's folder, under saes.",
+            "sae",
+        )
+    if hook is None:
+        return entries[len(entries) // 2]
+    for entry in entries:
+        if entry.hook == hook:
+            return entry
+    raise InputError(
+        f"There is no SAE at “{_short(hook)}”: {_short(model_id)} has {', '.join(entry.hook for entry in entries)}.",
+        "sae",
+        suggestion=entries[len(entries) // 2].hook,
+    )
+
+
+def load_sae(model: Model, hook: str | None = None) -> Sae:
+    """An SAE, opened; a public one as soon as `fetch` has brought it. Never uses the network.
+
+    Args:
+        model: The model it reads.
+        hook: Its site; None for the model's only one, or the middle one.
+
+    Raises:
+        Absent: A public SAE that has to be fetched first, which may take minutes.
+        InputError: No such SAE, a damaged file, or one made for another model.
+    """
+    entry, device = pick(model.id, hook), str(model.device)
+    sae = _loaded.get(_key(entry, device))
+    if sae is None and entry.folder is None:
+        raise Absent(
+            f"The SAE at {entry.hook} has to be downloaded first: ask for it through mi_core.run, which does that.",
+            "sae",
+            lambda progress: fetch(entry, device, progress),
+        )
+    if sae is None:
+        sae = _open(entry, device)
+        _loaded.put(_key(entry, device), sae)
+    _check_fits(sae, model)
+    return sae
+
+
+def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None]) -> None:
+    """Download a public SAE into the usual Hugging Face cache, unless it is there, and open it.
+
+    Args:
+        entry: The SAE.
+        device: Where its model runs.
+        progress: Called with (bytes done, bytes in all, message), total 0 if unknown.
+
+    Raises:
+        InputError: No network, no room, or files that cannot be read.
+    """
+    from huggingface_hub.errors import DryRunError, HTTPError
+    from sae_lens.loading.pretrained_saes_directory import get_repo_id_and_folder_name
+
+    from mi_core.models import hub
+
+    progress(0, 0, f"Opening the SAE at {entry.hook}")
+    with _fetching:
+        if _loaded.get(_key(entry, device)) is not None:
+            return
+        with suppress(DryRunError, HTTPError, OSError):  # what an earlier download left may do
+            repo, path = get_repo_id_and_folder_name(entry.release, entry.sae_id)
+            hub.download_part(repo, path, f"the SAE at {entry.hook}", progress)
+        progress(0, 0, f"Opening the SAE at {entry.hook}")
+        _loaded.put(_key(entry, device), _open(entry, device))
+
+
+def _key(entry: SaeEntry, device: str) -> tuple[str | None, ...]:
+    return str(entry.folder or entry.release), entry.sae_id, device
+
+
+class _Loaded:
+    """Opened SAEs, the least recently used dropped when they exceed a number of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._saes: OrderedDict[tuple, tuple[Sae, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple) -> Sae | None:
+        with self._lock:
+            if key not in self._saes:
+                return None
+            self._saes.move_to_end(key)
+            return self._saes[key][0]
+
+    def put(self, key: tuple, sae: Sae) -> None:
+        size = sum(parameter.numel() * parameter.element_size() for parameter in sae.inner.parameters())
+        with self._lock:
+            self._saes[key] = (sae, size)
+            while len(self._saes) > 1 and sum(size for _, size in self._saes.values()) > self._max_bytes:
+                self._saes.popitem(last=False)
+
+
+_loaded = _Loaded(CACHE_BYTES)
+_fetching = threading.Lock()  # who asks for the same one meanwhile finds it opened
+
+
+def _open(entry: SaeEntry, device: str) -> Sae:
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError
+    from sae_lens import SAE
+
+    try:
+        with warnings.catch_warnings():  # sae_lens warns that the model must be centred: `Sae` sees to it
+            warnings.simplefilter("ignore", UserWarning)
+            if entry.folder is not None:
+                inner = SAE.load_from_disk(entry.folder, device=device, dtype="float32")
+            else:
+                inner = SAE.from_pretrained(entry.release, entry.sae_id, device=device)
+    except (OSError, HfHubHTTPError, httpx.HTTPError) as error:
+        raise _unreachable(entry) from error
+    except Exception as error:  # sae_lens raises what it meets in the file: KeyError, RuntimeError, ValueError …
+        raise _damaged(entry) from error
+    inner = inner.eval().requires_grad_(False)
+    centred = entry.centred or _wants_centring(inner.cfg.metadata.to_dict())
+    return Sae(entry=replace(entry, centred=centred), inner=inner, centred=centred)
+
+
+def _check_fits(sae: Sae, model: Model) -> None:
+    if not sae.hook.endswith(RESIDUAL_SITES) or not model.has(sae.hook):
+        raise InputError(
+            f"The SAE at “{_short(sae.hook)}” cannot be read here: it must belong to the residual stream, or to what "
+            f"attention or an MLP writes there, in a layer that {_short(model.id)} has.",
+            "sae",
+        )
+    if sae.inner.cfg.d_in != model.d_model:
+        raise InputError(
+            f"The SAE at {sae.hook} was made for activations of width {sae.inner.cfg.d_in}, and {_short(model.id)} has "
+            f"{model.d_model}: choose another SAE or model.",
+            "sae",
+        )
+
+
+def _local(model_id: str) -> Path | None:
+    """The folder that a model id names, where it may be looked into."""
+    try:
+        folder = Path(model_id).expanduser().resolve()
+        allowed = allowed_folders()
+        permitted = allowed is None or any(folder.is_relative_to(root) for root in allowed)
+        return folder if permitted and folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _described(cfg: Path) -> SaeEntry | None:
+    """The SAE of a local folder, from its configuration; None where that cannot be read."""
+    try:
+        config: dict[str, Any] = json.loads(cfg.read_text(encoding="utf-8"))
+        metadata = {**config, **(config.get("metadata") or {})}
+        hook = metadata.get("hook_name") or cfg.parent.name
+        int(hook.split(".")[1])
+    except (OSError, ValueError, AttributeError, TypeError, IndexError):
+        return None
+    neuronpedia = metadata.get("neuronpedia_id")
+    return SaeEntry(hook=hook, folder=cfg.parent, centred=_wants_centring(metadata), neuronpedia=neuronpedia)
+
+
+def _wants_centring(metadata: dict[str, Any]) -> bool:
+    return bool((metadata.get("model_from_pretrained_kwargs") or {}).get("center_writing_weights"))
+
+
+def _place(sae: SaeEntry) -> tuple[int, int]:
+    """Order of the computation."""
+    _, layer, site = sae.hook.split(".", 2)
+    return int(layer), RESIDUAL_SITES.index(site) if site in RESIDUAL_SITES else len(RESIDUAL_SITES)
+
+
+def _unreachable(entry: SaeEntry) -> InputError:
+    if entry.folder is not None:
+        return InputError(f"The SAE in {entry.folder.name} has no weights: it needs sae_weights.safetensors.", "sae")
+    return InputError(
+        f"The SAE at {entry.hook} ({entry.release}) is downloaded on first use and could not be fetched: check the "
+        f"network and try again, or choose {catalogue.DEFAULT}, whose SAE is built in.",
+        "sae",
+    )
+
+
+def _damaged(entry: SaeEntry) -> InputError:
+    where = entry.folder.name if entry.folder is not None else f"{entry.release} ({entry.sae_id})"
+    return InputError(
+        f"The SAE {where} could not be opened: its files are damaged, or of a kind that cannot be read here. "
+        "Fetch it again or choose another.",
+        "sae",
+    )
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[:limit] + "…"

@@ -1,0 +1,202 @@
+"""One analysis over a list of prompts, written as it goes, so that a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from mi_core.analyses._index import find_analysis, settings_of
+from mi_core.errors import InputError
+from mi_core.jobs.request import Request
+from mi_core.sharing import output
+from mi_core.sharing.output import Plan
+
+
+def run(plan: Plan, settings: dict[str, Any], prompts: Path) -> None:
+    """Compute every row of a CSV file and append its result to `plan.out`, or to the terminal.
+
+    CSV output is one table with the columns `row` (0 for the first prompt) and `prompt` in front; JSON output is one
+    object per line with these two as fields. Rows that the file already holds are skipped.
+
+    Args:
+        plan: What to compute; the format is csv or json.
+        settings: For all rows; a column of the same name overrides one where its cell is not empty.
+        prompts: The file, with a column `prompt`.
+
+    Raises:
+        InputError: The file cannot be used, or some of its rows cannot, which are reported after all others are done.
+    """
+    kind = plan.kind(default="csv")
+    if kind not in ("csv", "json"):
+        raise InputError(f"A list of prompts is written as csv or json, not as {kind}: choose with --format.", "format")
+    output.check_out(plan.out, kind)
+    requests = [output.checked(plan, settings | row) for row in read(prompts, plan.analysis)]
+    done = _resume(plan, kind, requests) if plan.out is not None and plan.out.exists() else set()
+    failed = [(row, error) for row, error in _compute(plan, kind, requests, done, fresh=not done) if error is not None]
+    if failed:
+        row, error = failed[0]
+        raise InputError(
+            f"{len(failed)} of {len(requests)} prompts could not be used; the first is row {row}: {error.message}",
+            error.field,
+        )
+
+
+def read(prompts: Path, analysis: str) -> list[dict[str, Any]]:
+    """The settings of every row, typed as the analysis wants them; empty cells are left out.
+
+    Raises:
+        InputError: The file is missing, is not UTF-8 CSV, lacks the column `prompt` or prompts, or has a column that
+            is no setting; or a cell is not of its setting's type.
+    """
+    try:
+        with prompts.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+    except OSError as error:
+        raise InputError(f"{prompts} cannot be read ({error.strerror}): check --prompts.", "prompts") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{prompts} is not a CSV file in UTF-8: save it as one.", "prompts") from error
+    names = [name.strip().replace("-", "_") for name in header]
+    known = settings_of(find_analysis(analysis))
+    if "prompt" not in names:
+        raise InputError(f"{prompts} has no column named prompt: add one, in the first line.", "prompts")
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"The column “{name}” is no setting of this analysis: rename or remove it; settings are "
+                f"{', '.join(known)}.",
+                "prompts",
+            )
+    if not rows:
+        raise InputError(f"{prompts} has no prompts: add one per line below the first.", "prompts")
+    return [_typed(row, names, known, index) for index, row in enumerate(rows)]
+
+
+def _typed(row: list[str], names: list[str], known: dict[str, Any], index: int) -> dict[str, Any]:
+    from pydantic import TypeAdapter, ValidationError
+
+    if len(row) > len(names):
+        raise InputError(f"Row {index} has more cells than there are columns: quote cells with commas.", "prompts")
+    cells = dict(zip(names, row, strict=False))
+    typed: dict[str, Any] = {"prompt": cells.pop("prompt", "")}
+    for name, cell in cells.items():
+        if not cell:
+            continue
+        try:
+            typed[name] = TypeAdapter(known[name].annotation).validate_python(cell)
+        except ValidationError as error:
+            raise InputError(f"Row {index}: {cell} is no value for {name}: correct the cell.", "prompts") from error
+    return typed
+
+
+def _compute(
+    plan: Plan, kind: str, requests: list[Request], done: set[int], fresh: bool
+) -> Iterator[tuple[int, InputError | None]]:
+    """(row, None or what is wrong with it) for every row that was not done yet, each written before the next starts."""
+    from tqdm import tqdm
+
+    waiting = [row for row in range(len(requests)) if row not in done]
+    with tqdm(waiting, initial=len(done), total=len(requests), unit="prompt", file=sys.stderr, mininterval=0.5) as bar:
+        for row in bar:
+            try:
+                result = output.compute(requests[row])
+            except InputError as error:
+                if error.field == "model":  # no other row would fare better
+                    raise
+                yield row, error
+                continue
+            _append(_rendered(plan, kind, requests[row], row, result, header=fresh), plan.out)
+            fresh = False
+            yield row, None
+
+
+def _rendered(plan: Plan, kind: str, request: Request, row: int, result: Any, header: bool) -> bytes:
+    from mi_core.sharing import export
+
+    first = {"row": row, "prompt": dict(request.settings)["prompt"]}
+    frames = result.tables()
+    if plan.table is not None and plan.table not in frames:
+        raise InputError(f"There is no table {plan.table}: choose one of {', '.join(frames)}.", "table")
+    if kind == "json":
+        return (export.dumps(first | export.as_dict(request, result)) + "\n").encode()
+    frame = frames[plan.table or next(iter(frames))]
+    for at, (name, value) in enumerate(first.items()):
+        frame.insert(at, name, value)
+    return frame.to_csv(index=False, header=header, lineterminator="\n").encode()
+
+
+def _append(block: bytes, out: Path | None) -> None:
+    """All of a prompt's rows in one write; a file is left as it was if that fails."""
+    if out is None:
+        return output.deliver(block, None)
+    with output.writing(out), out.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            if file.write(block) != len(block):
+                raise OSError(28, "the disk is full")
+        except OSError:
+            file.truncate(size)
+            raise
+    return None
+
+
+def _resume(plan: Plan, kind: str, requests: list[Request]) -> set[int]:
+    """Which rows the file holds. Its last one may be torn if the run was stopped: it is cut off, to be done again.
+
+    Raises:
+        InputError: The file is not the output of this list.
+    """
+    content = plan.out.read_bytes()
+    try:
+        held = (_held_json if kind == "json" else _held_csv)(content)
+        strangers = [row for row, prompt, _ in held if dict(requests[row].settings)["prompt"] != prompt]
+    except (ValueError, LookupError, TypeError) as error:
+        raise _other_output(plan.out) from error
+    if strangers:
+        raise _other_output(plan.out)
+    if len(held) < len(requests) or not content.endswith(b"\n"):
+        end = held.pop()[2] if held else 0
+        with output.writing(plan.out), plan.out.open("r+b") as file:
+            file.truncate(end if held else 0)
+    return {row for row, _, _ in held}
+
+
+def _held_json(content: bytes) -> list[tuple[int, str, int]]:
+    """(row, prompt, first byte) of every object."""
+    held, start = [], 0
+    for line in content.splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            whole = json.loads(line)
+            held.append((whole["row"], whole["prompt"], start))
+        start += len(line)
+    return held
+
+
+def _held_csv(content: bytes) -> list[tuple[int, str, int]]:
+    """(row, prompt, first byte) of every prompt's lines; a torn end is left out."""
+    lines = list(io.StringIO(content.decode("utf-8", "surrogateescape"), newline=""))
+    starts = list(accumulate((len(line.encode("utf-8", "surrogateescape")) for line in lines), initial=0))
+    reader = csv.reader(lines, strict=True)
+    header = next(reader, ["row", "prompt"])
+    if header[:2] != ["row", "prompt"]:
+        raise ValueError("another table")
+    held: list[tuple[int, str, int]] = []
+    while True:
+        start = starts[reader.line_num]
+        try:
+            cells = next(reader)
+        except (StopIteration, csv.Error):
+            return held
+        if len(cells) != len(header):
+            return held
+        if not held or held[-1][0] != int(cells[0]):
+            held.append((int(cells[0]), cells[1], start))
+
+
+def _other_output(out: Path) -> InputError:
+    return InputError(f"{out} holds something else than results of this list: name another file with --out.", "out")

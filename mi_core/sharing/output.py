@@ -1,0 +1,202 @@
+"""Computes what one command asks for and puts it where it belongs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mi_core.analyses._index import find_analysis, settings_of
+from mi_core.errors import InputError
+from mi_core.jobs.request import Request
+
+TABLES = ("table", "csv", "json", "parquet", "html")
+IMAGES = ("png", "svg", "pdf")
+BINARY = ("parquet", "png", "pdf")
+SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".html": "html", ".txt": "table"}
+SUFFIXES |= {f".{name}": name for name in IMAGES}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute and what to make of it; `format`, `out` and `table` as the person gave them, or None."""
+
+    analysis: str
+    model: str
+    format: str | None = None
+    out: Path | None = None
+    table: str | None = None
+
+    def kind(self, default: str = "table") -> str:
+        """The format: as given, or what the file's name ends with, or the default. Raises InputError."""
+        suffix = SUFFIXES.get(self.out.suffix.lower()) if self.out else None
+        kind = self.format or suffix or default
+        if kind not in TABLES + IMAGES:
+            raise InputError(f"There is no format {kind}: choose one of {', '.join(TABLES + IMAGES)}.", "format")
+        return kind
+
+
+def run(plan: Plan, settings: dict[str, Any]) -> None:
+    """One prompt: compute it and write the result."""
+    kind = plan.kind()
+    check_out(plan.out, kind)
+    if kind in IMAGES:
+        _charts(plan.analysis)
+    request = checked(plan, settings)
+    result = compute(request)
+    deliver(rendered(plan, kind, request, result), plan.out)
+
+
+def read_edits(given: str | None) -> str | None:
+    """The stack of edits behind --edits: the JSON itself, or what the file of that name holds. Raises InputError."""
+    if given is None or given.lstrip().startswith(("[", "{")):
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"The file of edits {given} cannot be read: check --edits.", "edits") from error
+
+
+def checked(plan: Plan, settings: dict[str, Any]) -> Request:
+    """The request, known to be complete before any model is opened. Raises InputError."""
+    command = plan.analysis.replace("_", "-")
+    for name, setting in settings_of(find_analysis(plan.analysis)).items():
+        if setting.default is setting.empty and name not in settings:
+            also = ", or a list of prompts with --prompts" if name == "prompt" else ""
+            raise InputError(f"{command} needs --{name.replace('_', '-')}{also}.", name)
+    for name, value in settings.items():
+        if isinstance(value, str) and not _is_unicode(value):
+            raise InputError(f"The {name} is not valid UTF-8 text: check how it was typed or copied.", name)
+    return Request.of(plan.analysis, plan.model, **settings)
+
+
+def compute(request: Request) -> Any:
+    """The result, from the process' engine; what libraries print goes nowhere. Raises InputError."""
+    from mi_core.jobs.engine import engine
+
+    job = engine().submit(request)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            while not job.wait(0.2):
+                _show_progress(job, engine().status(request.model))
+    finally:
+        _show("")
+        if not job.done:
+            job.leave()
+    return job.result()
+
+
+def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
+    """The result in the format asked for. Raises InputError where it has no such table."""
+    if kind in IMAGES:
+        charts = _charts(plan.analysis)
+        return charts.image(charts.figure(plan.analysis, result), kind)
+
+    from mi_core.sharing import export  # pandas
+
+    frames = result.tables()
+    if plan.table is not None and plan.table not in frames:
+        raise InputError(f"There is no table {plan.table}: choose one of {', '.join(frames)}.", "table")
+    chosen = {plan.table: frames[plan.table]} if plan.table else frames
+    if kind == "json":
+        whole = export.as_dict(request, result)
+        whole["tables"] = {name: whole["tables"][name] for name in chosen}
+        return export.dumps(whole).encode()
+    if kind == "table":
+        return export.as_text(chosen, result).encode()
+    if kind == "html":
+        reading = result.reading()
+        return export.html_page(chosen, reading.title, reading.sentences).encode()
+    return export.frame_bytes(next(iter(chosen.values())), kind)
+
+
+def _charts(analysis: str) -> Any:
+    """The module that draws; imported by name and for images only, because nothing else here may need it."""
+    charts = importlib.import_module("charts.export")
+    if analysis not in charts.FIGURES:
+        raise InputError(f"{analysis.replace('_', '-')} has no chart: choose csv or json.", "format")
+    return charts
+
+
+def check_out(out: Path | None, kind: str) -> None:
+    """Refuse a place that cannot be written before anyone waits for a result."""
+    if out is None:
+        if kind in BINARY and sys.stdout.isatty():
+            raise InputError(f"{kind} is not for reading in a terminal: name a file with --out.", "out")
+        return
+    folder = out.parent
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder} to write {out.name} into: create it first.", "out")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: name a file with --out.", "out")
+    if not os.access(out if out.exists() else folder, os.W_OK):
+        raise InputError(f"{out} cannot be written: choose another place with --out.", "out")
+
+
+def deliver(content: bytes, out: Path | None) -> None:
+    """To the terminal, or to a file that is never seen half-written."""
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    if out.exists() and not out.is_file():  # a device or a pipe: nothing to replace
+        with writing(out):
+            out.write_bytes(content)
+        return
+    with writing(out):
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, out)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def writing(out: Path):
+    """Turns a failed write into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{out} could not be written ({error.strerror}): choose another place with --out.", "out"
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _show_progress(job: Any, status: Any) -> None:
+    if job.progress is not None and job.progress.message:
+        _show(job.progress.message)
+    elif job.progress is not None and job.progress.total:
+        _show(f"{job.progress.done} of {job.progress.total}")
+    elif status.state == "loading":
+        _show(status.message + ("" if status.fraction is None else f" ({status.fraction:.0%})"))
+
+
+def _show(line: str) -> None:
+    """A line that the next one replaces, for people who watch."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What a model writes, and text to measure it on."""

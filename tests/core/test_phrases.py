@@ -1,0 +1,57 @@
+"""Phrases say what the numbers say, and titles fit a line."""
+
+import pytest
+
+from mi_core.analyses.attention import attention
+from mi_core.analyses.attribution import attribution
+from mi_core.analyses.logit_lens import logit_lens
+from mi_core.analyses.predict import predict
+from mi_core.analyses.tokens import tokens
+from mi_core.phrases import after_layer, doubt, listed, percent, quoted, signed
+
+PROMPTS = (
+    "The capital of Texas is",
+    "When Mary and John went to the store, John gave a drink to",
+    "def add(x, y):\n    return x +",
+    "🙂",
+)
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [
+        (0.5, "50.0%"),
+        (1.0, "100.0%"),
+        (0.99996, "over 99.9%"),
+        (0.9994, "99.9%"),
+        (0.0004, "under 0.1%"),
+        (0.0006, "0.1%"),
+        (0.0, "0.0%"),
+    ],
+)
+def test_percent_never_rounds_to_certainty(probability, said):
+    assert percent(probability) == said
+
+
+def test_doubt_is_the_number_of_equal_choices():
+    assert doubt(0.0) == doubt(0.3) == "has hardly any doubt"
+    assert doubt(1.0) == "is as unsure as a blind pick among 2.0 tokens"
+    assert doubt(10.0) == "is as unsure as a blind pick among 1,024 tokens"
+
+
+def test_small_phrases():
+    assert (signed(1.234), signed(-1.234)) == ("+1.23", "−1.23")
+    assert [listed(list(items)) for items in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert (after_layer(0, 4), after_layer(3, 4)) == ("before the first layer", "after layer 3 of 4")
+    assert quoted(" a\n") == "“·a↵”"
+    assert quoted("x" * 60) == f"“{'x' * 16}…”"
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("analysis", [tokens, predict, logit_lens, attention, attribution])
+def test_titles_fit_a_line_and_sentences_are_few(mini, analysis, prompt):
+    reading = analysis(mini, prompt).reading()
+    assert 10 < len(reading.title) <= 90 and not reading.title.endswith(".")
+    assert 1 <= len(reading.sentences) <= 4
+    for sentence in reading.sentences:
+        assert sentence.endswith(".") and "nan" not in sentence and "!" not in sentence

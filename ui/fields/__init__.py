@@ -1,0 +1,1 @@
+"""Fields that a reader fills in, and what becomes of them."""

@@ -1,0 +1,234 @@
+"""The steering page's fields: which directions, how hard, and how the texts are written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from mi_core.saes import highlights
+from mi_core.saes import loading as saes
+from ui import slots
+from ui.fields.sites import pick_site
+from ui.inputs import fits_a_link
+from ui.text import literal
+
+FEATURE, CONTRAST, TOKEN, NUMBERS = "a feature", "a contrast of prompts", "a token", "pasted numbers"
+SOURCES_HELP = (
+    "A feature of a sparse autoencoder; the difference between what the model thinks at the end of two sets of "
+    "prompts; what its output reads for one word; or numbers from elsewhere, such as a probe's weights."
+)
+POSITIONS = {"every token": "all", "the prompt only": "prompt", "new tokens only": "new"}
+OPERATIONS = {"added": "add", "clamped": "clamp"}
+POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
+NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
+MOST = 4
+STRENGTH_HELP = (
+    "In units of the typical length of the model's activations, so that 1 adds a push as long as the thought itself. "
+    "0.3 to 0.5 usually keeps the text sensible; negative values push the other way."
+)
+TIMES_HELP = (
+    "The feature is held at this many times the largest activation it is known to reach, wherever the push acts. 1 is "
+    "as strong as it ever is by itself, 0 switches it off, and what else the model thinks is left as it is."
+)
+
+
+def first(model: str) -> dict[str, Any]:
+    """The one direction that a newcomer sees."""
+    hooks = [entry.hook for entry in saes.available(model)]
+    kinds = [FEATURE, CONTRAST, TOKEN, NUMBERS][not hooks :]
+    kind = st.segmented_control(
+        "The direction is", kinds, default=kinds[0], required=True, key="source", bind="query-params", help=SOURCES_HELP
+    )  # fmt: skip
+    return _fields(kind, model, hooks)
+
+
+def others(model: str) -> tuple[str, ...]:
+    """A row for each further direction, and one to add the next; what the analysis calls `also`."""
+    hooks = [entry.hook for entry in saes.available(model)]
+    kinds = [FEATURE, CONTRAST, TOKEN, NUMBERS][not hooks :]
+    found = []
+    for number in range(2, MOST + 1):
+        kind = st.selectbox(
+            "Add another direction" if number == 2 else f"Direction {number}",
+            kinds, index=None, key=f"source{number}", bind="query-params", width=260, placeholder="none",
+            help="Up to four directions, each with its own strength and layer, are summed in one run.",
+        )  # fmt: skip
+        if kind is None:
+            break
+        with st.container(border=True):
+            settings = _fields(kind, model, hooks, str(number))
+            slider, layer = st.columns([4, 1], vertical_alignment="bottom")
+            with slider:
+                settings["strength"] = strength(str(number))
+            with layer:
+                settings["layer"] = layer_field(str(number))
+        found.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
+    slots.place("also")
+    return tuple(found)
+
+
+def strength(number: str = "") -> float:
+    """How hard to push, in units of the mean residual norm."""
+    value = st.slider(
+        "Strength" + (f" of direction {number}" if number else ""), -2.0, 2.0, 0.5, 0.05,
+        key=f"strength{number}", bind="query-params", help=STRENGTH_HELP,
+    )  # fmt: skip
+    slots.place(f"strength{number}")
+    return value
+
+
+def times() -> float:
+    """What a feature is clamped to, in units of its largest activation."""
+    value = st.slider(
+        "Times its largest activation", 0.0, 10.0, 1.0, 0.1, key="times", bind="query-params", help=TIMES_HELP
+    )
+    slots.place("strength")
+    return value
+
+
+def more(is_feature: bool) -> dict[str, Any]:
+    """Where and how the push is made, and how the texts are written."""
+    with st.expander("Clamp, layer, length and chance"):
+        how, where, place = st.columns(3)
+        with how:
+            operation = "added" if not is_feature else st.segmented_control(
+                "The feature is", list(OPERATIONS), default="added", required=True, key="operation",
+                bind="query-params",
+                help="Added: the direction is pushed on top of what is there. Clamped: the feature is held at a "
+                "value, however active it would be by itself.",
+            )  # fmt: skip
+            slots.place("operation")
+        positions = where.selectbox("Push on", list(POSITIONS), key="push", bind="query-params")
+        with place:
+            layer = layer_field() if operation == "added" else None
+            largest = None if operation == "added" else _largest()
+        length, heat, seed = st.columns(3)
+        new_tokens = length.number_input("New tokens", 1, 200, 30, key="new_tokens", bind="query-params")
+        temperature = heat.slider(
+            "Temperature", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params",
+            help="0 always takes the likeliest token; 1 draws from the model's own odds.",
+        )  # fmt: skip
+        chosen_seed = seed.number_input(
+            "Seed", 0, 10_000, 0, key="seed", bind="query-params",
+            help="All texts are drawn with the same random numbers; another seed draws others.",
+        )  # fmt: skip
+    return {
+        "operation": OPERATIONS[operation],
+        "positions": POSITIONS[positions],
+        "layer": layer,
+        "largest": largest,
+        "max_new_tokens": new_tokens,
+        "temperature": temperature,
+        "seed": chosen_seed,
+    }
+
+
+def layer_field(number: str = "") -> int | None:
+    """How many layers have been passed where a direction acts; None for its own place."""
+    layer = st.number_input(
+        "Layer", 0, value=None, step=1, key=f"layer{number}", bind="query-params", placeholder="its own",
+        help="Where the direction acts: the number of layers passed before it. Empty: where a feature is read, the "
+        "middle for prompts and numbers, three quarters of the way for a token.",
+    )  # fmt: skip
+    slots.place(f"layer{number}")
+    return layer
+
+
+def _largest() -> float | None:
+    largest = st.number_input(
+        "Largest activation", 0.0, value=None, key="largest", bind="query-params", placeholder="as noted",
+        help="The largest activation the feature is known to reach. Empty: what the autoencoder's notes say, or else "
+        "its largest in a few built-in sentences.",
+    )  # fmt: skip
+    slots.place("largest")
+    return largest
+
+
+def _fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
+    if kind == FEATURE:
+        return feature_fields(model, hooks, number)
+    if kind == CONTRAST:
+        return contrast_fields(number)
+    return _token(number) if kind == TOKEN else _numbers(number)
+
+
+def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
+    """Which feature of which autoencoder; known good ones are one click away."""
+    site, field = st.columns([3, 1], vertical_alignment="bottom")
+    hook = pick_site(site, hooks, key=f"sae{number}")
+    known = highlights.of(model, hook)
+    suggested = known[min(int(number or 1), len(known)) - 1].feature if known else 0
+    typed = field.number_input(
+        "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
+    )  # the first field is shared with the features page, where empty means something too
+    slots.place(f"direction{number}", f"feature{number}")
+    if known:
+        with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):
+            st.caption("Try", width="content")
+            for highlight in known:
+                st.button(
+                    literal(highlight.name),
+                    key=f"try{number}-{highlight.feature}",
+                    on_click=_apply,
+                    args=(highlight, number),
+                    help=literal(f"Feature {highlight.feature} on the prompt “{highlight.prompt}”"),
+                )
+    return {"direction": f"feature:{suggested if typed is None else typed}", "sae": hook}
+
+
+def _apply(highlight: highlights.Highlight, number: str) -> None:
+    """A further direction is added to the prompt that is there."""
+    st.session_state[f"feature{number}"] = highlight.feature
+    st.session_state[f"strength{number}"] = highlight.strength
+    if not number:
+        st.session_state["prompt"] = highlight.prompt
+
+
+def contrast_fields(number: str = "") -> dict[str, Any]:
+    """Two sets of prompts, one per line; the direction leads from the second to the first."""
+    found = {}
+    words = {"positive": ("Towards", POSITIVE), "negative": ("Away from", NEGATIVE)}
+    for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
+        with column:
+            found[name] = st.text_area(
+                f"{label} (one prompt per line)", default, key=f"{name}{number}", bind="query-params", height=90
+            )
+            slots.place(f"{name}{number}")
+    return {"direction": "contrast"} | found
+
+
+def _token(number: str) -> dict[str, Any]:
+    token = st.text_input(
+        "Token", "happy", key=f"token{number}", bind="query-params", width=260,
+        help="One word. Its direction is the one that the model's output reads for it (its unembedding), so that a "
+        'push makes it likelier. Read with the space before it; "double quotes" take it exactly as typed.',
+    )  # fmt: skip
+    slots.place(f"token{number}")
+    return {"direction": f"token:{token}"}
+
+
+def _numbers(number: str) -> dict[str, Any]:
+    key = f"vector{number}"
+    vector = st.text_area(
+        "One number for each dimension of the residual stream", key=key, height=90,
+        bind="query-params" if fits_a_link(key) else None, placeholder="0.12, -0.03, …",
+        help="Separated by commas, spaces or lines: a probe's weights, or a steering vector from a paper. Only its "
+        "direction counts, not its length.",
+    )  # fmt: skip
+    slots.place(key)
+    if not fits_a_link(key):
+        slots.note(key, "These are too many numbers for the address bar: a link to this page will not carry them.")
+    return {"direction": "vector", "vector": vector}
+
+
+def levels(clamped: bool) -> tuple[float, ...]:
+    """Nine strengths, evenly spaced over a range."""
+    label, ends, default, key = (
+        ("Times its largest activation, from and to", (0.0, 10.0), (0.0, 4.0), "reach_times")
+        if clamped
+        else ("Strengths, from and to", (-2.0, 2.0), (-1.0, 1.0), "reach")
+    )
+    low, high = st.slider(label, *ends, default, 0.2, key=key, bind="query-params")
+    return tuple(round(low + (high - low) * step / 8, 4) for step in range(9))

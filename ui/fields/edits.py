@@ -1,0 +1,183 @@
+"""The edits that this session has on: every page shows the model with them."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from mi_core.editing import recipes
+from mi_core.editing.recipes import Edit
+from mi_core.errors import InputError
+from mi_core.saes import loading as saes
+from ui import slots
+from ui.fields import directions
+from ui.parts.presets import PRESETS
+from ui.text import literal
+
+_STACK = "edit_stack"
+_IMPORT = "edit_import"
+_PROBLEM = "edit_import_problem"
+DIRECTIONS = {
+    "a feature": "feature",
+    "a token": "token",
+    "a contrast of prompts": "contrast",
+    "pasted numbers": "numbers",
+}
+
+
+def current() -> str:
+    """This session's stack as JSON, "" for none."""
+    return st.session_state.get(_STACK, "")
+
+
+def stack() -> tuple[Edit, ...]:
+    """The same as values, the first made first."""
+    return recipes.parse(current())
+
+
+def below(edit: Edit) -> str:
+    """What is on without this edit and those made after it: the model that it is measured on."""
+    on = stack()
+    return recipes.canonical(on[: on.index(edit)]) if edit in on else current()
+
+
+def sidebar() -> None:
+    """Say on every page that edits are on, and offer to take them back."""
+    on = stack()
+    if not on:
+        return
+    with st.sidebar, st.container(border=True):
+        said = "1 edit is on" if len(on) == 1 else f"{len(on)} edits are on"
+        st.markdown(f":material/edit_note: **{said}**: every page shows the edited model.")
+        st.caption(literal("; ".join(edit.name for edit in on)))
+        slots.place("edits")
+        _undo_buttons("sidebar")
+    st.badge(said, icon=":material/edit_note:", color="orange")  # where the sidebar is folded away
+
+
+def show_stack() -> None:
+    """What is on, with undo, and the stack as a file."""
+    on = stack()
+    st.markdown("**Edits that are on**")
+    if on:
+        st.markdown("\n".join(f"{number}. {literal(edit.name)}" for number, edit in enumerate(on, 1)))
+    else:
+        st.caption("None. Keep an edit, and every page shows the edited model, in this browser tab only.")
+    with st.container(horizontal=True, gap="small"):
+        if on:
+            _undo_buttons("page")
+            text = json.dumps([recipes.as_dict(edit) for edit in on], indent=1, ensure_ascii=False)
+            st.download_button(
+                "Save as JSON", text, "edits.json", "application/json", on_click="ignore", icon=":material/download:"
+            )
+        with st.popover("Open a JSON file", icon=":material/upload:"):
+            st.file_uploader("Edits that Loupe exported", type="json", key=_uploader(), on_change=_open)
+    if problem := st.session_state.pop(_PROBLEM, None):
+        st.error(literal(problem))
+
+
+def keep_button(edit: str, measured: Edit) -> None:
+    """Put the measured edit on the stack; nothing where it is on already."""
+    if measured in stack():
+        st.success("This edit is on: every page shows the edited model.", icon=":material/check:")
+    else:
+        st.button("Keep this edit", icon=":material/add:", type="primary", on_click=_set, args=(_with(edit),))
+
+
+def fact_fields(prompt: str) -> recipes.Rome | None:
+    """The fact to rewrite; None until it is complete."""
+    known = next((preset for preset in PRESETS if preset.prompt == prompt), None)
+    about, answer, where = st.columns([3, 3, 2])
+    with about:
+        subject = st.text_input(
+            "Subject", key="subject", bind="query-params", placeholder=known.subject if known else "",
+            help="The words of your prompt that the fact is about, such as Texas.",
+        ) or (known.subject if known else "")  # fmt: skip
+        slots.place("subject")
+    with answer:
+        target = st.text_input(
+            "New answer", key="new_answer", bind="query-params", placeholder=known.rewritten if known else "",
+            help="What the model shall say instead: one word. It is read with the space before it.",
+        ) or (known.rewritten if known else "")  # fmt: skip
+        slots.place("target", "new_answer")
+    with where:
+        layer = st.number_input(
+            "Layer", 0, value=None, step=1, key="edit_layer", bind="query-params", placeholder="usual",
+            help="The layer whose MLP is edited. Empty: about a third of the way up, where subjects are looked up.",
+        )  # fmt: skip
+        slots.place("layer", "edit_layer")
+    return recipes.Rome(prompt, subject.strip(), target, layer) if subject and target else None
+
+
+def direction_fields(model: str) -> recipes.Orthogonalise | None:
+    """The direction to take out; None until it is complete."""
+    hooks = [entry.hook for entry in saes.available(model)]
+    names = [name for name in DIRECTIONS if hooks or name != "a feature"]
+    name = st.segmented_control(
+        "The direction is", names, default=names[0], required=True, key="edit_direction", bind="query-params"
+    )
+    if name == "a feature":
+        chosen = directions.feature_fields(model, hooks)
+        slots.place("direction", "feature")
+        return recipes.Orthogonalise(chosen["direction"], sae=chosen["sae"])
+    if name == "a contrast of prompts":
+        chosen = directions.contrast_fields() | {"layer": directions.layer_field()}
+        return recipes.Orthogonalise(**chosen)
+    if name == "a token":
+        word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
+        slots.place("direction", "edit_token")
+        return recipes.Orthogonalise(f"token: {word.strip()}") if word.strip() else None
+    numbers = st.text_area(
+        "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream."
+    )
+    slots.place("numbers", "edit_numbers")
+    return recipes.Orthogonalise("numbers", numbers=numbers.strip()) if numbers.strip() else None
+
+
+def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:
+    """Other prompts that the edit is tried on."""
+    known = next((preset.rephrased.strip() for preset in PRESETS if preset.prompt == prompt), "") if rewriting else ""
+    made = " (empty: made from yours)" if rewriting else ""
+    labels = {
+        "paraphrases": f"The same in other words, one per line{made}",
+        "neighbours": f"Prompts whose answers must stay, one per line{made}",
+        "unrelated": "Unrelated text, one per line (empty: a built-in set)",
+    }
+    typed = {}
+    with st.expander("Other prompts it is tried on"):
+        for field, label in labels.items():
+            typed[field] = st.text_area(label, key=field, bind="query-params", height=90)
+            slots.place(field)
+    return typed | {"paraphrases": typed["paraphrases"] or known}
+
+
+def _undo_buttons(key: str) -> None:
+    on = stack()
+    with st.container(horizontal=True, gap="small"):
+        st.button("Undo last", key=f"undo-{key}", on_click=_set, args=(recipes.canonical(on[:-1]),))
+        st.button("Remove all", key=f"remove-{key}", on_click=_set, args=("",))
+
+
+def _with(edit: str) -> str:
+    return recipes.canonical([*stack(), *recipes.parse(edit)])
+
+
+def _set(stack: str) -> None:
+    st.session_state[_STACK] = stack
+
+
+def _uploader() -> str:
+    """A new field for every file: one that was read is done with, and the next may have the same name."""
+    return f"{_IMPORT}-{st.session_state.get(_IMPORT, 0)}"
+
+
+def _open() -> None:
+    file = st.session_state.get(_uploader())
+    if file is None:
+        return
+    st.session_state[_IMPORT] = st.session_state.get(_IMPORT, 0) + 1
+    try:
+        _set(recipes.canonical(file.getvalue().decode("utf-8", "replace")))
+    except InputError as error:
+        st.session_state[_PROBLEM] = error.message

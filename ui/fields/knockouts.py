@@ -1,0 +1,171 @@
+"""The ablation page's fields: what is knocked out, what takes its place, and what is out throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from mi_core.saes import loading as saes
+from ui import slots
+from ui.compute import Answer, compute
+from ui.fields import selection
+from ui.fields.sites import pick_site
+from ui.inputs import Inputs
+
+KINDS = {
+    "heads": "head",
+    "attention layers": "attn_out",
+    "MLPs": "mlp_out",
+    "neurons": "neuron",
+    "features": "feature",
+    "tokens": "position",
+}
+MODES = {"its average": "mean", "another prompt's": "resample", "nothing (zero)": "zero"}
+KEPT, KNOWN = "also", "_components"
+HELP = {
+    "mode": "Its average over other text keeps the model in its usual range. Another prompt's value is a swap. Zero "
+    "is the harshest: it can break the model for reasons of its own.",
+    "also": "Parts that stay knocked out in every run: what else breaks, or takes over, shows in the chart. Click a "
+    "part in the chart and keep it out, or type L3H0 (a head), MLP 2, attention 1, L2N17 (a neuron of layer 2), L2P4 "
+    "(token 4 before layer 2) or feature 115.",
+    "neuron": "One neuron of the layer's MLP. Empty means the one that matters most.",
+    "feature": "One feature of the sparse autoencoder. Empty means the one that matters most.",
+    "token": "One token, by its position. Empty means the place that matters most.",
+    "layer": "A block of the model, counted from 0. Empty means the one that matters most.",
+}
+
+
+@dataclass(frozen=True)
+class Knockouts:
+    """What the fields say: `settings` of the ablation over all components of a kind, and the `part` looked at.
+
+    `part` is a component's name, or None for the one that matters most.
+    """
+
+    settings: dict[str, Any]
+    part: str | None
+
+    @property
+    def site(self) -> str:
+        return self.settings["site"]
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The settings that the text shares."""
+        return {name: self.settings[name] for name in ("mode", "reference", "sae")}
+
+
+def fields(inputs: Inputs) -> Knockouts:
+    """Draw the fields; each has a place below it for a sentence about its value."""
+    entries = [entry.hook for entry in saes.available(inputs.model)]
+    kinds = list(KINDS) if entries else [kind for kind in KINDS if kind != "features"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        site = KINDS[
+            st.segmented_control("Knock out", kinds, default="heads", required=True, key="site", bind="query-params")
+        ]
+        mode = "zero"
+        if site != "feature":  # a feature that is out is at zero, where it is most of the time
+            said = st.selectbox(
+                "Put in its place", list(MODES), key="mode", bind="query-params", width=200, help=HELP["mode"]
+            )
+            mode = MODES[said]
+    narrowed, part, sae = _which(inputs, site, entries)
+    kept = st.multiselect(
+        "Keep knocked out as well",
+        _options(inputs.model),
+        key=KEPT,
+        bind="query-params",
+        accept_new_options=True,
+        placeholder="nothing else",
+        help=HELP["also"],
+    )
+    slots.place("also")
+    reference = _reference() if mode != "zero" else ""
+    settings = {"site": site, "mode": mode, "reference": reference, "sae": sae, "also": tuple(kept)}
+    return Knockouts(settings | narrowed, part)
+
+
+def _reference() -> str:
+    with st.expander("Where the average or the swap comes from"):
+        text = st.text_area(
+            "Prompts, one per line (empty: eight everyday sentences)", key="reference", bind="query-params", height=70
+        )
+    slots.place("reference")
+    return text
+
+
+def _which(inputs: Inputs, site: str, entries: list[str]) -> tuple[dict[str, Any], str | None, str | None]:
+    """Fields for which one: what narrows the sweep, which component is looked at, and the SAE."""
+    sae = None
+    if site == "head":
+        layer, head = selection.head_choice("strongest")
+        _places()
+        part = None if head is None else f"L{layer}H{head}"
+        return {"layer": layer if head is None else None}, part, sae
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if site == "feature":
+            sae = pick_site(st.container(), entries)
+            feature = _number("feature", "Feature")
+            part = None if feature is None else f"feature {feature}"
+            narrowed: dict[str, Any] = {}
+        else:
+            layer = _number("layer", "Layer")
+            narrowed, part = {}, None
+            if site == "neuron":
+                layer = _telling_layer(inputs) if layer is None else layer
+                narrowed, neuron = {"layer": layer}, _number("neuron", "Neuron")
+                part = None if neuron is None else f"L{layer}N{neuron}"
+            elif site == "position":
+                token = _number("token", "Token")
+                part = None if layer is None or token is None else f"L{layer}P{token}"
+            elif layer is not None:
+                part = f"{'MLP' if site == 'mlp_out' else 'attention'} {layer}"
+    _places()
+    return narrowed, part, sae
+
+
+def _places() -> None:
+    slots.place("layer")
+    slots.place("without")
+
+
+def _number(key: str, label: str) -> int | None:
+    return st.number_input(
+        label, 0, value=None, step=1, key=key, bind="query-params", placeholder="strongest", width=140, help=HELP[key]
+    )
+
+
+def _telling_layer(inputs: Inputs) -> int:
+    """The layer whose MLP matters most to the answer."""
+    found = compute("ablation", inputs.model, **inputs.asking, site="mlp_out").result
+    return found.component_layers[found.strongest]
+
+
+def _options(model: str) -> list[str]:
+    """Components that can be kept out: those of the last chart, and those that are."""
+    known = st.session_state.get(KNOWN, {}).get(model, ())
+    return list(dict.fromkeys([*known, *st.session_state.get(KEPT, ())]))
+
+
+def remember(answer: Answer) -> None:
+    """The chart's components are what the field offers next."""
+    st.session_state.setdefault(KNOWN, {})[answer.result.model] = answer.result.components
+
+
+def keep(part: str) -> None:
+    """Knock a component out throughout: for callbacks."""
+    st.session_state[KEPT] = [*st.session_state.get(KEPT, []), part]
+    _look_at_strongest()
+
+
+def put_back(part: str) -> None:
+    """The opposite of `keep`."""
+    st.session_state[KEPT] = [name for name in st.session_state.get(KEPT, []) if name != part]
+
+
+def _look_at_strongest() -> None:
+    for key in ("layer", "head", "neuron", "feature", "token"):
+        if key in st.session_state:
+            st.session_state[key] = None

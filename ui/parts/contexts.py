@@ -1,0 +1,46 @@
+"""The texts in which a feature fires most, each token tinted by how strongly."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from mi_core.models.tokens import visible
+from ui.text import literal
+
+
+def draw(feature) -> None:
+    """Contexts of a feature, what its label rests on, and its neighbours.
+
+    Args:
+        feature: Result of the `feature` analysis.
+    """
+    st.markdown("**Where it fires most, in the sample text**")
+    if not feature.contexts:
+        st.caption("No contexts are known for this feature.")
+    for context in feature.contexts:
+        peak = max(context.activations) or 1.0
+        spans = (
+            _span(text, value / peak, place == context.peak)
+            for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
+        )
+        st.html(f'<div class="loupe-context">{"<wbr>".join(spans)}</div>')
+    if feature.label:
+        st.caption(
+            literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
+            help=literal(f"Labels come from a rule: {feature.label_rule}"),
+        )
+    if feature.neuronpedia:
+        st.link_button("Open on Neuronpedia", feature.neuronpedia, icon=":material/open_in_new:", type="tertiary")
+    near = [f"#{id} {label} ({cosine:.2f})" for id, label, cosine in zip(
+        feature.nearest_ids, feature.nearest_labels, feature.nearest_cosines, strict=True)]  # fmt: skip
+    if near:
+        st.caption(literal("Most similar directions (cosine): " + "; ".join(near) + "."))
+
+
+def _span(text: str, share: float, is_peak: bool) -> str:
+    """One token; the strongest is underlined too, so that the tint does not carry the meaning alone."""
+    style = f"background: color-mix(in srgb, var(--st-primary-color, #0B6E74) {share * 45:.0f}%, transparent);"
+    mark = ' class="peak"' if is_peak else ""
+    return f'<span{mark} style="{style}">{html.escape(visible(text))}</span>'
