@@ -1,0 +1,495 @@
+"""Whether what Loupe reads and changes in an opened model is the model's own: compared with plain transformers.
+
+The bridge that Loupe looks through replaces modules of the Hugging Face model. A copy that shares its weights, made
+before that, runs beside it here. The bridge's logits must be the copy's, for short and long texts and at the context's
+end; every activation that a hook shows must be the value of one of the copy's own modules, found by comparing numbers
+and not names; and a change made at the hook must do to the logits what the same change does at that module. A model
+whose logits differ is refused; a site that fails is absent, with its reason.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import Module
+
+from mi_core.errors import InputError
+from mi_core.models import hooks
+
+SHORT, LONG, END = 8, 96, 4  # tokens of the texts that are compared
+ALLOWED = 2e-4  # of the largest number compared: more is not rounding
+PUSH = 0.5  # of an activation's mean size: what is added to see that it is felt
+FIRST = 2  # position from which activations are changed: patterns of earlier ones have hardly any freedom
+
+SITES: Mapping[str, Callable[[int], str]] = {
+    "resid_pre": hooks.resid_pre,
+    "resid_mid": hooks.resid_mid,
+    "resid_post": hooks.resid_post,
+    "attn_out": hooks.attn_out,
+    "mlp_out": hooks.mlp_out,
+    "post": hooks.post,
+    "z": hooks.z,
+    "q": hooks.q,
+    "k": hooks.k,
+    "v": hooks.v,
+    "pattern": hooks.pattern,
+}
+WORDS = {
+    "resid_pre": "residual stream before each block",
+    "resid_mid": "residual stream between attention and MLP",
+    "resid_post": "residual stream after each block",
+    "attn_out": "attention layers' output",
+    "mlp_out": "MLPs' output",
+    "post": "MLPs' neurons",
+    "z": "heads' output",
+    "q": "queries",
+    "k": "keys",
+    "v": "values",
+    "pattern": "attention patterns",
+}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the comparison found.
+
+    `errors`: largest difference of the logits, as a share of the largest, by what was read. `unread` and `unfelt` give
+    the reason, by site, why it cannot be shown, or cannot be changed (`unfelt` holds all that `unread` does). `partial`
+    are sites that only some layers have. `adds_up`: whether what attention and MLP write sums to the residual stream.
+    `mixes`: whether heads' outputs are their patterns times their values. `logit_scale`: what the unembedding's output
+    is multiplied by to give the logits; None where another computation stands between. `cache_holds`: whether text
+    written with kept keys and values is the text written without.
+    """
+
+    errors: dict[str, float] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+    unfelt: dict[str, str] = field(default_factory=dict)
+    partial: tuple[str, ...] = ()
+    adds_up: bool = True
+    mixes: bool = True
+    logit_scale: float | None = 1.0
+    cache_holds: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """For keeping."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a hook's activation is found in the plain model: `columns` of what enters or leaves `module`, times
+    `factor`."""
+
+    module: Module
+    enters: bool
+    columns: Int[Tensor, " d"]
+    factor: float = 1.0
+
+
+def plain_copy(hf_model: Module) -> tuple[Module, dict[int, Any]]:
+    """A copy of the model that shares all weights, and each of its parts by the id of the part it is a copy of."""
+    memo: dict[int, Any] = {id(one): one for one in [*hf_model.parameters(), *hf_model.buffers()]}
+    return copy.deepcopy(hf_model, memo), memo
+
+
+@torch.no_grad()
+def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
+    """Compare an opened model with its plain copy.
+
+    Args:
+        model: The `Model`, not compared yet.
+        plain: What `plain_copy` made before the bridge was.
+        copies: The copies by id, from the same call.
+
+    Raises:
+        InputError: The bridge's logits are not the model's, or some of them are not numbers.
+    """
+    errors = _logit_errors(model, plain)
+    ids = _ids(model, SHORT)
+    blocks = [copies.get(id(getattr(block, "original_component", None))) for block in model.bridge.blocks]
+    if any(block is None for block in blocks):
+        reason = "the blocks of this architecture cannot be told apart"
+        return Opening(errors, dict.fromkeys(SITES, reason), dict.fromkeys(SITES, reason))
+    read, logits = _read(model, ids)
+    values, attentions = _plain_values(plain, blocks, ids)
+    places = {(site, layer): _place(site, value, values[layer]) for (site, layer), value in read.items()}
+    unread = _unread(model, read, places, attentions)
+    mixes = all(_mixes(model, read, layer) for layer in range(model.n_layers) if ("z", layer) in read)
+    unfelt = unread | _unfelt(model, plain, blocks, ids, read, places, unread, mixes)
+    return Opening(
+        errors=errors,
+        unread=unread,
+        unfelt=unfelt,
+        partial=tuple(site for site in SITES if 0 < sum(s == site for s, _ in read) < model.n_layers),
+        adds_up=_adds_up(model, read),
+        mixes=mixes,
+        logit_scale=_logit_scale(model, read, logits),
+        cache_holds=_cache_holds(model, ids),
+    )
+
+
+# Logits ----------------------------------------------------------------------------------------------------------
+
+
+def _ids(model, n: int) -> Int[Tensor, "1 pos"]:
+    """Ordinary tokens, spread over the vocabulary, the same for every call."""
+    n_vocab = min(model.d_vocab, model.embedding.shape[0], len(model.tokenizer))
+    special = set(model.tokenizer.all_special_ids)
+    ordinary = [i * 7919 % n_vocab for i in range(1, 4 * n + 200)]
+    kept = [i for i in ordinary if i not in special][:n]
+    return torch.tensor([kept or [0] * n], device=model.device)
+
+
+def _logit_errors(model, plain: Module) -> dict[str, float]:
+    """How far the bridge's logits are from the plain model's, as a share of the largest.
+
+    Raises:
+        InputError: Too far, or not numbers.
+    """
+    long = min(LONG, model.n_ctx)
+    texts: dict[str, dict[str, Tensor]] = {
+        "a short text": {"input_ids": _ids(model, min(SHORT, model.n_ctx))},
+        "a long text": {"input_ids": _ids(model, long)},
+    }
+    if model.n_ctx > long and _takes_positions(plain):
+        last = torch.arange(model.n_ctx - END, model.n_ctx, device=model.device)[None]
+        texts["the context's end"] = {"input_ids": _ids(model, END), "position_ids": last}
+    errors = {}
+    for name, asked in texts.items():
+        theirs = plain(**asked, use_cache=False).logits
+        ours = model.bridge.original_model(**asked, use_cache=False).logits
+        if not bool(theirs.isfinite().all()):
+            raise InputError(
+                f"{model.id} gives logits that are not numbers, so nothing it says can be trusted: its weights may be "
+                "damaged; fetch the model again.",
+                "model",
+            )
+        errors[name] = _off(ours, theirs)
+        if not errors[name] <= ALLOWED:
+            raise InputError(
+                f"{model.id} cannot be looked into truthfully: read through Loupe, {name} gets logits that are off by "
+                f"{errors[name]:.1%} of the largest. Choose another model.",
+                "model",
+            )
+    return errors
+
+
+def _takes_positions(plain: Module) -> bool:
+    import inspect
+
+    return "position_ids" in inspect.signature(plain.forward).parameters
+
+
+def _off(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, as a share of the largest number."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    return float((ours.float() - theirs.float()).abs().max() / theirs.float().abs().max().clamp(min=1e-9))
+
+
+# What the hooks show -------------------------------------------------------------------------------------------------
+
+Read = dict[tuple[str, int], Tensor]
+
+
+def _read(model, ids: Int[Tensor, "1 pos"]) -> tuple[Read, Float[Tensor, "pos d_vocab"]]:
+    """Every site that there is, of every layer, as the bridge's hooks show it; and the logits."""
+    read: Read = {}
+
+    def keep(value: Tensor, hook, at: tuple[str, int]) -> None:
+        read[at] = value[0].clone()
+
+    wanted = {name(layer): partial(keep, at=(site, layer)) for site, name in SITES.items() for layer in _layers(model)}
+    with model.hooked(wanted):
+        logits = model.bridge.original_model(ids, use_cache=False).logits[0]
+    return read, logits
+
+
+def _layers(model) -> range:
+    return range(model.n_layers)
+
+
+def _plain_values(
+    plain: Module, blocks: list[Module], ids: Int[Tensor, "1 pos"]
+) -> tuple[list[dict[tuple[Module, bool], Tensor]], tuple]:
+    """What enters (True) and leaves (False) every module of every block of the plain model, and its patterns."""
+    values: list[dict[tuple[Module, bool], Tensor]] = [{} for _ in blocks]
+    calls: Counter[Module] = Counter()
+
+    def keep(module: Module, args: tuple, kwargs: dict, out: Any, layer: int) -> None:
+        calls[module] += 1
+        for enters, value in ((True, _tensor([*args, *kwargs.values()])), (False, _tensor(out))):
+            if value is not None:
+                values[layer][module, enters] = value.clone()
+
+    with ExitStack() as stack:
+        for layer, block in enumerate(blocks):
+            for module in block.modules():
+                handle = module.register_forward_hook(partial(keep, layer=layer), with_kwargs=True)
+                stack.callback(handle.remove)
+        out = plain(ids, use_cache=False, output_attentions=True)
+    once = [{at: value for at, value in block.items() if calls[at[0]] == 1} for block in values]
+    return once, tuple(getattr(out, "attentions", None) or ())
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """The activation among a module's arguments or results: the first tensor of floats."""
+    several = value if isinstance(value, tuple | list) else [value]
+    return next((one for one in several if isinstance(one, Tensor) and one.is_floating_point()), None)
+
+
+def _place(site: str, value: Tensor, values: Mapping[tuple[Module, bool], Tensor]) -> Place | None:
+    """The module of the plain block whose input or output holds these numbers; None where there is none."""
+    block = list(values)[-1][0]  # which ends last
+    whole = site in ("resid_pre", "resid_post")
+    enters = site in ("resid_pre", "z", "post")
+    for (module, side), theirs in values.items():
+        if side == enters and (module is block) == whole:
+            place = _columns(site, module, side, value.flatten(1), theirs)
+            if place is not None:
+                return place
+    return None
+
+
+def _columns(site: str, module: Module, enters: bool, wanted: Tensor, theirs: Tensor) -> Place | None:
+    """Which columns of a module's value are the wanted ones; queries, keys and values may be some of many."""
+    theirs = _rows(theirs, len(wanted))
+    if theirs is None:
+        return None
+    width, allowed = wanted.shape[1], ALLOWED * float(wanted.abs().max())
+    every = torch.arange(width, device=wanted.device)
+    if theirs.shape[1] == width:
+        factor = 1.0
+        if site in ("attn_out", "mlp_out"):  # some families multiply what they add to the stream
+            factor = float((wanted * theirs).sum() / (theirs * theirs).sum().clamp(min=1e-12))
+            factor = 1.0 if abs(factor - 1) < ALLOWED else factor
+        off = float((wanted - factor * theirs).abs().max())
+        return Place(module, enters, every, factor) if off <= allowed else None
+    if site not in ("q", "k", "v") or theirs.shape[1] < width:
+        return None
+    nearest = [torch.cdist(part.T, theirs.T).min(1) for part in wanted.split(512, dim=1)]
+    columns = torch.cat([one.indices for one in nearest])
+    return Place(module, enters, columns) if float((wanted - theirs[:, columns]).abs().max()) <= allowed else None
+
+
+def _rows(value: Tensor, n_pos: int) -> Float[Tensor, "pos d"] | None:
+    """A module's value with a row for each position."""
+    if value.ndim == 4 and value.shape[2] == n_pos and value.shape[1] != n_pos:
+        value = value.transpose(1, 2)
+    value = value[0] if value.ndim > 2 and len(value) == 1 else value
+    return value.flatten(1) if value.ndim >= 2 and len(value) == n_pos else None
+
+
+def _unread(model, read: Read, places: Mapping[tuple[str, int], Place | None], attentions: tuple) -> dict[str, str]:
+    """Why a site cannot be shown, by site: what its hook shows is not the model's own."""
+    reasons = {}
+    for site in SITES:
+        layers = [layer for layer in range(model.n_layers) if (site, layer) in read]
+        if not layers:
+            reasons[site] = f"{model.id} has no {WORDS[site]} that Loupe can see"
+        elif not all(_is_the_models_own(model, site, layer, read, places, attentions) for layer in layers):
+            reasons[site] = f"what Loupe sees as the {WORDS[site]} of {model.id} are not the model's own numbers"
+    return reasons
+
+
+def _is_the_models_own(model, site: str, layer: int, read: Read, places: Mapping, attentions: tuple) -> bool:
+    if site == "pattern":
+        own = attentions[layer] if len(attentions) == model.n_layers else None
+        return _mixes(model, read, layer) if own is None else _off(read[site, layer], own[0]) <= ALLOWED
+    if site == "resid_mid":
+        parts = [read.get((name, layer)) for name in ("resid_pre", "attn_out")]
+        return all(part is not None for part in parts) and _off(sum(parts), read[site, layer]) <= ALLOWED
+    return places[site, layer] is not None
+
+
+def _mixes(model, read: Read, layer: int) -> bool:
+    """Whether each head's output is its pattern times its values, with nothing done to them on the way."""
+    z, pattern, v = (read.get((site, layer)) for site in ("z", "pattern", "v"))
+    if z is None or pattern is None or v is None or v.ndim != 3 or z.ndim != 3:
+        return False
+    if v.shape[0] != z.shape[0] or v.shape[2] != z.shape[2] or z.shape[1] % v.shape[1] or len(pattern) != z.shape[1]:
+        return False
+    mixed = torch.einsum("hqk,khd->qhd", pattern, v.repeat_interleave(z.shape[1] // v.shape[1], dim=1))
+    return _off(mixed, z) <= ALLOWED
+
+
+def _adds_up(model, read: Read) -> bool:
+    """Whether what each block's attention and MLP write is all that it adds to the residual stream."""
+    for layer in range(model.n_layers):
+        *parts, after = (read.get((site, layer)) for site in ("resid_pre", "attn_out", "mlp_out", "resid_post"))
+        if all(part is not None for part in (*parts, after)) and _off(sum(parts), after) > ALLOWED:
+            return False
+    return True
+
+
+def _logit_scale(model, read: Read, logits: Float[Tensor, "pos d_vocab"]) -> float | None:
+    """What the final norm and the unembedding give, times this, are the logits (before a soft cap); None: they do not."""
+    try:
+        own = model.bridge.unembed.original_component(model.final_norm.apply(read["resid_post", model.n_layers - 1]))
+    except (AttributeError, KeyError, RuntimeError):
+        return None
+    if _off(model.cap(own), logits) <= ALLOWED:
+        return 1.0
+    scale = float((own * logits).sum() / (own * own).sum())
+    return scale if _off(own * scale, logits) <= ALLOWED else None
+
+
+# Changes -------------------------------------------------------------------------------------------------------------
+
+
+def _unfelt(
+    model,
+    plain: Module,
+    blocks: list[Module],
+    ids: Int[Tensor, "1 pos"],
+    read: Read,
+    places: Mapping[tuple[str, int], Place | None],
+    unread: Mapping[str, str],
+    mixes: bool,
+) -> dict[str, str]:
+    """Why a site cannot be changed, by site: a row of one batch each, in which all its layers are changed."""
+    reasons, rows = {}, []
+    for site in SITES:
+        if site in unread:
+            continue
+        if site == "pattern" and (not mixes or "z" in unread or "v" in unread):
+            reasons[site] = f"{model.id} does more to its values than mix them, so that a changed pattern is not felt alone"
+        elif site == "resid_mid" and "attn_out" in unread:
+            reasons[site] = f"a change of the {WORDS[site]} cannot be compared with one of {model.id}'s own"
+        else:
+            rows.append(site)
+    pushes = {at: _push(at, value) for at, value in read.items()}
+    batch = ids.expand(len(rows), -1)
+    with model.hooked(_bridge_changes(model, rows, pushes)):
+        ours = model.bridge.original_model(batch, use_cache=False).logits
+    with ExitStack() as stack:
+        for row, site in enumerate(rows):
+            for layer in range(model.n_layers):
+                if (site, layer) in read:
+                    _change_plainly(stack, row, site, layer, pushes[site, layer], places)
+        theirs = plain(batch, use_cache=False).logits
+    for row, site in enumerate(rows):
+        if _off(ours[row], theirs[row]) > ALLOWED:
+            reasons[site] = f"a change of the {WORDS[site]} does not reach {model.id} as it should"
+    return reasons
+
+
+def _push(at: tuple[str, int], value: Tensor) -> Tensor:
+    """What is added to an activation [pos, …]; for patterns [head, query_pos, key_pos] what takes their place."""
+    random = torch.Generator().manual_seed(1 + at[1])
+    if at[0] == "pattern":
+        weights = torch.rand(value.shape, generator=random).to(value).tril()
+        return weights / weights.sum(-1, keepdim=True)
+    signs = torch.randint(0, 2, value.shape, generator=random).to(value) * 2 - 1
+    signs[:FIRST] = 0
+    return PUSH * value.abs().mean() * signs
+
+
+def _bridge_changes(model, rows: list[str], pushes: Mapping[tuple[str, int], Tensor]) -> dict[str, Callable]:
+    """Hook functions that change row i at the sites `rows[i]`."""
+
+    def change(value: Tensor, hook, row: int, site: str, push: Tensor) -> Tensor:
+        changed = value.clone()
+        changed[row] = push if site == "pattern" else changed[row] + push
+        return changed
+
+    return {
+        SITES[site](layer): partial(change, row=rows.index(site), site=site, push=push)
+        for (site, layer), push in pushes.items()
+        if site in rows
+    }
+
+
+def _change_plainly(
+    stack: ExitStack, row: int, site: str, layer: int, push: Tensor, places: Mapping[tuple[str, int], Place | None]
+) -> None:
+    """The same change by torch's own hooks on the plain model's modules."""
+    if site == "pattern":
+        return _mix_plainly(stack, row, push, places["v", layer], places["z", layer])
+    place = places["attn_out" if site == "resid_mid" else site, layer]
+
+    def add(value: Tensor) -> Tensor:
+        return _put(value, row, place.columns, push.flatten(1) / place.factor, add=True)
+
+    return _at(stack, place, add)
+
+
+def _mix_plainly(stack: ExitStack, row: int, pattern: Tensor, values: Place, mixed: Place) -> None:
+    """A pattern put in place of a head's own: its values, mixed by it, enter the output projection."""
+    kept: list[Tensor] = []
+
+    def keep(value: Tensor) -> Tensor:
+        kept[:] = [value[row].flatten(1)[:, values.columns]]
+        return value
+
+    def mix(value: Tensor) -> Tensor:
+        n_heads, d_head = len(pattern), len(mixed.columns) // len(pattern)
+        v = kept[0].view(len(kept[0]), -1, d_head)
+        v = v.repeat_interleave(n_heads // v.shape[1], dim=1)
+        z = torch.einsum("hqk,khd->qhd", pattern, v).flatten(1)
+        return _put(value, row, mixed.columns, z, add=False)
+
+    _at(stack, values, keep)
+    _at(stack, mixed, mix)
+
+
+def _put(value: Tensor, row: int, columns: Tensor, numbers: Float[Tensor, "pos d"], *, add: bool) -> Tensor:
+    """`value` with some columns of one row changed; rows may be folded into positions."""
+    changed = value.clone()
+    part = changed[row] if len(changed) > row and changed.ndim > 2 else changed.view(-1, len(numbers), changed.shape[-1])[row]
+    flat = part.flatten(1)
+    flat[:, columns] = flat[:, columns] + numbers if add else numbers
+    part.copy_(flat.view(part.shape))
+    return changed
+
+
+def _at(stack: ExitStack, place: Place, change: Callable[[Tensor], Tensor]) -> None:
+    """Change what enters or leaves a module, until the stack is left."""
+
+    def entering(module: Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        if _tensor(args) is not None:
+            return _replaced(args, change), kwargs
+        name = next(name for name, value in kwargs.items() if _tensor(value) is not None)
+        return args, kwargs | {name: _replaced(kwargs[name], change)}
+
+    if place.enters:
+        handle = place.module.register_forward_pre_hook(entering, with_kwargs=True)
+    else:
+        handle = place.module.register_forward_hook(lambda module, args, out: _replaced(out, change))
+    stack.callback(handle.remove)
+
+
+def _replaced(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """`value` with its first tensor of floats changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    at = next(i for i, one in enumerate(value) if isinstance(one, Tensor) and one.is_floating_point())
+    return (*value[:at], change(value[at]), *value[at + 1 :])
+
+
+def _cache_holds(model, ids: Int[Tensor, "1 pos"]) -> bool:
+    """Whether reading on with kept keys and values gives the logits of reading everything."""
+    from mi_core.models import kv_cache
+
+    half = ids.shape[1] // 2
+    try:
+        cache = kv_cache.roomy(model, 1, ids.shape[1])
+        model.bridge.original_model(input_ids=ids[:, :half], past_key_values=cache, use_cache=True)
+        for pos in range(half, ids.shape[1]):
+            step = model.bridge.original_model(input_ids=ids[:, pos : pos + 1], past_key_values=cache, use_cache=True)
+            whole = model.bridge.original_model(ids[:, : pos + 1], use_cache=False)
+            if _off(step.logits[:, -1], whole.logits[:, -1]) > ALLOWED:
+                return False
+    except Exception:  # noqa: BLE001 – architectures refuse a cache each in their own way
+        return False
+    return True
