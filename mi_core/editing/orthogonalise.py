@@ -22,10 +22,9 @@ from mi_core.errors import InputError
 from mi_core.models import projection
 from mi_core.models.model import Model
 from mi_core.models.norm import take_apart
-from mi_core.models.tokens import encode
 from mi_core.phrases import quoted
 from mi_core.result import Check
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
 ALLOWED = 1e-5  # of what is written, along the direction
 
@@ -110,9 +109,8 @@ def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Mod
 @torch.no_grad()
 def largest_share(model: Model, unit: Float[Tensor, " d_model"]) -> float:
     """The largest |x·d| / |x| in the residual stream while the model reads a sentence, over layers and positions."""
-    words = next(text for text in (SENTENCES[0], "a") if len(encode(model.tokenizer, text)) < model.n_ctx)
     names = model.resid_names()
-    acts = model.run(model.tokens(words), names)
+    acts = model.run(model.tokens(sentences(model)[0]), names)
     resid = torch.stack([acts[name] for name in names]).double()
     return float(((resid @ unit.double()).abs() / resid.norm(dim=-1).clamp(min=1e-12)).max())
 

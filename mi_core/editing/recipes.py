@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models.tokens import visible
 
 MAX_EDITS = 16
@@ -139,4 +139,4 @@ def _check(given: dict[str, Any], name: str, annotation: str, number: int) -> No
 
 def _short(text: str) -> str:
     shown = " ".join(text.split())
-    return visible(shown if len(shown) <= LONGEST else shown[:LONGEST] + "…").replace("·", " ")
+    return visible(shortened(shown, LONGEST)).replace("·", " ")

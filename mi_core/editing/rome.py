@@ -7,7 +7,7 @@ give the new answer, and of all matrices with ``W' k* = v*`` the one is taken th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import Module
 
 from mi_core.editing.recipes import Rome
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models import hooks, projection
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens, encode
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check
 from mi_core.text import sampled
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
 DEPTH = 0.35  # of the layers, counted from 1: the paper edits layer 17 of GPT-2 XL's 48
 ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
@@ -70,9 +70,9 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
 
     The key is the mean over the prompt and the prompt behind `PREFIXES` random beginnings; the value is found by
     gradient descent on the model's surprise at the target, with the drift of “<subject> is a” and the length of the
-    change held down. The covariance of keys comes from `SENTENCES` and from text that the model writes: half of its
-    weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep their
-    answers. Everything is seeded: the same edit is the same matrix.
+    change held down. The covariance of keys comes from built-in sentences and from text that the model writes: half of
+    its weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep
+    their answers. Everything is seeded: the same edit is the same matrix.
 
     Args:
         model: The model, which is not changed.
@@ -134,7 +134,7 @@ def subject_span(model: Model, tokens: Tokens, prompt: str, subject: str) -> tup
         raise InputError("The subject is empty: type the words of the prompt that the fact is about.", "subject")
     begin = prompt.rfind(wanted)
     if begin < 0:
-        raise InputError(f"“{wanted[:40]}” is not in the prompt: copy the subject as it stands there.", "subject")
+        raise InputError(f"“{shortened(wanted)}” is not in the prompt: copy the subject as it stands there.", "subject")
     shift = int(tokens.has_bos)
     last = _reached(model, tokens.ids[shift:], prompt[: begin + len(wanted)]) - 1
     first = min(_reached(model, tokens.ids[shift:], prompt[:begin].rstrip()), last)
@@ -194,14 +194,10 @@ def _sample(
 
     The first position, and those that all related texts have in common, are left out.
     """
-    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in _fitting(model)]
+    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in sentences(model)]
     general = torch.cat([_keys(model, layer, ids)[:, 1:].flatten(0, 1) for ids in [*everyday, free]])
     special = _keys(model, layer, related)[:, skipped:].flatten(0, 1)
     return torch.cat([general / len(general) ** 0.5, special / len(special) ** 0.5])
-
-
-def _fitting(model: Model) -> Iterable[str]:
-    return [text for text in SENTENCES if len(encode(model.tokenizer, text)) < model.n_ctx]
 
 
 def _value(

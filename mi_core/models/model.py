@@ -76,29 +76,30 @@ class Model:
 
     # Tokens ------------------------------------------------------------------------------------------------------
 
-    def tokens(self, prompt: str, prepend_bos: bool | None = None) -> Tokens:
-        """`prompt` as this model reads it.
+    def tokens(self, text: str, prepend_bos: bool | None = None, field: str = "prompt") -> Tokens:
+        """`text` as this model reads it.
 
         Args:
-            prompt: The text, used exactly as typed.
+            text: The prompt, used exactly as typed.
             prepend_bos: Put the beginning-of-sequence token first; None follows the model's own habit.
+            field: The setting that the text is of, for errors.
 
         Raises:
             InputError: The prompt is empty, or nothing to this tokenizer, or longer than the model's context, or BOS is
                 asked for and there is none.
         """
-        if not prompt.strip():
-            raise InputError("The prompt is empty: type a few words.", "prompt")
+        if not text.strip():
+            raise InputError("The prompt is empty: type a few words.", field)
         bos = self._bos(prepend_bos)
-        own = encode(self.tokenizer, prompt)
+        own = encode(self.tokenizer, text)
         if not own:
-            raise InputError(f"{self.id} passes over everything in this prompt: type a few words.", "prompt")
+            raise InputError(f"{self.id} passes over everything in this prompt: type a few words.", field)
         ids = bos + own
         if len(ids) > self.n_ctx:
             raise InputError(
                 f"The prompt is {len(ids):,} tokens long and {self.id} reads at most {self.n_ctx:,}: "
                 f"shorten it by {len(ids) - self.n_ctx:,} tokens.",
-                "prompt",
+                field,
             )
         special = set(self.tokenizer.all_special_ids)
         return Tokens(
