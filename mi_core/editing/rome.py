@@ -165,7 +165,7 @@ class _Rows:
 
     @classmethod
     def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
-        plain = torch.tensor([tokens.ids], device=model.device)
+        plain = model.rows([tokens.ids])
         kept = int(tokens.has_bos)
         length = min(PREFIX_TOKENS, free.shape[1] - 1, model.n_ctx - len(tokens))
         if length < 1:
@@ -181,10 +181,8 @@ class _Rows:
 
 def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row pos d_mlp"]:
     """What enters the MLP's last projection."""
-    kept = []
-    with torch.no_grad(), model.hooked({hooks.mlp_key(layer): lambda value, hook: kept.append(value.detach())}):
-        model.bridge(ids, logits_to_keep=1)
-    return kept[0]
+    with torch.no_grad():
+        return model.run_ids(ids, [hooks.mlp_key(layer)])[hooks.mlp_key(layer)]
 
 
 def _sample(
@@ -194,7 +192,7 @@ def _sample(
 
     The first position, and those that all related texts have in common, are left out.
     """
-    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in sentences(model)]
+    everyday = [model.rows([model.tokens(text).ids]) for text in sentences(model)]
     general = torch.cat([_keys(model, layer, ids)[:, 1:].flatten(0, 1) for ids in [*everyday, free]])
     special = _keys(model, layer, related)[:, skipped:].flatten(0, 1)
     return torch.cat([general / len(general) ** 0.5, special / len(special) ** 0.5])
@@ -206,7 +204,7 @@ def _value(
     """By how much the value at the subject must change for the target to follow. Raises InputError if nothing does."""
     essence = model.tokens(f"{edit.subject.strip()} is a")
     _, essence_pos = subject_span(model, essence, f"{edit.subject.strip()} is a", edit.subject)
-    about = (torch.tensor([essence.ids], device=model.device), essence_pos)
+    about = (model.rows([essence.ids]), essence_pos)
     with torch.no_grad():
         plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
         size = float(plain.norm())
@@ -254,8 +252,7 @@ def _log_probs(
     def add(value: Tensor, hook) -> Tensor:
         return torch.cat([value[:, :pos], value[:, pos : pos + 1] + change, value[:, pos + 1 :]], 1)
 
-    with model.hooked({hooks.mlp_value(layer): add}):
-        return model.bridge(ids, logits_to_keep=1)[:, -1].float().log_softmax(-1)
+    return model.run_ids(ids, changes={hooks.mlp_value(layer): add}).logits[:, -1].float().log_softmax(-1)
 
 
 def _not_found(model: Model, layer: int, reached: float, target: int) -> InputError:

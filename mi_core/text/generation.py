@@ -112,12 +112,9 @@ def _forward(
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))
         for name, edit in edits.items():
-            # torch's own hook on the hook point: finding the point by all its aliases costs as much as a small model
-            point = model.bridge.get_hook_point(name)
-            handle = point.register_forward_hook(lambda module, args, out, edit=edit: edit(out, start))
+            handle = model.hook_point(name).register_forward_hook(lambda module, args, out, edit=edit: edit(out, start))
             stack.callback(handle.remove)
-        out = model.bridge.original_model(input_ids=rows, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return out.logits[:, -1].float().cpu()
+        return model.run_on(rows, cache)[:, -1].float().cpu()
 
 
 @contextmanager
@@ -127,7 +124,7 @@ def _unembedding_in_blocks(model: Model) -> Iterator[None]:
     Takes four fifths of the time of one product for 5 rows, and half of it for 10. Other modules than a plain linear
     map do as they do.
     """
-    module = model.bridge.unembed.original_component
+    module = model.unembedding
     if type(module) is not torch.nn.Linear or module.weight.device.type != "cpu":
         yield
         return
@@ -165,7 +162,7 @@ def draw(logits: Float[Tensor, "row d_vocab"], temperature: float, uniform: floa
 
 def stop_ids(model: Model) -> set[int]:
     """Tokens after which a text has ended."""
-    config = getattr(model.bridge.original_model, "generation_config", None)
+    config = getattr(model.hf_model, "generation_config", None)
     configured = getattr(config, "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
     return {token for token in (*several, model.tokenizer.eos_token_id) if token is not None}
@@ -201,8 +198,8 @@ def perplexities(model: Model, prompt_ids: Sequence[int], rows: Sequence[Sequenc
     kv_cache.repeat(cache, len(rows))
     for start in range(0, longest - 1, at_once := max(1, LOGITS_AT_ONCE // len(rows))):
         end = min(start + at_once, longest - 1)
-        out = model.bridge.original_model(input_ids=padded[:, start:end], past_key_values=cache, use_cache=True)
-        surprisals.append(_surprisals(out.logits, padded[:, start + 1 : end + 1]))
+        logits = model.run_on(padded[:, start:end], cache, "all")
+        surprisals.append(_surprisals(logits, padded[:, start + 1 : end + 1]))
     nats = torch.cat(surprisals, dim=1)
     return [float(seen[: len(row)].mean().exp()) for seen, row in zip(nats, rows, strict=True)]
 
