@@ -227,9 +227,10 @@ class Model:
         """
         kept: dict[str, Tensor] = {}
 
-        def keep(value: Tensor, hook: HookPoint, name: str) -> None:
+        def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
             one_row = query is not None and name.endswith("hook_pattern")
             kept[name] = value[:, :, query, None].clone() if one_row else value
+            return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}
         with self.hooked(changes or {}), self.hooked(keepers):

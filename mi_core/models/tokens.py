@@ -76,10 +76,10 @@ def token_text(tokenizer, token_id: int) -> str:
 
 def encode(tokenizer, text: str) -> list[int]:
     """Token ids of `text` alone: no BOS or EOS added."""
-    return tokenizer.encode(_whole(text), add_special_tokens=False)
+    return tokenizer.encode(whole(text), add_special_tokens=False)
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """`text` with halves of characters, which no encoder accepts, joined or replaced by `�`."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -96,7 +96,7 @@ def find_token(tokenizer, text: str, field: str) -> int:
     if not text:
         raise InputError("The answer is empty: type one word.", field)
     exact = len(text) > 2 and text[0] == text[-1] == '"'
-    wanted = _whole(text[1:-1] if exact else text)
+    wanted = whole(text[1:-1] if exact else text)
     candidates = [wanted] if exact or wanted[0].isspace() else [" " + wanted, wanted]
     for candidate in candidates:
         if (token_id := _entry(tokenizer, candidate)) is not None:

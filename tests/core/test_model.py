@@ -54,7 +54,9 @@ def test_a_change_is_what_a_plain_torch_hook_does_and_is_kept(tiny_model, hf_mod
 def test_gradients_are_there_for_what_asks_for_them(tiny_model, hf_model, architecture):
     model, hf = tiny_model(architecture), hf_model(architecture)
     start = {hooks.resid_pre(1): lambda x, hook: x.detach().requires_grad_(True)}
-    acts = model.run_ids(model.rows(ROWS), [hooks.resid_pre(1)], changes=start)
+    acts = model.run_ids(model.rows(ROWS), [hooks.resid_pre(1), hooks.z(1)], changes=start)
+    along_z = torch.autograd.grad(acts.logits[:, -1, 7].sum(), acts[hooks.z(1)], retain_graph=True)[0]
+    assert along_z.shape == (3, 5, model.n_heads, model.d_model // model.n_heads) and float(along_z.abs().max()) > 0
     found = torch.autograd.grad(acts.logits[:, -1, 7].sum(), acts[hooks.resid_pre(1)])[0]
     seen = []
 
