@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mi_core.errors import shortened
 from mi_core.models.tokens import Tokens, visible
 
 LONGEST = 16  # characters of a token that a sentence shows
@@ -9,8 +10,7 @@ LONGEST = 16  # characters of a token that a sentence shows
 
 def quoted(text: str) -> str:
     """A token in running text: `" Paris"` → `“·Paris”`; very long ones are shortened."""
-    shown = visible(text)
-    return f"“{shown}”" if len(shown) <= LONGEST else f"“{shown[:LONGEST]}…”"
+    return f"“{shortened(visible(text), LONGEST)}”"
 
 
 def place(tokens: Tokens, pos: int) -> str:

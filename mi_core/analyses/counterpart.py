@@ -150,8 +150,8 @@ def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plai
 def _probabilities(model: Model, rows: Sequence[Sequence[int]], progress) -> Float[Tensor, "row d_vocab"]:
     """What comes after each row; rows are equally long."""
     out = []
-    for chunk in torch.tensor(rows, device=model.device).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
-        out.append(model.bridge(chunk, logits_to_keep=1)[:, -1].float().softmax(-1))
+    for chunk in model.rows(rows).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
+        out.append(model.run_ids(chunk).logits[:, -1].float().softmax(-1))
         if progress is not None:
             progress(sum(map(len, out)), len(rows))
     return torch.cat(out)

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from mi_core.editing import overlay
-from mi_core.editing import trials as edit_prompts
+from mi_core.editing import overlay, trials
 from mi_core.editing.orthogonalise import largest_share
 from mi_core.editing.recipes import Orthogonalise, Rome, canonical
 from mi_core.editing.rome import Rewrite
@@ -22,6 +21,7 @@ from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
+from mi_core.text.sentences import lines, sentences
 
 ROLES = ("edited", "rephrased", "other subject", "unrelated")
 MEANING = {
@@ -203,9 +203,9 @@ def edit(
     old = int(former.argmax())
     new = model.token_id(target, "target") if target else old
     asked = _asked(model, prompt, recipe, (old, new), paraphrases, neighbours, unrelated, prepend_bos)
-    trials = []
+    tried = []
     for done, (role, text, field) in enumerate(asked):
-        trials.append(trial(model, made.model, role, text, field, prepend_bos))
+        tried.append(trial(model, made.model, role, text, field, prepend_bos))
         if progress is not None:
             progress(done + 1, len(asked))
     undone = float((model.run(tokens).logits[-1] - former).abs().max())
@@ -218,9 +218,9 @@ def edit(
         layer=made.how.layer if isinstance(recipe, Rome) else made.how.direction.layer,
         target=model.text(new),
         old=model.text(old),
-        scores=_scores(model, made, trials, old, new),
-        **_answers(model, trials, old, new),
-        **_shift(model, trials[0], top_k),
+        scores=_scores(model, made, tried, old, new),
+        **_answers(model, tried, old, new),
+        **_shift(model, tried[0], top_k),
         own_bytes=made.own_bytes,
         checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
     )
@@ -267,11 +267,11 @@ def _asked(
     bos: bool | None,
 ) -> list[tuple[str, str, str]]:
     """(role, prompt, field) of everything both models are asked."""
-    again, others = edit_prompts.lines(paraphrases, "paraphrases"), edit_prompts.lines(neighbours, "neighbours")
+    again, others = lines(paraphrases, "paraphrases"), lines(neighbours, "neighbours")
     if isinstance(recipe, Rome):
-        again = again or edit_prompts.rephrased(model, recipe.prompt, recipe.subject)
-        others = others or edit_prompts.other_subjects(model, recipe.prompt, recipe.subject, answers, bos)
-    rest = edit_prompts.lines(unrelated, "unrelated") or edit_prompts.unrelated(model)
+        again = again or trials.rephrased(model, recipe.prompt, recipe.subject)
+        others = others or trials.other_subjects(model, recipe.prompt, recipe.subject, answers, bos)
+    rest = lines(unrelated, "unrelated") or sentences(model)
     return [
         ("edited", prompt, "prompt"),
         *(("rephrased", text, "paraphrases") for text in again),
@@ -280,9 +280,9 @@ def _asked(
     ]
 
 
-def _scores(model: Model, made: overlay.Made, trials: list[Trial], old: int, new: int) -> tuple:
+def _scores(model: Model, made: overlay.Made, tried: list[Trial], old: int, new: int) -> tuple:
     """(name, value, number of prompts) of every score that there are prompts for."""
-    by_role = {role: [one for one in trials if one.role == role] for role in ROLES}
+    by_role = {role: [one for one in tried if one.role == role] for role in ROLES}
     kept = [float(one.before.argmax() == one.after.argmax()) for one in by_role["other subject"]]
     found = []
     if isinstance(made.how, Rewrite):
@@ -295,14 +295,14 @@ def _scores(model: Model, made: overlay.Made, trials: list[Trial], old: int, new
     return tuple((name, float(np.mean(values)), len(values)) for name, values in found if values)
 
 
-def _answers(model: Model, trials: list[Trial], old: int, new: int) -> dict:
+def _answers(model: Model, tried: list[Trial], old: int, new: int) -> dict:
     columns: dict = {
-        "trial_roles": tuple(one.role for one in trials),
-        "trial_prompts": tuple(one.prompt for one in trials),
-        "trial_kl": np.array([one.kl for one in trials]),
+        "trial_roles": tuple(one.role for one in tried),
+        "trial_prompts": tuple(one.prompt for one in tried),
+        "trial_kl": np.array([one.kl for one in tried]),
     }
     for when in ("before", "after"):
-        odds = [getattr(one, when) for one in trials]
+        odds = [getattr(one, when) for one in tried]
         columns[f"top_{when}"] = tuple(model.text(int(each.argmax())) for each in odds)
         columns[f"top_probability_{when}"] = np.array([float(each.max().exp()) for each in odds])
         columns[f"target_{when}"] = np.array([float(each[new].exp()) for each in odds])

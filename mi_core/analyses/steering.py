@@ -12,8 +12,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor, cat
 
-from mi_core.directions import spec, steering_vector
-from mi_core.directions.spec import Asked, check_positions
+from mi_core.directions import push, steering_vector
+from mi_core.directions.push import PushSpec, check_positions
 from mi_core.directions.steering_vector import SteeringVector
 from mi_core.metrics import distribution
 from mi_core.models.model import Model
@@ -187,17 +187,17 @@ def steering(
         InputError: A bad prompt, direction, layer, strength or number of tokens.
     """
     distribution.check_top_k(top_k, model.d_vocab)
-    first = Asked(direction, sae, positive, negative, vector, layer, operation, strength, largest)
-    wanted = spec.asked(first, also)
+    first = PushSpec(direction, sae, positive, negative, vector, layer, operation, strength, largest)
+    wanted = push.pushes(first, also)
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
     report = progress or _silent
     between = functools.partial(report, 0, max_new_tokens)
-    vectors = spec.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
-    edits = steering_vector.edits(vectors, [[one.strength for one in wanted]], positions, tokens)
+    vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
+    hooks = steering_vector.steering_hooks(vectors, [[one.strength for one in wanted]], positions, tokens)
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-    pair = side_by_side.write(model, tokens, edits, report, **options)
+    pair = side_by_side.write(model, tokens, hooks, report, **options)
     return Steering(
         model=model.id,
         tokens=tokens,
@@ -216,7 +216,7 @@ def _silent(done: int, total: int, partial: object = None) -> None:
     pass
 
 
-def _push(one: Asked, vector: SteeringVector) -> Push:
+def _push(one: PushSpec, vector: SteeringVector) -> Push:
     chosen = vector.direction
     return Push(
         direction=one.direction,

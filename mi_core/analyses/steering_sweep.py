@@ -12,8 +12,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mi_core.directions import spec, steering_vector
-from mi_core.directions.spec import Asked, check_positions
+from mi_core.directions import push, steering_vector
+from mi_core.directions.push import PushSpec, check_positions
 from mi_core.errors import InputError
 from mi_core.metrics import distribution
 from mi_core.metrics.target import Target, resolve
@@ -188,26 +188,26 @@ def steering_sweep(
         InputError: No strength, too many, or what `steering` cannot use either.
     """
     levels = _strengths(strengths)
-    first = Asked(direction, sae, positive, negative, vector, layer, operation, levels[0], largest)
-    wanted = spec.asked(first, also)
+    first = PushSpec(direction, sae, positive, negative, vector, layer, operation, levels[0], largest)
+    wanted = push.pushes(first, also)
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
     report = progress or _silent
     between = functools.partial(report, 0, max_new_tokens)
-    vectors = spec.resolve(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
+    vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
     rows = [[level, *(other.strength for other in wanted[1:])] for level in levels]
-    edits = steering_vector.edits(vectors, rows, positions, tokens)
+    hooks = steering_vector.steering_hooks(vectors, rows, positions, tokens)
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
     names = ("unsteered", *map(_plain, levels))
-    written = side_by_side.write(model, tokens, edits, report, **options, rows=names)
+    written = side_by_side.write(model, tokens, hooks, report, **options, rows=names)
     chosen = vectors[0].direction
     return SteeringSweep(
         model=model.id,
         tokens=tokens,
-        direction=direction,
+        direction=wanted[0].direction,
         label=chosen.label,
-        operation=operation,
+        operation=wanted[0].operation,
         layer=chosen.layer,
         scale=vectors[0].scale,
         scale_from=vectors[0].scale_from,
@@ -228,7 +228,7 @@ def _silent(done: int, total: int, partial: object = None) -> None:
 def _strengths(strengths: tuple[float, ...]) -> list[float]:
     if not 1 <= len(strengths) <= MAX_STRENGTHS:
         raise InputError(f"There are {len(strengths)} strengths: give 1 to {MAX_STRENGTHS}.", "strengths")
-    return [spec.check_strength(strength, "strengths") for strength in strengths]
+    return [push.check_strength(strength, "strengths") for strength in strengths]
 
 
 def _plain(strength: float) -> str:

@@ -7,7 +7,7 @@ give the new answer, and of all matrices with ``W' k* = v*`` the one is taken th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.nn import Module
 
 from mi_core.editing.recipes import Rome
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models import hooks, projection
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens, encode
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check
 from mi_core.text import sampled
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
 DEPTH = 0.35  # of the layers, counted from 1: the paper edits layer 17 of GPT-2 XL's 48
 ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
@@ -70,9 +70,9 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
 
     The key is the mean over the prompt and the prompt behind `PREFIXES` random beginnings; the value is found by
     gradient descent on the model's surprise at the target, with the drift of “<subject> is a” and the length of the
-    change held down. The covariance of keys comes from `SENTENCES` and from text that the model writes: half of its
-    weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep their
-    answers. Everything is seeded: the same edit is the same matrix.
+    change held down. The covariance of keys comes from built-in sentences and from text that the model writes: half of
+    its weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep
+    their answers. Everything is seeded: the same edit is the same matrix.
 
     Args:
         model: The model, which is not changed.
@@ -134,7 +134,7 @@ def subject_span(model: Model, tokens: Tokens, prompt: str, subject: str) -> tup
         raise InputError("The subject is empty: type the words of the prompt that the fact is about.", "subject")
     begin = prompt.rfind(wanted)
     if begin < 0:
-        raise InputError(f"“{wanted[:40]}” is not in the prompt: copy the subject as it stands there.", "subject")
+        raise InputError(f"“{shortened(wanted)}” is not in the prompt: copy the subject as it stands there.", "subject")
     shift = int(tokens.has_bos)
     last = _reached(model, tokens.ids[shift:], prompt[: begin + len(wanted)]) - 1
     first = min(_reached(model, tokens.ids[shift:], prompt[:begin].rstrip()), last)
@@ -165,7 +165,7 @@ class _Rows:
 
     @classmethod
     def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
-        plain = torch.tensor([tokens.ids], device=model.device)
+        plain = model.rows([tokens.ids])
         kept = int(tokens.has_bos)
         length = min(PREFIX_TOKENS, free.shape[1] - 1, model.n_ctx - len(tokens))
         if length < 1:
@@ -181,10 +181,8 @@ class _Rows:
 
 def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row pos d_mlp"]:
     """What enters the MLP's last projection."""
-    kept = []
-    with torch.no_grad(), model.hooked({hooks.mlp_key(layer): lambda value, hook: kept.append(value.detach())}):
-        model.bridge(ids, logits_to_keep=1)
-    return kept[0]
+    with torch.no_grad():
+        return model.run_ids(ids, [hooks.mlp_key(layer)])[hooks.mlp_key(layer)]
 
 
 def _sample(
@@ -194,14 +192,10 @@ def _sample(
 
     The first position, and those that all related texts have in common, are left out.
     """
-    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in _fitting(model)]
+    everyday = [model.rows([model.tokens(text).ids]) for text in sentences(model)]
     general = torch.cat([_keys(model, layer, ids)[:, 1:].flatten(0, 1) for ids in [*everyday, free]])
     special = _keys(model, layer, related)[:, skipped:].flatten(0, 1)
     return torch.cat([general / len(general) ** 0.5, special / len(special) ** 0.5])
-
-
-def _fitting(model: Model) -> Iterable[str]:
-    return [text for text in SENTENCES if len(encode(model.tokenizer, text)) < model.n_ctx]
 
 
 def _value(
@@ -210,7 +204,7 @@ def _value(
     """By how much the value at the subject must change for the target to follow. Raises InputError if nothing does."""
     essence = model.tokens(f"{edit.subject.strip()} is a")
     _, essence_pos = subject_span(model, essence, f"{edit.subject.strip()} is a", edit.subject)
-    about = (torch.tensor([essence.ids], device=model.device), essence_pos)
+    about = (model.rows([essence.ids]), essence_pos)
     with torch.no_grad():
         plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
         size = float(plain.norm())
@@ -258,8 +252,7 @@ def _log_probs(
     def add(value: Tensor, hook) -> Tensor:
         return torch.cat([value[:, :pos], value[:, pos : pos + 1] + change, value[:, pos + 1 :]], 1)
 
-    with model.hooked({hooks.mlp_value(layer): add}):
-        return model.bridge(ids, logits_to_keep=1)[:, -1].float().log_softmax(-1)
+    return model.run_ids(ids, changes={hooks.mlp_value(layer): add}).logits[:, -1].float().log_softmax(-1)
 
 
 def _not_found(model: Model, layer: int, reached: float, target: int) -> InputError:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models import catalogue, forecast
 
 Progress = Callable[[int, int, str], None]
@@ -284,7 +284,7 @@ def _read_weights(folder: Path, model_id: str):
 
 def _first_line(error: Exception) -> str:
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line if len(line) <= 200 else line[:200] + "…"
+    return shortened(line, 200)
 
 
 def _silent(done: int, total: int, message: str) -> None:

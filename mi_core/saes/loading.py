@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_core.errors import Absent, InputError
+from mi_core.errors import Absent, InputError, shortened
+from mi_core.lru import LRU
 from mi_core.models import catalogue
 from mi_core.models.catalogue import SaeEntry
 from mi_core.models.loading import allowed_folders
@@ -48,7 +48,7 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
     entries = available(model_id)
     if not entries:
         raise InputError(
-            f"There is no SAE for {_short(model_id)}: choose a model that has one, such as {catalogue.DEFAULT}, "
+            f"There is no SAE for {shortened(model_id)}: choose a model that has one, such as {catalogue.DEFAULT}, "
             "or put one in sae_lens' format into the model's folder, under saes.",
             "sae",
         )
@@ -58,7 +58,8 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
         if entry.hook == hook:
             return entry
     raise InputError(
-        f"There is no SAE at “{_short(hook)}”: {_short(model_id)} has {', '.join(entry.hook for entry in entries)}.",
+        f"There is no SAE at “{shortened(hook)}”: {shortened(model_id)} has "
+        f"{', '.join(entry.hook for entry in entries)}.",
         "sae",
         suggestion=entries[len(entries) // 2].hook,
     )
@@ -121,30 +122,11 @@ def _key(entry: SaeEntry, device: str) -> tuple[str | None, ...]:
     return str(entry.folder or entry.release), entry.sae_id, device
 
 
-class _Loaded:
-    """Opened SAEs, the least recently used dropped when they exceed a number of bytes."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._saes: OrderedDict[tuple, tuple[Sae, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple) -> Sae | None:
-        with self._lock:
-            if key not in self._saes:
-                return None
-            self._saes.move_to_end(key)
-            return self._saes[key][0]
-
-    def put(self, key: tuple, sae: Sae) -> None:
-        size = sum(parameter.numel() * parameter.element_size() for parameter in sae.inner.parameters())
-        with self._lock:
-            self._saes[key] = (sae, size)
-            while len(self._saes) > 1 and sum(size for _, size in self._saes.values()) > self._max_bytes:
-                self._saes.popitem(last=False)
+def _weight_bytes(sae: Sae) -> int:
+    return sum(parameter.nbytes for parameter in sae.inner.parameters())
 
 
-_loaded = _Loaded(CACHE_BYTES)
+_loaded: LRU[tuple[str | None, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
 _fetching = threading.Lock()  # who asks for the same one meanwhile finds it opened
 
 
@@ -172,14 +154,14 @@ def _open(entry: SaeEntry, device: str) -> Sae:
 def _check_fits(sae: Sae, model: Model) -> None:
     if not sae.hook.endswith(RESIDUAL_SITES) or not model.has(sae.hook):
         raise InputError(
-            f"The SAE at “{_short(sae.hook)}” cannot be read here: it must belong to the residual stream, or to what "
-            f"attention or an MLP writes there, in a layer that {_short(model.id)} has.",
+            f"The SAE at “{shortened(sae.hook)}” cannot be read here: it must belong to the residual stream, or to "
+            f"what attention or an MLP writes there, in a layer that {shortened(model.id)} has.",
             "sae",
         )
     if sae.inner.cfg.d_in != model.d_model:
         raise InputError(
-            f"The SAE at {sae.hook} was made for activations of width {sae.inner.cfg.d_in}, and {_short(model.id)} has "
-            f"{model.d_model}: choose another SAE or model.",
+            f"The SAE at {sae.hook} was made for activations of width {sae.inner.cfg.d_in}, and {shortened(model.id)} "
+            f"has {model.d_model}: choose another SAE or model.",
             "sae",
         )
 
@@ -235,7 +217,3 @@ def _damaged(entry: SaeEntry) -> InputError:
         "Fetch it again or choose another.",
         "sae",
     )
-
-
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"

@@ -13,7 +13,7 @@ from mi_core.editing.recipes import Rome
 from mi_core.editing.rome import RIDGE, ROWS, default_layer, rewrite, subject_span, whitened
 from mi_core.errors import InputError
 from mi_core.models import projection
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
 PROMPT = "the cat sat on the dog"
 BOSTON = Rome("The capital of Texas is", "Texas", "Boston", 0)
@@ -67,9 +67,7 @@ def test_the_update_is_the_formula_of_the_paper(tiny_model, hf_model, architectu
     keys = [plain_keys(hf, 0, ids)[subject], *(plain_keys(hf, 0, row)[subject + 8] for row in behind)]
     key = torch.stack(keys).double().mean(0)
     torch.testing.assert_close(one.how.key.double(), key, atol=1e-4, rtol=1e-4)
-    short = [text for text in SENTENCES if len(model.tokenizer.encode(text, add_special_tokens=False)) < model.n_ctx]
-    everyday = [model.tokens(text).ids for text in short]
-    assert everyday
+    everyday = [model.tokens(text).ids for text in sentences(model)]
     general = torch.cat([plain_keys(hf, 0, row)[1:] for row in [*everyday, *free]]).double()
     special = torch.cat([plain_keys(hf, 0, row)[subject - 1 :] for row in related]).double()
     C = general.T @ general / len(general) + special.T @ special / len(special)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mi_core.analyses import steering as module
 from mi_core.analyses.steering import steering
-from mi_core.directions import spec
+from mi_core.directions import push
 from mi_core.directions.direction import Direction, token_direction
-from mi_core.directions.steering_vector import SteeringVector, clamping, edits
+from mi_core.directions.steering_vector import SteeringVector, clamping, steering_hooks
 from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.models.loading import load
@@ -131,9 +131,9 @@ def test_a_feature_of_the_built_in_model(mini, hf_model, request):
     ids = list(result.tokens.ids)
     row = weights_of(request.config.rootpath / MINI_SAE)["W_dec"][757]
     norm = _mean_norm(hf, ids, 2)
-    (push,) = result.pushes
-    assert (push.layer, push.feature, push.sae) == (2, 757, hooks.resid_pre(2))
-    assert push.scale == pytest.approx(norm, rel=1e-4)
+    (one,) = result.pushes
+    assert (one.layer, one.feature, one.sae) == (2, 757, hooks.resid_pre(2))
+    assert one.scale == pytest.approx(norm, rel=1e-4)
     steered = _Plain(hf, 2, 0.6 * norm * row / row.norm(), first=1)
     plain = _Plain(hf, 2, torch.zeros_like(row), first=1)
     _assert_shift(result, plain.logits(ids), steered.logits(ids))
@@ -191,7 +191,7 @@ def test_a_sum_of_directions_on_every_architecture(architecture, with_sae, hf_mo
         result.texts[1].text
         == steering(model, " the cat sat on", **options, also=tuple(map(json.dumps, also[::-1]))).texts[1].text
     )
-    assert [push.layer for push in result.pushes] == [1, 1, 2]
+    assert [one.layer for one in result.pushes] == [1, 1, 2]
     assert all(check.passed for check in result.checks), result.checks
     alone = steering(model, " the cat sat on", **options)
     assert np.abs(alone.logit_after - result.logit_after).max() > 1e-2
@@ -264,7 +264,7 @@ def test_where_the_largest_activation_is_known_from(mini, with_sae, monkeypatch)
     (noted,) = steering(mini, PROMPT, **options).pushes
     assert noted.scale == notes(sae.entry).of(757).max_activation
     assert noted.scale_from == "in the autoencoder's sample text"
-    monkeypatch.setattr(spec, "notes", lambda entry: Notes({}))
+    monkeypatch.setattr(push, "notes", lambda entry: Notes({}))
     (stored,) = steering(mini, PROMPT, **options).pushes
     assert stored.scale == max(max(context.activations) for context in contexts(sae.entry, 757))
     assert stored.scale_from == "in its stored contexts"
@@ -276,7 +276,7 @@ def test_where_the_largest_activation_is_known_from(mini, with_sae, monkeypatch)
     first = own.encode(model.run(sentence, [own.hook])[own.hook])[int(sentence.has_bos) :, 5].max()
     assert measured.scale >= float(first) and measured.scale > 0
     assert measured.scale_from == "in the built-in sentences"
-    monkeypatch.setattr(spec, "_measured", lambda *_: 0.0)
+    monkeypatch.setattr(push, "_measured", lambda *_: 0.0)
     with pytest.raises(InputError, match="never fires in the built-in sentences") as caught:
         steering(model, " the cat", **options | {"direction": "feature:5"})
     assert caught.value.field == "largest"
@@ -285,8 +285,8 @@ def test_where_the_largest_activation_is_known_from(mini, with_sae, monkeypatch)
 def test_a_token_is_pushed_along_what_the_output_reads_for_it(mini, hf_model):
     hf = hf_model("loupe-mini")
     result = steering(mini, PROMPT, direction="token:Paris", strength=0.3, max_new_tokens=1)
-    (push,) = result.pushes
-    assert push.layer == 3 and "“·Paris”" in push.label
+    (one,) = result.pushes
+    assert one.layer == 3 and "“·Paris”" in one.label
     u = hf.lm_head.weight[mini.token_id("Paris")] - hf.lm_head.weight.mean(0)
     direction = u * hf.transformer.ln_f.weight
     direction = direction - direction.mean()
@@ -299,7 +299,7 @@ def test_no_direction_raises_a_token_more_directly(architecture, tiny_model):
     """Its logit less the mean logit, straight through the final norm's linear part: largest along its own direction."""
     model = tiny_model(architecture)
     token = model.token_id("dog")
-    own = token_direction(model, "token:dog", None).unit
+    own = token_direction(model, "dog", None).unit
     others = torch.nn.functional.normalize(torch.randn(500, model.d_model, generator=torch.Generator().manual_seed(0)))
     near = torch.nn.functional.normalize(own + 0.05 * others, dim=-1)
     effects = model.unembed(model.final_norm.linear(torch.cat([own[None], others, near])))
@@ -354,9 +354,9 @@ def test_strength_zero_is_the_unsteered_run(architecture, with_sae):
 
 
 def test_the_check_notices_a_touched_row(mini, monkeypatch):
-    """An edit that also moves the row that must stay as it is."""
+    """A hook that also moves the row that must stay as it is."""
     monkeypatch.setattr(
-        module.steering_vector, "edits", lambda vectors, *_: {vectors[0].hook: lambda x, start: x + 1e-3}
+        module.steering_vector, "steering_hooks", lambda vectors, *_: {vectors[0].hook: lambda x, start: x + 1e-3}
     )
     result = steering(mini, PROMPT, direction="feature:757", max_new_tokens=1)
     assert not result.checks[0].passed
@@ -364,15 +364,15 @@ def test_the_check_notices_a_touched_row(mini, monkeypatch):
 
 def test_the_start_token_is_never_touched(mini):
     tokens = mini.tokens(PROMPT)
-    hook = hooks.resid_pre(1)
-    vector = SteeringVector(Direction(torch.ones(mini.d_model), 1, "ones"), hook, 1.0)
-    edit = edits([vector], [[1.0]], "all", tokens)[hook]
+    name = hooks.resid_pre(1)
+    vector = SteeringVector(Direction(torch.ones(mini.d_model), 1, "ones"), name, 1.0)
+    hook = steering_hooks([vector], [[1.0]], "all", tokens)[name]
     x = torch.zeros(2, len(tokens), mini.d_model)
-    out = edit(x, 0)
+    out = hook(x, 0)
     assert (out[0] == 0).all()
     assert (out[1, 0] == 0).all()
     assert (out[1, 1:] == 1).all()
-    without = edits([vector], [[1.0]], "all", mini.tokens(PROMPT, prepend_bos=False))[hook]
+    without = steering_hooks([vector], [[1.0]], "all", mini.tokens(PROMPT, prepend_bos=False))[name]
     assert (without(x, 0)[1] == 1).all()
 
 

@@ -11,7 +11,7 @@ import torch
 from mi_core.analyses.steering import steering
 from mi_core.analyses.steering_sweep import steering_sweep
 from mi_core.errors import InputError
-from mi_core.text.generation import perplexities, perplexity
+from mi_core.text.generation import perplexities
 from tests.core.plain_hooks import blocks
 
 PROMPT = "This movie was"
@@ -166,7 +166,7 @@ def test_perplexities_of_rows_of_different_length(mini):
     prompt = mini.tokens(PROMPT).ids
     rows = [mini.tokens(text, prepend_bos=False).ids for text in (" good. I liked it", " bad", " the the the")]
     together = perplexities(mini, prompt, [*rows, ()])
-    assert together[:3] == pytest.approx([perplexity(mini, prompt, row) for row in rows], rel=1e-4)
+    assert together[:3] == pytest.approx([perplexities(mini, prompt, [row])[0] for row in rows], rel=1e-4)
     assert math.isnan(together[3])
 
 
