@@ -108,6 +108,7 @@ def check(model: Model, interventions: Iterable[Intervention]) -> None:
         model.layer(one.layer)
         if one.head is not None:
             model.head(one.head)
+        model.require_change(one.hook)
         if not model.has(one.hook):
             raise InputError(f"{model.id} has no {one.site}: choose another place.", "site")
 

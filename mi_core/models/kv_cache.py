@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from mi_core.models.model import Model
+if TYPE_CHECKING:
+    from mi_core.models.model import Model
 
 
 class Room(DynamicLayer):
@@ -41,15 +45,31 @@ class Room(DynamicLayer):
         return states.new_empty(n_rows, states.shape[1], n_pos, states.shape[3])
 
 
-def roomy(model: Model, n_rows: int, n_pos: int) -> DynamicCache:
+class Reread:
+    """In place of a cache, for models whose kept keys and values give other text: everything is read again."""
+
+    def __init__(self) -> None:
+        self.ids: Int[Tensor, "row pos"] | None = None
+
+    def grow(self, ids: Int[Tensor, "row pos"]) -> Int[Tensor, "row past"]:
+        """All that was read so far, these included; what was one row becomes as many as come."""
+        self.ids = ids if self.ids is None else torch.cat([self.ids.expand(len(ids), -1), ids], dim=1)
+        return self.ids
+
+
+def roomy(model: Model, n_rows: int, n_pos: int) -> DynamicCache | Reread:
     """The model's own kind of cache; layers that would keep every position get room for `n_pos` of them."""
+    if not model.opening.cache_holds:
+        return Reread()
     cache = DynamicCache(config=model.hf_model.config)
     cache.layers = [Room(n_rows, n_pos) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 
 
-def repeat(cache: DynamicCache, n_rows: int) -> None:
+def repeat(cache: DynamicCache | Reread, n_rows: int) -> None:
     """Give layers that hold a single row the `n_rows` that it stands for."""
+    if isinstance(cache, Reread):
+        return
     for layer in cache.layers:
         if isinstance(layer.keys, Tensor) and len(layer.keys) == 1 < n_rows:
             layer.batch_repeat_interleave(n_rows)

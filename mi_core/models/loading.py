@@ -18,12 +18,14 @@ from pathlib import Path
 from mi_core.errors import InputError, shortened
 from mi_core.models import catalogue, forecast
 
+log = logging.getLogger(__name__)
+
 Progress = Callable[[int, int, str], None]
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
 TOKENIZER_FILES = (
-    "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "merges.txt",
+    "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
 # Bridges for these exist, but they read both ways, or have no attention to look at.
@@ -64,6 +66,8 @@ def locate(model_id: str, progress: Progress | None = None) -> Path:
         return _local(model_id)
     if HUB_ID.fullmatch(model_id):
         return _from_hub(model_id, model_id, progress or _silent)
+    if _is_here(model_id):
+        return _local(model_id)
     raise catalogue.unknown(model_id)
 
 
@@ -87,6 +91,14 @@ def _is_path(model_id: str) -> bool:
     if not HUB_ID.fullmatch(model_id):
         return model_id.startswith((".", "~")) or any(sign in model_id for sign in "/\\")
     return _is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
+
+
+def _is_here(model_id: str) -> bool:
+    """Whether a plain name is that of a model folder in the current one, which may be opened."""
+    try:
+        return (Path(model_id) / "config.json").is_file() and _is_allowed(Path(model_id).resolve())
+    except (OSError, ValueError):
+        return False
 
 
 def _is_allowed(folder: Path) -> bool:
@@ -147,7 +159,13 @@ def check(folder: Path, model_id: str, free: float | None = None) -> None:
     """
     config = _config(folder, model_id)
     _check_architecture(config, model_id)
-    if not any(all((folder / name).is_file() for name in names) for names in TOKENIZERS):
+    if (folder / "adapter_config.json").is_file():
+        raise InputError(
+            f"{model_id} holds an adapter beside its weights, which would not be used: merge it into the model first "
+            "(peft: merge_and_unload), and save that.",
+            "model",
+        )
+    if not any((folder / name).is_file() for name in TOKENIZERS):
         raise InputError(
             f"{model_id} has no tokenizer: save one beside the weights with tokenizer.save_pretrained(folder).",
             "model",
@@ -241,19 +259,84 @@ def _boot(folder: Path, model_id: str):
     from safetensors import SafetensorError
     from transformer_lens.model_bridge import TransformerBridge
 
+    from mi_core.models import opening
     from mi_core.models.model import Model
 
+    key = fingerprint(folder)
+    known = opening.remembered(key)
     with boot_lock:
         try:
-            hf_model = _read_weights(folder, model_id)
+            hf_model, tokenizer = _read_weights(folder, model_id), _tokenizer(folder, model_id)
+            plain = None if known is not None else opening.plain_copy(hf_model)
             bridge = TransformerBridge.boot_transformers(str(folder), hf_model=hf_model, trust_remote_code=False)
         except InputError:
             raise
-        except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, OSError) as error:
+        except (SafetensorError, OSError) as error:
             raise InputError(f"{model_id} could not be opened: {_first_line(error)}", "model") from error
-    if not hasattr(bridge.blocks[0], "attn"):
+        except Exception as error:  # every architecture that the bridge cannot take fails in its own way
+            log.warning("%s could not be opened", model_id, exc_info=True)
+            raise InputError(
+                f"{model_id} is of a make that Loupe's way of looking in does not fit ({type(error).__name__}): choose "
+                "another model.",
+                "model",
+            ) from error
+    bridge.tokenizer = tokenizer  # as saved: the bridge's own copy gets a start token where there is none
+    if not any(hasattr(block, "attn") for block in bridge.blocks):
         raise InputError(f"{model_id} has no attention, so there is little for Loupe to show: choose another.", "model")
-    return Model(bridge, model_id, fingerprint(folder))
+    if not all(hasattr(block, "attn") for block in bridge.blocks):
+        n = sum(hasattr(block, "attn") for block in bridge.blocks)
+        raise InputError(
+            f"{model_id} has attention in {n} of its {len(bridge.blocks)} layers and something else in the others, "
+            "which Loupe does not show yet: choose another model.",
+            "model",
+        )
+    model = Model(bridge, model_id, key)
+    model.n_ctx = _context(hf_model.config, model.n_ctx)
+    model.opening = known if known is not None else _compared(model, *plain)
+    return model
+
+
+def _compared(model, plain, copies):
+    """What comparing the model with plain transformers finds, kept for the next time."""
+    from mi_core.models import opening
+
+    try:
+        found = opening.compare(model, plain, copies)
+    except InputError:
+        raise
+    except Exception as error:
+        log.warning("%s could not be compared with plain transformers", model.id, exc_info=True)
+        raise InputError(
+            f"{model.id} could not be compared with what transformers itself computes ({type(error).__name__}), so "
+            "nothing that Loupe shows of it could be trusted: choose another model.",
+            "model",
+        ) from error
+    opening.remember(model.fingerprint, found)
+    return found
+
+
+# What families call the number of positions that they read.
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "context_length")
+
+
+def _context(config, otherwise: int) -> int:
+    """How many positions the model reads, by its own configuration."""
+    named = (getattr(config, name, None) for name in CONTEXT_NAMES)
+    return next((value for value in named if isinstance(value, int) and value > 0), otherwise)
+
+
+def _tokenizer(folder: Path, model_id: str):
+    """The tokenizer as it was saved, with the special tokens that it has and no others."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers fail in many ways on files that are not theirs
+        raise InputError(
+            f"The tokenizer of {model_id} cannot be read ({_first_line(error)}): save it again with "
+            "tokenizer.save_pretrained(folder).",
+            "model",
+        ) from error
 
 
 def _read_weights(folder: Path, model_id: str):
@@ -272,14 +355,48 @@ def _read_weights(folder: Path, model_id: str):
         trust_remote_code=False,
         output_loading_info=True,
         output_attentions=True,
+        ignore_mismatched_sizes=True,  # told below, in a sentence of our own
     )
+    _check_weights(hf_model, found, model_id)
+    return hf_model.to(device())
+
+
+def _check_weights(hf_model, found: dict, model_id: str) -> None:
+    """Refuse weights that are not the configuration's, or not numbers.
+
+    Raises:
+        InputError: Tensors are missing, left over, of another shape, or hold NaN or infinities.
+    """
+    if mismatched := sorted(found.get("mismatched_keys") or ()):
+        name, held, wanted = mismatched[0]
+        raise InputError(
+            f"{model_id}'s weights do not fit its config.json: {name} is {_size(held)} in the file and {_size(wanted)} "
+            "by the configuration. Fetch the model again.",
+            "model",
+        )
     if missing := sorted(found["missing_keys"]):
         raise InputError(
             f"{model_id}'s weights do not fit its config.json: {len(missing)} tensors are missing, such as "
             f"{missing[0]}. Fetch the model again.",
             "model",
         )
-    return hf_model.to(device())
+    modules = {name for name, _ in hf_model.named_modules()}
+    if unused := sorted(name for name in found["unexpected_keys"] if name.rpartition(".")[0] in modules):
+        raise InputError(
+            f"{model_id}'s weights do not fit its config.json: {len(unused)} tensors of the file would not be used, "
+            f"such as {unused[0]}. Correct the configuration, or fetch the model again.",
+            "model",
+        )
+    for name, tensor in hf_model.named_parameters():
+        if not bool(tensor.isfinite().all()):
+            raise InputError(
+                f"{model_id}'s weights are damaged: {name} holds values that are not numbers. Fetch the model again.",
+                "model",
+            )
+
+
+def _size(shape) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,9 @@ from transformers import Cache
 
 from mi_core.errors import InputError
 from mi_core.models import hooks, projection
+from mi_core.models.kv_cache import Reread
 from mi_core.models.norm import Norm, take_apart
+from mi_core.models.opening import SITES, Opening
 from mi_core.models.tokens import Tokens, encode, find_token, token_text
 
 
@@ -44,12 +46,14 @@ class Model:
         bridge: The booted model. Its parameters are frozen here: gradients are asked for where they are needed.
         id: The name a user knows it by.
         fingerprint: Identifies the weights in cache keys.
+        opening: What comparing it with plain transformers found; everything holds where it was not compared.
     """
 
-    def __init__(self, bridge: TransformerBridge, id: str, fingerprint: str) -> None:
+    def __init__(self, bridge: TransformerBridge, id: str, fingerprint: str, opening: Opening | None = None) -> None:
         self.bridge = bridge.eval().requires_grad_(False)
         self.id = id
         self.fingerprint = fingerprint
+        self.opening = opening or Opening()
         config = bridge.cfg
         self.n_layers: int = config.n_layers
         self.n_heads: int = config.n_heads
@@ -226,20 +230,25 @@ class Model:
             Activations with the row axis in front; logits [row, pos_or_1, d_vocab].
         """
         kept: dict[str, Tensor] = {}
+        outs = self._written_to
 
         def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
             one_row = query is not None and name.endswith("hook_pattern")
-            kept[name] = value[:, :, query, None].clone() if one_row else value
+            kept[name] = value[:, :, query, None].clone() if one_row else value.clone() if name in outs else value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}
+        for name in keepers:
+            self.require(name)
+        for name in changes or {}:
+            self.require_change(name)
         with self.hooked(changes or {}), self.hooked(keepers):
             out = self.bridge(ids, **_logits_kept(logits, ids))
         return Activations(kept, out)
 
     @torch.no_grad()
     def run_on(
-        self, ids: Int[Tensor, "row pos"], cache: Cache, logits: Literal["last", "all"] | int = "last"
+        self, ids: Int[Tensor, "row pos"], cache: Cache | Reread, logits: Literal["last", "all"] | int = "last"
     ) -> Float[Tensor, "row pos d_vocab"]:
         """Logits of rows that go on where `cache` ends, which grows by them.
 
@@ -250,6 +259,9 @@ class Model:
             cache: Keys and values of what was read before; an empty one at the beginning.
             logits: As in `run`, of the new positions.
         """
+        if isinstance(cache, Reread):
+            found = self.hf_model(input_ids=cache.grow(ids), use_cache=False).logits[:, -ids.shape[1] :]
+            return found if logits == "all" else found[:, -1:] if logits == "last" else found[:, logits, None]
         extra = _logits_kept(logits, ids)
         return self.hf_model(input_ids=ids, past_key_values=cache, use_cache=True, **extra).logits
 
@@ -279,12 +291,36 @@ class Model:
             self.bridge.context_level -= 1
 
     def has(self, name: str) -> bool:
-        """Whether this architecture has the hook."""
-        return self.hook_point(name) is not None
+        """Whether this architecture has the hook, and what it shows is the model's own."""
+        return self.hook_point(name) is not None and self._site(name) not in self.opening.unread
+
+    def require(self, name: str) -> None:
+        """Raises InputError where what this hook shows was found not to be the model's own; see `models.opening`."""
+        self._refuse(self.opening.unread.get(self._site(name)))
+
+    def require_change(self, name: str) -> None:
+        """Raises InputError where a change at this hook was found not to reach the model as it should."""
+        self._refuse(self.opening.unfelt.get(self._site(name)))
+
+    def _refuse(self, reason: str | None) -> None:
+        if reason is not None:
+            raise InputError(f"{reason[0].upper()}{reason[1:]}: choose another place, or another model.", "site")
+
+    def _site(self, name: str) -> str:
+        return self._sites.get(name, "")
+
+    @cached_property
+    def _sites(self) -> dict[str, str]:
+        return {at(layer): site for site, at in SITES.items() for layer in range(self.n_layers)}
 
     def hook_point(self, name: str) -> HookPoint | None:
         """The hook point of that name, where this architecture has it: a module that passes its input on."""
         return self._points.get(name) or self.bridge.get_hook_point(name)
+
+    @cached_property
+    def _written_to(self) -> set[str]:
+        """Hooks whose value some architectures go on to add to in place (Falcon): what is kept must be a copy."""
+        return {at(layer) for at in (hooks.attn_out, hooks.mlp_out, hooks.attn_o) for layer in range(self.n_layers)}
 
     @cached_property
     def _points(self) -> dict[str, HookPoint]:
@@ -295,6 +331,12 @@ class Model:
     @cached_property
     def final_norm(self) -> Norm:
         """The norm before the unembedding."""
+        if self.opening.logit_scale is None:
+            raise InputError(
+                f"Between the last layer of {self.id} and its logits stands more than a norm and an unembedding, so "
+                "its layers cannot be read as logits: choose another page, or another model.",
+                "model",
+            )
         with torch.no_grad():
             return take_apart(self.bridge.ln_final.original_component, self.d_model, self.unembedding.weight)
 
@@ -316,14 +358,23 @@ class Model:
         self, x: Float[Tensor, "*batch d_model"], first: int = 0, end: int | None = None
     ) -> Float[Tensor, "*batch column"]:
         """Logits of normalised residuals, before any soft cap, for the tokens `first` to `end` (None: all of them)."""
-        if first == 0 and end is None:
-            return self.unembedding(x)
         bias = getattr(self.unembedding, "bias", None)
-        return linear(x, self.unembedding.weight[first:end], None if bias is None else bias[first:end])
+        whole = first == 0 and end is None
+        logits = (
+            self.unembedding(x)
+            if whole
+            else linear(x, self.unembedding.weight[first:end], None if bias is None else bias[first:end])
+        )
+        return logits if self._scale == 1 else logits * self._scale
+
+    @property
+    def _scale(self) -> float:
+        """What the logits are multiplied by after the unembedding (Granite, Cohere); nearly always 1."""
+        return 1.0 if self.opening.logit_scale is None else self.opening.logit_scale
 
     def unembedding_direction(self, token_id: int) -> Float[Tensor, " d_model"]:
-        """`u_t = W_U[:, t]`."""
-        return self.unembedding.weight[token_id].detach()
+        """`u_t = W_U[:, t]`, times what the logits are multiplied by."""
+        return self.unembedding.weight[token_id].detach() * self._scale
 
     @property
     def embedding(self) -> Float[Tensor, "d_vocab d_model"]:
@@ -332,12 +383,12 @@ class Model:
 
     def mean_unembedding(self) -> Float[Tensor, " d_model"]:
         """`u_t` averaged over the vocabulary: what it reads raises every logit alike and changes no probability."""
-        return self.unembedding.weight.detach().float().mean(0)
+        return self.unembedding.weight.detach().float().mean(0) * self._scale
 
     def unembedding_bias(self, token_id: int) -> float:
         """`b_U[t]`, 0 where the model has none."""
         bias = getattr(self.unembedding, "bias", None)
-        return 0.0 if bias is None else float(bias[token_id])
+        return 0.0 if bias is None else float(bias[token_id]) * self._scale
 
     def cap(self, logits: Tensor) -> Tensor:
         """The model's soft cap (Gemma 2): `c · tanh(logit / c)`; the identity elsewhere."""

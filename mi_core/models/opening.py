@@ -9,13 +9,20 @@ whose logits differ is refused; a site that fails is absent, with its reason.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -79,10 +86,6 @@ class Opening:
     mixes: bool = True
     logit_scale: float | None = 1.0
     cache_holds: bool = True
-
-    def as_dict(self) -> dict[str, Any]:
-        """For keeping."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,6 @@ def _logit_errors(model, plain: Module) -> dict[str, float]:
 
 
 def _takes_positions(plain: Module) -> bool:
-    import inspect
-
     return "position_ids" in inspect.signature(plain.forward).parameters
 
 
@@ -333,9 +334,9 @@ def _adds_up(model, read: Read) -> bool:
 
 
 def _logit_scale(model, read: Read, logits: Float[Tensor, "pos d_vocab"]) -> float | None:
-    """What the final norm and the unembedding give, times this, are the logits (before a soft cap); None: they do not."""
+    """The logits (before a soft cap) are what final norm and unembedding give, times this; None where they are not."""
     try:
-        own = model.bridge.unembed.original_component(model.final_norm.apply(read["resid_post", model.n_layers - 1]))
+        own = model.unembedding(model.bridge.ln_final.original_component(read["resid_post", model.n_layers - 1]))
     except (AttributeError, KeyError, RuntimeError):
         return None
     if _off(model.cap(own), logits) <= ALLOWED:
@@ -363,7 +364,9 @@ def _unfelt(
         if site in unread:
             continue
         if site == "pattern" and (not mixes or "z" in unread or "v" in unread):
-            reasons[site] = f"{model.id} does more to its values than mix them, so that a changed pattern is not felt alone"
+            reasons[site] = (
+                f"{model.id} does more to its values than mix them, so a changed pattern is not all that changes"
+            )
         elif site == "resid_mid" and "attn_out" in unread:
             reasons[site] = f"a change of the {WORDS[site]} cannot be compared with one of {model.id}'s own"
         else:
@@ -446,7 +449,8 @@ def _mix_plainly(stack: ExitStack, row: int, pattern: Tensor, values: Place, mix
 def _put(value: Tensor, row: int, columns: Tensor, numbers: Float[Tensor, "pos d"], *, add: bool) -> Tensor:
     """`value` with some columns of one row changed; rows may be folded into positions."""
     changed = value.clone()
-    part = changed[row] if len(changed) > row and changed.ndim > 2 else changed.view(-1, len(numbers), changed.shape[-1])[row]
+    whole = changed if changed.ndim > 2 else changed.view(-1, len(numbers), changed.shape[-1])
+    part = whole[row]
     flat = part.flatten(1)
     flat[:, columns] = flat[:, columns] + numbers if add else numbers
     part.copy_(flat.view(part.shape))
@@ -493,3 +497,36 @@ def _cache_holds(model, ids: Int[Tensor, "1 pos"]) -> bool:
     except Exception:  # noqa: BLE001 – architectures refuse a cache each in their own way
         return False
     return True
+
+
+# Kept for the next time ------------------------------------------------------------------------------------------
+
+
+def remembered(fingerprint: str) -> Opening | None:
+    """What was found for a model of this fingerprint, by this code and these libraries; None where it is not known."""
+    try:
+        return Opening(**_tuples(json.loads(_file(fingerprint).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def remember(fingerprint: str, opening: Opening) -> None:
+    """Keep what was found; where the folder cannot be written to, it is found again next time."""
+    path = _file(fingerprint)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished.write_text(json.dumps(dataclasses.asdict(opening)), encoding="utf-8")
+        os.replace(unfinished, path)
+
+
+def _file(fingerprint: str) -> Path:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for library in ("torch", "transformers", "transformer-lens"):
+        digest.update(importlib.metadata.version(library).encode())
+    folder = Path(os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache")
+    return folder / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields | {"partial": tuple(fields["partial"])}

@@ -72,6 +72,8 @@ def generate(
     uniform = torch.Generator().manual_seed(int(seed) % 2**63)
     stops = stop_ids(model)
     ended = [False] * n_rows
+    for name in hooks or {}:
+        model.require_change(name)
     n_steps = min(max_new_tokens, model.n_ctx - len(prompt_ids) + 1)
     logits, cache = _read(model, prompt_ids, n_rows, n_steps, hooks or {})
     for start in range(len(prompt_ids), len(prompt_ids) + n_steps):
@@ -112,6 +114,7 @@ def _forward(
     model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, hooks: Mapping[str, Hook]
 ) -> Float[Tensor, "row d_vocab"]:
     """Logits of the last position; the cache grows. Hooks are in place for this one pass."""
+    start = 0 if isinstance(cache, kv_cache.Reread) else start
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))
         for name, hook in hooks.items():

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import DynamicCache
 
+from mi_core.models import kv_cache
 from mi_core.models.model import Model
 from mi_core.models.tokens import encode
 from mi_core.text.sentences import SENTENCES
@@ -31,7 +31,7 @@ def written(
     """
     random = torch.Generator().manual_seed(SEED)
     rows = torch.tensor([list(start)] * n_rows)
-    new, cache = rows, DynamicCache(config=model.hf_model.config)
+    new, cache = rows, kv_cache.roomy(model, n_rows, len(start) + n_tokens)
     for _ in range(min(n_tokens, model.n_ctx - len(start))):
         logits = model.run_on(new.to(model.device), cache)
         new = torch.multinomial(logits[:, -1].float().cpu().softmax(-1), 1, generator=random)
