@@ -101,7 +101,7 @@ def with_changes(model: Model, changes: Sequence[Change], fingerprint: str) -> M
         other = copy.deepcopy(bridge, memo)
     for module, name, values in changes:
         setattr(memo[id(module)], name, Parameter(values.detach().to(getattr(module, name)), requires_grad=False))
-    made = Model(other, model.id, fingerprint, model.opening)
+    made = Model(other, model.id, fingerprint, model.opening, model.tokenizer)
     made.edited = model.edited
     return made
 

@@ -280,7 +280,6 @@ def _boot(folder: Path, model_id: str):
                 "another model.",
                 "model",
             ) from error
-    bridge.tokenizer = tokenizer  # as saved: the bridge's own copy gets a start token where there is none
     if not any(hasattr(block, "attn") for block in bridge.blocks):
         raise InputError(f"{model_id} has no attention, so there is little for Loupe to show: choose another.", "model")
     if not all(hasattr(block, "attn") for block in bridge.blocks):
@@ -290,7 +289,7 @@ def _boot(folder: Path, model_id: str):
             "which Loupe does not show yet: choose another model.",
             "model",
         )
-    model = Model(bridge, model_id, key)
+    model = Model(bridge, model_id, key, tokenizer=tokenizer)
     model.n_ctx = _context(hf_model.config, model.n_ctx)
     model.opening = known if known is not None else _compared(model, *plain)
     return model

@@ -47,13 +47,17 @@ class Model:
         id: The name a user knows it by.
         fingerprint: Identifies the weights in cache keys.
         opening: What comparing it with plain transformers found; everything holds where it was not compared.
+        tokenizer: As it was saved; None for the bridge's own copy, which gets a start token where there is none.
     """
 
-    def __init__(self, bridge: TransformerBridge, id: str, fingerprint: str, opening: Opening | None = None) -> None:
+    def __init__(
+        self, bridge: TransformerBridge, id: str, fingerprint: str, opening: Opening | None = None, tokenizer=None
+    ) -> None:
         self.bridge = bridge.eval().requires_grad_(False)
         self.id = id
         self.fingerprint = fingerprint
         self.opening = opening or Opening()
+        self.tokenizer = tokenizer or bridge.tokenizer
         config = bridge.cfg
         self.n_layers: int = config.n_layers
         self.n_heads: int = config.n_heads
@@ -65,10 +69,6 @@ class Model:
         self.logit_cap: float | None = cap if cap > 0 else None
         self.edited: OrderedDict[str, Any] = OrderedDict()  # see `mi_core.editing.overlay`
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
-
-    @property
-    def tokenizer(self):
-        return self.bridge.tokenizer
 
     @property
     def hf_model(self) -> torch.nn.Module:
