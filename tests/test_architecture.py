@@ -18,8 +18,8 @@ MAY_IMPORT = {
 }
 # The wings of mi_core, from the ground up: each may import itself and those before it, and nothing after it.
 WINGS = (
-    "errors", "result", "models", "phrases", "text", "metrics", "interventions", "saes", "attribution", "directions",
-    "ablation", "editing", "patching", "analyses", "jobs", "sharing", "commandline", "__main__",
+    "errors", "result", "lru", "models", "phrases", "text", "metrics", "interventions", "saes", "attribution",
+    "directions", "ablation", "editing", "patching", "analyses", "jobs", "sharing", "commandline", "__main__",
 )  # fmt: skip
 NEVER = {
     "mi_core": {"streamlit", "altair"},

@@ -16,11 +16,12 @@ from typing import Any, get_type_hints
 from mi_core.analyses._index import find_analysis
 from mi_core.errors import Absent, InputError
 from mi_core.jobs.job import Cancelled, Job, Pace, Progress
-from mi_core.jobs.loaded_models import ModelStatus, Residents
-from mi_core.jobs.memory import Memory, sealed
-from mi_core.jobs.queue import Turns
+from mi_core.jobs.loaded_models import LoadedModels, ModelStatus
+from mi_core.jobs.memory import sealed, size_of
+from mi_core.jobs.queue import FairQueue
 from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store, default_store
+from mi_core.lru import LRU
 
 RESULT_BYTES = 256 * 2**20
 CLOSE_SECONDS = 10  # how long closing waits for a computation that does not report progress
@@ -77,10 +78,10 @@ class Engine:
     ) -> None:
         self._lock = threading.Condition()
         self._store = store
-        self._memory = Memory(result_bytes)
-        self._turns = Turns()
+        self._memory: LRU[str, Any] = LRU(result_bytes, size_of)
+        self._queue = FairQueue()
         self._in_flight: dict[Request, Job] = {}
-        self._models = Residents(load, model_bytes, self._lock, self._busy, self._model_changed)
+        self._models = LoadedModels(load, model_bytes, self._lock, self._busy, self._model_changed)
         self._closed = False
         self._worker = threading.Thread(target=self._work, name="loupe worker", daemon=True)
         self._worker.start()
@@ -136,7 +137,7 @@ class Engine:
         """Drop what waits, cancel what runs, stop the worker and let go of the models."""
         with self._lock:
             self._closed = True
-            for job in self._turns.waiting(lambda job: True):
+            for job in self._queue.waiting(lambda job: True):
                 self._drop(job)
             self._lock.notify_all()
         if threading.current_thread() is not self._worker:
@@ -160,11 +161,11 @@ class Engine:
         """Wait for a job whose model is ready; None when the engine closes."""
         with self._lock:
             while not self._closed:
-                job = self._turns.take(self._turns.waiting(self._can_run))
+                job = self._queue.take(self._queue.waiting(self._can_run))
                 if job is not None:
                     return job
-                if not self._turns:
-                    self._turns.rest()
+                if not self._queue:
+                    self._queue.rest()
                 self._lock.wait()
         return None
 
@@ -199,8 +200,7 @@ class Engine:
             result = sealed(analysis(model, **request.bound(), **extra))
         if self._store is not None and getattr(result, "lasting", True):
             self._store.put(f"{request.analysis}/{key}", result)
-        with self._lock:
-            self._memory.put(key, result)
+        self._memory.put(key, result)
         return result
 
     def _fetch(self, job: Job, missing: Absent) -> None:
@@ -215,7 +215,7 @@ class Engine:
             with self._lock:
                 self._stop_if_unwanted(job)
                 job.progress = None
-                self._turns.add(job)
+                self._queue.add(job)
                 self._lock.notify_all()
         except BaseException as error:  # as above
             self._finish(job, error=error)
@@ -237,11 +237,11 @@ class Engine:
     def _give_way(self, job: Job) -> None:
         """Run the short requests of other sessions that wait at this moment."""
         with self._lock:
-            guests = self._turns.waiting(lambda other: not other.sessions <= job.sessions and self._can_run(other))
+            guests = self._queue.waiting(lambda other: not other.sessions <= job.sessions and self._can_run(other))
         guests = [guest for guest in guests if not _is_long(guest.request)]
         for _ in range(len(guests)):
             with self._lock:
-                guest = self._turns.take(guests)
+                guest = self._queue.take(guests)
             if guest is None:
                 return
             self._compute(guest)
@@ -257,20 +257,18 @@ class Engine:
 
     def _queued(self, request: Request) -> Job:
         job = self._in_flight[request] = Job(request, self._leave)
-        self._turns.add(job)
+        self._queue.add(job)
         self._models.warm(request.model)
         self._lock.notify_all()
         return job
 
     def _look_up(self, request: Request, key: str) -> Any | None:
-        with self._lock:
-            found = self._memory.get(key)
+        found = self._memory.get(key)
         if found is None and self._store is not None:
             kind = get_type_hints(find_analysis(request.analysis))["return"]
             found = self._store.get(f"{request.analysis}/{key}", kind)
             if found is not None:
-                with self._lock:
-                    self._memory.put(key, found)
+                self._memory.put(key, found)
         return found
 
     def _finish(self, job: Job, result: Any = None, error: BaseException | None = None) -> None:
@@ -287,7 +285,7 @@ class Engine:
 
     def _drop(self, job: Job, error: BaseException | None = None) -> None:
         """End a job that still waits; one that runs stops by itself."""
-        if self._turns.drop(job):
+        if self._queue.drop(job):
             self._finish(job, error=error or Cancelled(f"Nobody waits for this {job.request.analysis} any more."))
 
     def _busy(self) -> set[str]:
@@ -297,7 +295,7 @@ class Engine:
         with self._lock:
             error = self.status(model_id).error
             if error is not None:
-                for job in self._turns.waiting(lambda job: job.request.model == model_id):
+                for job in self._queue.waiting(lambda job: job.request.model == model_id):
                     self._drop(job, error)
             self._lock.notify_all()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from mi_core.jobs.job import Cancelled
+from mi_core.lru import LRU
 
 MEMORY_SHARE = 0.6  # of what is free at the start, for weights
 
@@ -25,7 +25,7 @@ class ModelStatus:
     error: BaseException | None = None
 
 
-class Residents:
+class LoadedModels:
     """Every model that is loading, ready or failed.
 
     Args:
@@ -47,11 +47,10 @@ class Residents:
         on_change: Callable[[str], None],
     ) -> None:
         self._load = load or _load
-        self._max_bytes = _free_memory() if max_bytes is None else max_bytes
+        max_bytes = _free_memory() if max_bytes is None else max_bytes
         self._lock = lock
-        self._busy = busy
         self._on_change = on_change
-        self._models: OrderedDict[str, tuple[Any, int]] = OrderedDict()  # least recently used first
+        self._models: LRU[str, Any] = LRU(max_bytes, _weight_bytes, spared=1, busy=busy)
         self._status: dict[str, ModelStatus] = {}
         self._closed = False
 
@@ -62,10 +61,7 @@ class Residents:
     def get(self, model_id: str) -> Any | None:
         """The model if it is ready; it counts as used."""
         with self._lock:
-            if model_id not in self._models:
-                return None
-            self._models.move_to_end(model_id)
-            return self._models[model_id][0]
+            return self._models.get(model_id)
 
     def is_ready(self, model_id: str) -> bool:
         """Whether the model can be used; does not count as a use."""
@@ -82,7 +78,7 @@ class Residents:
     def trim(self) -> None:
         """Let go of idle models beyond the budget."""
         with self._lock:
-            gone = self._evict(self._max_bytes)
+            gone = self._forget(self._models.trim())
         if gone:
             _settle()
 
@@ -96,15 +92,13 @@ class Residents:
     def _run_load(self, model_id: str) -> None:
         try:
             model = self._opened(model_id)
-            size = _weight_bytes(model)
         except BaseException as error:  # whatever it was, those who wait must hear of it
             traceback.clear_frames(error.__traceback__)  # half a model would live as long as the error
             self._set(model_id, ModelStatus("failed", str(error), None, error))
         else:
             with self._lock:
                 if not self._closed:
-                    self._models[model_id] = (model, size)
-                    self._evict(self._max_bytes)
+                    self._forget(self._models.put(model_id, model))
                     self._set(model_id, ModelStatus("ready", "", 1.0))
             del model
             _settle()
@@ -122,7 +116,7 @@ class Residents:
             return self._load(model_id, report)
         except MemoryError:
             with self._lock:
-                made_room = self._evict(0, spared=0)
+                made_room = self._forget(self._models.trim(max_bytes=0, spared=0))
             if not made_room:
                 raise
         _settle()
@@ -133,18 +127,11 @@ class Residents:
             if not self._closed:
                 self._status[model_id] = status
 
-    def _evict(self, max_bytes: int, spared: int = 1) -> bool:
-        """Let go of idle models, the least recently used first, until the rest fits; whether any went.
-
-        The `spared` most recently used stay in any case.
-        """
-        before, busy = len(self._models), self._busy()
-        for model_id in list(self._models)[: before - spared]:
-            if sum(size for _, size in self._models.values()) <= max_bytes:
-                break
-            if model_id not in busy:
-                del self._models[model_id], self._status[model_id]
-        return len(self._models) < before
+    def _forget(self, gone: list[str]) -> bool:
+        """Nothing is known of models that went; whether any did."""
+        for model_id in gone:
+            del self._status[model_id]
+        return bool(gone)
 
 
 def _load(model_id: str, progress: Callable[..., None]) -> Any:

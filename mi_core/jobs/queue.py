@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from mi_core.jobs.job import Job
 
 
-class Turns:
+class FairQueue:
     """Waiting jobs. The session served least recently goes first; inside one session, first come, first served.
 
     A job that several sessions wait for has the turn of the one served least recently.

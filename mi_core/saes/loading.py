@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mi_core.errors import Absent, InputError
+from mi_core.lru import LRU
 from mi_core.models import catalogue
 from mi_core.models.catalogue import SaeEntry
 from mi_core.models.loading import allowed_folders
@@ -121,30 +121,11 @@ def _key(entry: SaeEntry, device: str) -> tuple[str | None, ...]:
     return str(entry.folder or entry.release), entry.sae_id, device
 
 
-class _Loaded:
-    """Opened SAEs, the least recently used dropped when they exceed a number of bytes."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._saes: OrderedDict[tuple, tuple[Sae, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple) -> Sae | None:
-        with self._lock:
-            if key not in self._saes:
-                return None
-            self._saes.move_to_end(key)
-            return self._saes[key][0]
-
-    def put(self, key: tuple, sae: Sae) -> None:
-        size = sum(parameter.numel() * parameter.element_size() for parameter in sae.inner.parameters())
-        with self._lock:
-            self._saes[key] = (sae, size)
-            while len(self._saes) > 1 and sum(size for _, size in self._saes.values()) > self._max_bytes:
-                self._saes.popitem(last=False)
+def _weight_bytes(sae: Sae) -> int:
+    return sum(parameter.nbytes for parameter in sae.inner.parameters())
 
 
-_loaded = _Loaded(CACHE_BYTES)
+_loaded: LRU[tuple[str | None, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
 _fetching = threading.Lock()  # who asks for the same one meanwhile finds it opened
 
 

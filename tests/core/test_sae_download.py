@@ -40,7 +40,7 @@ hub.open.set()
 active = job.result().n_active.tolist()
 fetched = list(hub.fetched)
 hub.close()
-saes._loaded = saes._Loaded(saes.CACHE_BYTES)
+saes._loaded.clear()
 again = engine.run(Request.of("features", folder, prompt="the cat sat on", top_k=2)).n_active.tolist()
 print(json.dumps({"other": other, "waiting": waiting, "total": before.total, "message": before.message,
                   "active": active, "again": again, "fetched": fetched}))

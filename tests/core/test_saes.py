@@ -161,7 +161,8 @@ def test_layers(model):
 
 def test_opened_saes_are_bounded_in_bytes(model, monkeypatch):
     size = (2 * 32 * 48 + 32 + 48) * 4
-    monkeypatch.setattr(saes, "_loaded", saes._Loaded(2 * size))
+    saes._loaded.clear()
+    monkeypatch.setattr(saes._loaded, "max_bytes", 2 * size)
     first = saes.load_sae(model, hooks.resid_pre(1))
     second = saes.load_sae(model, hooks.resid_post(1))
     assert saes.load_sae(model, hooks.resid_pre(1)) is first

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mi_core.jobs import engine as engine_module
-from mi_core.jobs.memory import Memory, sealed, size_of
+from mi_core.jobs.memory import sealed, size_of
 from mi_core.jobs.store import Store
 from tests.core.engine.bench import Answer, assert_same, lens, ready
 
@@ -65,19 +65,6 @@ def test_memory_does_not_grow_with_the_number_of_prompts(start):
     kept = [i for i in range(60) if engine.cached(lens(f"prompt {i:03}"))]
     assert kept == list(range(60 - len(kept), 60))
     assert 8 <= len(kept) <= 11
-
-
-def test_memory_lets_go_of_the_least_recently_used():
-    memory = Memory(3 * (800 + 112))
-    for name in "abc":
-        memory.put(name, np.zeros(100))
-    memory.get("a")
-    memory.put("d", np.zeros(100))
-    assert [name for name in "abcd" if memory.get(name) is not None] == ["a", "c", "d"]
-    memory.put("d", np.zeros(10))
-    assert memory.held_bytes == 2 * 912 + 192
-    memory.put("huge", np.zeros(10_000))
-    assert memory.get("huge") is None
 
 
 def test_a_sealed_slice_does_not_keep_the_whole(start):
