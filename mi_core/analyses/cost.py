@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import sys
 import time
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses._index import analysis_names, bound
+from mi_core.analyses._index import analysis_names, bound, find_analysis
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
 from mi_core.models.model import Model
@@ -79,4 +79,4 @@ def sweeping() -> tuple[str, ...]:
 
 
 def _module(name: str):
-    return importlib.import_module(f"mi_core.analyses.{name}")
+    return sys.modules[find_analysis(name).__module__]

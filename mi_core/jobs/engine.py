@@ -7,13 +7,12 @@ therefore one thread computes everything, and whoever asks only waits.
 from __future__ import annotations
 
 import atexit
-import inspect
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
-from mi_core.analyses._index import find_analysis
+from mi_core.analyses._index import find_analysis, is_imported
 from mi_core.errors import Absent, InputError
 from mi_core.jobs.job import Cancelled, Job, Pace, Progress
 from mi_core.jobs.loaded_models import LoadedModels, ModelStatus
@@ -21,6 +20,7 @@ from mi_core.jobs.memory import sealed, size_of
 from mi_core.jobs.queue import FairQueue
 from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store, default_store
+from mi_core.jobs.worker import compute, is_long
 from mi_core.lru import LRU
 
 RESULT_BYTES = 256 * 2**20
@@ -40,12 +40,12 @@ def engine() -> Engine:
         return _process_engine
 
 
-def run(analysis: str, model: str, **settings: Any) -> Any:
+def run(analysis: str, model: str = "", **settings: Any) -> Any:
     """Compute, or take from the cache, one analysis of one model.
 
     Args:
         analysis: Its name, such as ``"logit_lens"``.
-        model: Model id or folder.
+        model: Model id or folder; left out for an analysis that looks at no model.
         settings: The analysis' own settings, such as ``prompt``; and ``edits``, which are on meanwhile, as
             `mi_core.editing.recipes.parse` takes them.
 
@@ -104,24 +104,28 @@ class Engine:
         A result in a cache comes as a finished job; what is already in flight is joined, not computed twice.
         Errors, bad input among them, are raised by `Job.result`.
         """
-        found = self.cached(request)
+        try:
+            request.check()
+            known, refused = self.cached(request), None
+        except InputError as error:
+            known, refused = None, error
         with self._lock:
             if self._closed:
                 raise RuntimeError("The engine is closed.")
-            if found is not None:
-                return Job(request, self._leave).finish(found)
+            if known is not None or refused is not None:
+                return Job(request, self._leave).finish(known, refused)
             job = self._in_flight.get(request) or self._queued(request)
             job.waiters += 1
             job.sessions.add(session)
             return job
 
     def cached(self, request: Request) -> Any | None:
-        """The result if it is in memory or on disk and the model is loaded, else None."""
+        """The result if it is in memory or on disk, and looking does not take long: the model is loaded, else None."""
         model = self._models.get(request.model)
-        if model is None:
+        if model is None and (request.model or not is_imported(request.analysis)):
             return None
         try:
-            return self._look_up(request, request.key(model.fingerprint))
+            return self._look_up(request, _key(request, model))
         except InputError:
             return None  # told by the job
 
@@ -170,7 +174,7 @@ class Engine:
         return None
 
     def _can_run(self, job: Job) -> bool:
-        return self._models.is_ready(job.request.model)
+        return not job.request.model or self._models.is_ready(job.request.model)
 
     def _compute(self, job: Job) -> None:
         try:
@@ -183,21 +187,12 @@ class Engine:
             self._finish(job, result)
 
     def _result(self, job: Job) -> Any:
-        import torch
-
         request, model = job.request, self._models.get(job.request.model)
-        key = request.key(model.fingerprint)
-        found = self._look_up(request, key)
-        if found is not None:
-            return found
-        analysis = find_analysis(request.analysis)
-        extra = {"progress": self._progress(job)} if _is_long(request) else {}
-        with torch.inference_mode(False), torch.enable_grad():  # whatever a sweep that gave way had switched off
-            if request.edits:
-                from mi_core.editing.overlay import for_all
-
-                model = for_all(model, request.edits, self._progress(job))
-            result = sealed(analysis(model, **request.bound(), **extra))
+        key = _key(request, model)
+        known = self._look_up(request, key)
+        if known is not None:
+            return known
+        result = sealed(compute(request, model, self._progress(job)))
         if self._store is not None and getattr(result, "lasting", True):
             self._store.put(f"{request.analysis}/{key}", result)
         self._memory.put(key, result)
@@ -238,7 +233,7 @@ class Engine:
         """Run the short requests of other sessions that wait at this moment."""
         with self._lock:
             guests = self._queue.waiting(lambda other: not other.sessions <= job.sessions and self._can_run(other))
-        guests = [guest for guest in guests if not _is_long(guest.request)]
+        guests = [guest for guest in guests if not is_long(guest.request)]
         for _ in range(len(guests)):
             with self._lock:
                 guest = self._queue.take(guests)
@@ -258,7 +253,8 @@ class Engine:
     def _queued(self, request: Request) -> Job:
         job = self._in_flight[request] = Job(request, self._leave)
         self._queue.add(job)
-        self._models.warm(request.model)
+        if request.model:
+            self._models.warm(request.model)
         self._lock.notify_all()
         return job
 
@@ -300,6 +296,5 @@ class Engine:
             self._lock.notify_all()
 
 
-def _is_long(request: Request) -> bool:
-    """Whether the analysis reports progress, and so gives way."""
-    return "progress" in inspect.signature(find_analysis(request.analysis)).parameters
+def _key(request: Request, model: Any | None) -> str:
+    return request.key(model.fingerprint if model is not None else "")

@@ -67,7 +67,7 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
         )
     return {
         "analysis": request.analysis,
-        "model": request.model,
+        "model": request.model or None,
         "settings": _plain(request.bound()),
         **({"edits": json.loads(request.edits)} if request.edits else {}),
         "versions": versions(),

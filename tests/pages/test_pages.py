@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mi_core.analyses._index import parameters
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,7 +14,16 @@ PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rg
 START = "pages/start/start.py"
 PATCHING = "pages/intervene/patching.py"
 EDITS = "pages/intervene/edits.py"
+ASKED = re.compile(r'compute\(\s*"(\w+)"')  # the analyses that a page's file asks for
 PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second prompt
+
+
+def reads_a_prompt(page: str) -> bool:
+    """Whether any analysis of the page takes a prompt."""
+    return any("prompt" in parameters(name) for name in ASKED.findall((ROOT / page).read_text(encoding="utf-8")))
+
+
+READ_A_PROMPT = [page for page in PAGES if reads_a_prompt(page)]
 
 
 def visit(page: str, **state) -> AppTest:
@@ -45,7 +55,7 @@ def test_page_finds_something(page):
         assert any(label in str(block.proto) for block in app.get("popover")), label
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", READ_A_PROMPT)
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
@@ -62,7 +72,7 @@ def test_unusable_prompt_gets_a_sentence_and_is_kept(page, prompt, said):
     assert app.text_area(key="prompt").value == prompt
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", READ_A_PROMPT)
 @pytest.mark.parametrize(
     "prompt",
     [
