@@ -1,7 +1,10 @@
 """Where every computation passes: cache, then fair queue, then one worker, then result.
 
-Hooks are state of the model that all threads share, and torch's thread pool is slow when two computations use it:
-therefore one thread computes everything, and whoever asks only waits.
+Hooks are state of a model that all threads share, so one model computes one thing at a time. One thread serves all
+models: on two cores, two models at once with one torch thread each took one and a half to four times as long as one
+after the other with both, and with both each just as long. It computes by `mi_core.jobs.worker.compute`, which knows
+nothing of all this. A worker per model, here or on another machine, is a thread per model that runs `_work`, takes
+from the queue what is of its model (`_can_run`), and calls a `compute` that sends the request there (`_result`).
 """
 
 from __future__ import annotations
@@ -297,4 +300,8 @@ class Engine:
 
 
 def _key(request: Request, model: Any | None) -> str:
-    return request.key(model.fingerprint if model is not None else "")
+    if model is None:
+        return request.key("")
+    from mi_core.saes.loading import stamp
+
+    return request.key(f"{model.fingerprint} {stamp(request.model)}")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mi_core.analyses import _index
 from mi_core.editing import recipes
+from mi_core.jobs.code_version import code_version
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Request:
         """Name of the result in every cache: analysis, code, weights and settings, nothing sampled.
 
         Args:
-            fingerprint: Of the model's weights; "" where there is no model.
+            fingerprint: Of the model and what lies beside it; "" where there is none.
         """
         parts = [self.analysis, code_version(), fingerprint, self.bound(), self.edits]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -79,15 +78,6 @@ class Request:
     def _said(self) -> list[tuple[str, Any]]:
         """What a person writes after the model."""
         return [*self.settings, *([("edits", self.edits)] if self.edits else [])]
-
-
-@functools.cache
-def code_version() -> str:
-    """Hash of every source file that computes: a change of code never meets results of the old one."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _frozen(value: Any) -> Any:

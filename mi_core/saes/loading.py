@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import warnings
@@ -37,6 +38,13 @@ def available(model_id: str) -> tuple[SaeEntry, ...]:
     found = [_described(path) for path in sorted(folder.glob("saes/*/cfg.json"))] if folder else []
     by_hook = {sae.hook: sae for sae in [*listed, *(sae for sae in found if sae)]}
     return tuple(sorted(by_hook.values(), key=_place))
+
+
+def stamp(model_id: str) -> str:
+    """Changes with every file of the SAEs in a model's folder: what is read of them is no part of its fingerprint."""
+    folders = [entry.folder for entry in available(model_id) if entry.folder]
+    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for folder in folders for path in _files(folder)]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 
 def pick(model_id: str, hook: str | None = None) -> SaeEntry:
@@ -117,15 +125,21 @@ def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None
         _loaded.put(_key(entry, device), _open(entry, device))
 
 
-def _key(entry: SaeEntry, device: str) -> tuple[str | None, ...]:
-    return str(entry.folder or entry.release), entry.sae_id, device
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _key(entry: SaeEntry, device: str) -> tuple[Any, ...]:
+    """Of an opened SAE; one whose files have changed is another."""
+    changed = [path.stat().st_mtime_ns for path in _files(entry.folder)] if entry.folder else []
+    return str(entry.folder or entry.release), entry.sae_id, device, max(changed, default=0)
 
 
 def _weight_bytes(sae: Sae) -> int:
     return sum(parameter.nbytes for parameter in sae.inner.parameters())
 
 
-_loaded: LRU[tuple[str | None, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
+_loaded: LRU[tuple[Any, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
 _fetching = threading.Lock()  # who asks for the same one meanwhile finds it opened
 
 

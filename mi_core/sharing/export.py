@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from mi_core.errors import InputError
-from mi_core.jobs.request import Request, code_version
+from mi_core.jobs.code_version import code_version
+from mi_core.jobs.request import Request
 from mi_core.models.tokens import visible
 from mi_core.result import Result
 
