@@ -16,7 +16,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, check_shares
 from mi_core.saes import quality as sae_quality
 from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
@@ -29,31 +29,48 @@ PROMOTED = 8  # tokens shown on each side
 
 @dataclass(frozen=True)
 class Features:
-    """The strongest SAE features at every position.
-
-    Arrays [pos, k] are ordered by activation; `feature_ids` is −1 and `activations` NaN where fewer than k are
-    active, and at `skipped_pos`, which the SAE does not read. `max_activations` and `densities` (share of tokens on
-    which the feature is active) come from the SAE's own corpus, NaN where that is not known. `promotion` has a row
-    for each feature active at `pos`.
-    """
+    """The strongest SAE features at every position, by activation."""
 
     model: str
+    """Id of the model."""
     sae: str
+    """Hook name of the SAE."""
     d_sae: int
+    """How many features it has."""
     centred: bool
+    """Whether it reads activations less their mean over d_model."""
     tokens: Tokens
+    """[pos] What was read."""
     pos: int
+    """The position that the reading speaks of, from 0."""
     skipped_pos: tuple[int, ...]
+    """Positions that the SAE does not read."""
     feature_ids: Int[np.ndarray, "pos k"]
+    """[pos, k] Feature numbers, the strongest first; −1 where fewer are active."""
     activations: Float[np.ndarray, "pos k"]
-    labels: tuple[str, ...]  # of feature_ids, flattened; empty where there is none
+    """[pos, k] Activations, in the SAE's units; NaN where fewer are active."""
+    labels: tuple[str, ...]
+    """[pos · k] Labels, flattened; empty where there is none."""
     max_activations: Float[np.ndarray, "pos k"]
+    """[pos, k] Each feature's largest activation in the SAE's corpus; NaN where that is not known."""
     densities: Float[np.ndarray, "pos k"]
+    """[pos, k] Share of that corpus' tokens on which it is active; NaN where that is not known."""
     n_active: Int[np.ndarray, " pos"]
+    """[pos] How many features are active."""
     promotion: Promotion
+    """[feature active at `pos`] The tokens that each speaks for."""
     quality: Quality
+    """How much the SAE leaves out on this prompt."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "activation; share of the largest known activation; bits per token (cross-entropy)"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens))
+        check_shares(densities=self.densities)
+        if len(self.labels) != self.feature_ids.size:
+            raise ValueError("labels and features differ in number")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`features`: the strongest per position. `promoted`: tokens they speak for, at `pos`. `quality`: the SAE."""

@@ -20,37 +20,57 @@ from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import after_layer, doubt, percent, place, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, check_shares
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
 
 
 @dataclass(frozen=True)
 class LogitLens:
-    """The vocabulary's view of every layer and position.
-
-    Rows run over `stages` (the residual stream before each block, optionally between attention and MLP, and after
-    the last block), columns over positions. `layers[i]` is the number of blocks that stage i has passed.
-    """
+    """The vocabulary's view of every layer and position."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     norm: str
+    """``"recomputed"`` or ``"frozen"``."""
     target: Target
+    """The answer that is followed."""
     pos: int
+    """The position that the reading speaks of, from 0."""
     stages: tuple[str, ...]
+    """[stage] Where the residual stream is read: before each block, between attention and MLP if asked, at the end."""
     layers: tuple[int, ...]
+    """[stage] How many blocks it has passed there: 0 for the embeddings."""
     prediction_ids: Int[np.ndarray, "stage pos k"]
-    predictions: tuple[str, ...]  # text of prediction_ids, flattened
+    """[stage, pos, k] Token ids of the top guesses, best first."""
+    predictions: tuple[str, ...]
+    """[stage · pos · k] Their texts, flattened."""
     top_logits: Float[np.ndarray, "stage pos k"]
+    """[stage, pos, k] Their logits, after any soft cap."""
     top_probabilities: Float[np.ndarray, "stage pos k"]
+    """[stage, pos, k] Their probabilities."""
     target_logit: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Logit of the answer."""
     target_probability: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Its probability."""
     target_rank: Int[np.ndarray, "stage pos"]
+    """[stage, pos] Its rank, 1 for the top guess."""
     entropy: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Bits: doubt, the entropy of all guesses."""
     kl_to_final: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Bits: KL(final ‖ stage), from 0."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "bits (entropy, KL), logits, probability"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens), stage=len(self.stages))
+        check_shares(top_probabilities=self.top_probabilities, target_probability=self.target_probability)
+        if len(self.layers) != len(self.stages) or len(self.predictions) != self.prediction_ids.size:
+            raise ValueError("stages and layers, or predictions and their ids, differ in number")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`lens`: the top guesses, a row per layer, position and rank. `target`: the answer, per layer and position."""

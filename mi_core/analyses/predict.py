@@ -19,42 +19,63 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import doubt, percent, place, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, check_shares
 
 ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Predict:
-    """The model's next-token guesses at `pos`, how every position went, and where to look further.
-
-    `entropy[p]` and `guess_*[p]` speak of what follows position p; `surprisal[p]` of how unexpected token p itself
-    was, NaN for the first, which nothing came before. `target_*` are the answer's numbers at `pos`, `foil_*` those of
-    what it is compared with (NaN and 0 without one).
-    """
+    """The model's next-token guesses at one position, how every position went, and where to look further."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     pos: int
+    """The position whose next token is predicted, from 0."""
     target: Target
+    """The answer that is followed, and the foil it is compared with."""
     prediction_ids: Int[np.ndarray, " k"]
+    """[k] Token ids of the top guesses at `pos`, best first."""
     predictions: tuple[str, ...]
+    """[k] Their texts."""
     top_logits: Float[np.ndarray, " k"]
+    """[k] Logits, after any soft cap."""
     top_probabilities: Float[np.ndarray, " k"]
+    """[k] Probabilities."""
     surprisal: Float[np.ndarray, " pos"]
+    """[pos] Bits: how unexpected the token there was itself; NaN for the first, which nothing came before."""
     entropy: Float[np.ndarray, " pos"]
+    """[pos] Bits: doubt about the token that follows."""
     guesses: tuple[str, ...]
+    """[pos] Text of the top guess for the token that follows."""
     guess_probability: Float[np.ndarray, " pos"]
+    """[pos] Its probability."""
     target_logit: float
+    """Logit of the answer at `pos`."""
     target_probability: float
+    """Its probability."""
     target_rank: int
+    """Its rank, 1 for the top guess."""
     foil_logit: float
+    """Logit of the foil; NaN without one."""
     foil_probability: float
+    """Its probability; NaN without one."""
     foil_rank: int
+    """Its rank; 0 without one."""
     logit_difference: float
+    """Logits: answer minus foil; NaN without one."""
     leads: tuple[Lead, ...]
+    """Up to three things worth a look."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "logits, probability, bits (surprisal, entropy)"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens), k=len(self.predictions))
+        check_shares(top_probabilities=self.top_probabilities, guess_probability=self.guess_probability)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`predictions`: the top guesses at `pos`. `positions`: a row per position. `answer`. `leads`."""

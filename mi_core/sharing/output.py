@@ -106,7 +106,8 @@ def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
     chosen = {plan.table: frames[plan.table]} if plan.table else frames
     if kind == "json":
         whole = export.as_dict(request, result)
-        whole["tables"] = {name: whole["tables"][name] for name in chosen}
+        for part in ("tables", "units"):
+            whole[part] = {name: whole[part][name] for name in chosen}
         return export.dumps(whole).encode()
     if kind == "table":
         return export.as_text(chosen, result).encode()

@@ -102,10 +102,13 @@ def test_logit_lens_last_layer_equals_hugging_face(run, reference):
 def test_json_contract(run, name):
     asked = [] if name == "cost" else ["--prompt", PROMPT]  # cost is asked of another analysis and its settings
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
-    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "checks"]
+    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]
     assert (whole["analysis"], whole["model"], settings["prompt"]) == (name, "loupe-mini", PROMPT)
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
+    columns = {table: set(rows[0]) for table, rows in whole["tables"].items() if rows}
+    assert list(whole["units"]) == list(whole["tables"])
+    assert all(set(whole["units"][table]) <= columns[table] for table in columns)
     assert all(check["passed"] and set(check) == {"name", "error", "tolerance", "passed"} for check in whole["checks"])
 
 
@@ -230,7 +233,8 @@ def test_format_follows_the_file_name(run, tmp_path):
 
 def test_one_table(run):
     whole = run_json(run, "logit-lens", "--prompt", PROMPT, "--table", "target")
-    assert list(whole["tables"]) == ["target"]
+    assert list(whole["tables"]) == list(whole["units"]) == ["target"]
+    assert whole["units"]["target"]["kl_to_final"] == "bits"
     _, out, _ = run("logit-lens", "--prompt", PROMPT, "--table", "target", "--format", "csv")
     assert "kl_to_final" in out.partition("\n")[0]
 
