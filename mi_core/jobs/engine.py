@@ -13,7 +13,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mi_core.analyses._index import find_analysis, is_imported
 from mi_core.errors import Absent, InputError
@@ -25,6 +25,10 @@ from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store, default_store
 from mi_core.jobs.worker import compute, is_long
 from mi_core.lru import LRU
+
+if TYPE_CHECKING:
+    from mi_core.models.model import Model
+    from mi_core.result import Result
 
 RESULT_BYTES = 256 * 2**20
 CLOSE_SECONDS = 10  # how long closing waits for a computation that does not report progress
@@ -75,13 +79,13 @@ class Engine:
         self,
         *,
         store: Store | None = None,
-        load: Callable[..., Any] | None = None,
+        load: Callable[..., Model] | None = None,
         result_bytes: int = RESULT_BYTES,
         model_bytes: int | None = None,
     ) -> None:
         self._lock = threading.Condition()
         self._store = store
-        self._memory: LRU[str, Any] = LRU(result_bytes, size_of)
+        self._memory: LRU[str, Result] = LRU(result_bytes, size_of)
         self._queue = FairQueue()
         self._in_flight: dict[Request, Job] = {}
         self._models = LoadedModels(load, model_bytes, self._lock, self._busy, self._model_changed)
@@ -91,7 +95,7 @@ class Engine:
 
     # For those who ask ----------------------------------------------------------------------------------------------
 
-    def run(self, request: Request, session: str = "") -> Any:
+    def run(self, request: Request, session: str = "") -> Result:
         """Submit and wait; leaves when interrupted. Raises what `Job.result` raises."""
         job = self.submit(request, session)
         try:
@@ -122,7 +126,7 @@ class Engine:
             job.sessions.add(session)
             return job
 
-    def cached(self, request: Request) -> Any | None:
+    def cached(self, request: Request) -> Result | None:
         """The result if it is in memory or on disk, and looking does not take long: the model is loaded, else None."""
         model = self._models.get(request.model)
         if model is None and (request.model or not is_imported(request.analysis)):
@@ -189,7 +193,7 @@ class Engine:
         else:
             self._finish(job, result)
 
-    def _result(self, job: Job) -> Any:
+    def _result(self, job: Job) -> Result:
         request, model = job.request, self._models.get(job.request.model)
         key = _key(request, model)
         known = self._look_up(request, key)
@@ -222,7 +226,7 @@ class Engine:
         """What a long analysis calls between chunks: reports, gives way to short requests, stops when unwanted."""
         pace = Pace()
 
-        def progress(done: int, total: int, partial: Any = None) -> None:
+        def progress(done: int, total: int, partial: Result | None = None) -> None:
             job.progress = Progress(done, total, sealed(partial), pace.at(done, total))
             self._stop_if_unwanted(job)
             began = time.monotonic()
@@ -261,16 +265,16 @@ class Engine:
         self._lock.notify_all()
         return job
 
-    def _look_up(self, request: Request, key: str) -> Any | None:
-        found = self._memory.get(key)
-        if found is None and self._store is not None:
+    def _look_up(self, request: Request, key: str) -> Result | None:
+        result = self._memory.get(key)
+        if result is None and self._store is not None:
             kind = get_type_hints(find_analysis(request.analysis))["return"]
-            found = self._store.get(f"{request.analysis}/{key}", kind)
-            if found is not None:
-                self._memory.put(key, found)
-        return found
+            result = self._store.get(f"{request.analysis}/{key}", kind)
+            if result is not None:
+                self._memory.put(key, result)
+        return result
 
-    def _finish(self, job: Job, result: Any = None, error: BaseException | None = None) -> None:
+    def _finish(self, job: Job, result: Result | None = None, error: BaseException | None = None) -> None:
         with self._lock:
             if self._in_flight.get(job.request) is job:
                 del self._in_flight[job.request]
@@ -299,7 +303,8 @@ class Engine:
             self._lock.notify_all()
 
 
-def _key(request: Request, model: Any | None) -> str:
+def _key(request: Request, model: Model | None) -> str:
+    """Where its result is kept: with the weights, and with the SAEs and notes that lie beside them."""
     if model is None:
         return request.key("")
     from mi_core.saes.loading import stamp

@@ -18,9 +18,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mi_core.result import Result
 
 MAX_BYTES = 10**9
 SUFFIX = ".result"
@@ -49,7 +52,7 @@ class Store:
         self._written = 0
         self._warned = False
 
-    def get(self, key: str, kind: Any) -> Any | None:
+    def get(self, key: str, kind: Any) -> Result | None:
         """The result kept under `key`, or None; a damaged entry is removed.
 
         Args:
@@ -76,7 +79,7 @@ class Store:
             os.utime(path)
         return result
 
-    def put(self, key: str, result: Any) -> None:
+    def put(self, key: str, result: Result) -> None:
         """Keep a result: whole or not at all, whenever the process dies."""
         payload = encode(result)
         if len(payload) > self.max_bytes:

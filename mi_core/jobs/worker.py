@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from mi_core.analyses._index import find_analysis, parameters
 from mi_core.jobs.request import Request
-from mi_core.result import Result
 
 if TYPE_CHECKING:
     from mi_core.models.model import Model
+    from mi_core.result import Result
 
 
 def compute(request: Request, model: Model | None, progress: Callable[..., None] | None = None) -> Result:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
 from mi_core.sharing import output
 from mi_core.sharing.output import Plan
+
+if TYPE_CHECKING:
+    from mi_core.result import Result
 
 
 def run(plan: Plan, settings: dict[str, Any], prompts: Path) -> None:
@@ -115,7 +118,7 @@ def _compute(
             yield row, None
 
 
-def _rendered(plan: Plan, kind: str, request: Request, row: int, result: Any, header: bool) -> bytes:
+def _rendered(plan: Plan, kind: str, request: Request, row: int, result: Result, header: bool) -> bytes:
     from mi_core.sharing import export
 
     first = {"row": row, "prompt": dict(request.settings)["prompt"]}

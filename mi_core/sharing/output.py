@@ -10,11 +10,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
+
+if TYPE_CHECKING:
+    from mi_core.jobs.job import Job
+    from mi_core.jobs.loaded_models import ModelStatus
+    from mi_core.result import Result
 
 TABLES = ("table", "csv", "json", "parquet", "html")
 IMAGES = ("png", "svg", "pdf")
@@ -76,7 +81,7 @@ def checked(plan: Plan, settings: dict[str, Any]) -> Request:
     return Request.of(plan.analysis, plan.model, **settings)
 
 
-def compute(request: Request) -> Any:
+def compute(request: Request) -> Result:
     """The result, from the process' engine; what libraries print goes nowhere. Raises InputError."""
     from mi_core.jobs.engine import engine
 
@@ -92,7 +97,7 @@ def compute(request: Request) -> Any:
     return job.result()
 
 
-def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
+def rendered(plan: Plan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
         charts = _charts(plan.analysis)
@@ -180,7 +185,7 @@ def _umask() -> int:
     return mask
 
 
-def _show_progress(job: Any, status: Any) -> None:
+def _show_progress(job: Job, status: ModelStatus) -> None:
     if job.progress is not None and job.progress.message:
         _show(job.progress.message)
     elif job.progress is not None and job.progress.total:
