@@ -157,7 +157,7 @@ def _analysis_command(name: str):
     ]
 
     def command(*, model: str = "", edits: str | None = None, prompts: Path | None = None, **given: Any) -> None:
-        plan = output.Plan(name, model, *(given.pop(option) for option in ("format", "out", "table")))
+        plan = output.OutputPlan(name, model, *(given.pop(option) for option in ("format", "out", "table")))
         given["edits"] = output.read_edits(edits)
         settings = {key: value for key, value in given.items() if value is not None}
         if prompts is None:

@@ -67,10 +67,10 @@ class Attention:
     def tables(self) -> dict[str, pd.DataFrame]:
         """`pattern` and `average` (over heads): a row per query and key. `strongest`: for `pos`. `rollout`."""
         layers, heads = self._chosen()
-        chosen = self.weight[np.ix_(layers, heads)]
-        layer, head, query, key = (axis.ravel() for axis in np.indices(chosen.shape))
+        weight = self.weight[np.ix_(layers, heads)]
+        layer, head, query, key = (axis.ravel() for axis in np.indices(weight.shape))
         which = {"layer": np.asarray(self.layers)[layers][layer], "head": np.asarray(heads)[head]}
-        pattern = pd.DataFrame(which | self._pairs(query, key) | {"weight": chosen.ravel()})
+        pattern = pd.DataFrame(which | self._pairs(query, key) | {"weight": weight.ravel()})
         average = self.weight[layers].mean(1)
         layer, query, key = (axis.ravel() for axis in np.indices(average.shape))
         which = {"layer": np.asarray(self.layers)[layers][layer]}

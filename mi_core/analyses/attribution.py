@@ -197,15 +197,15 @@ def attribution(
     _check_choice(model, layer, head)
     acts = model.run(tokens, sites(model), logits=position, query=position)
     logits = acts.logits[0]
-    wanted = resolve(model, target, foil, int(logits.argmax()))
-    parts = take_apart(model, acts, wanted, position)
+    answer = resolve(model, target, foil, int(logits.argmax()))
+    parts = take_apart(model, acts, answer, position)
     rows = list(_rows(parts))
     contribution = np.array([row[-1] for row in rows], dtype=np.float32)
-    total = _logit_before_cap(model, acts, logits, wanted, position)
+    total = _logit_before_cap(model, acts, logits, answer, position)
     return Attribution(
         model=model.id,
         tokens=tokens,
-        target=wanted,
+        target=answer,
         pos=position,
         layer=layer,
         head=head,
@@ -218,7 +218,7 @@ def attribution(
         whole_layers=tuple(np.flatnonzero(~parts.split.numpy(force=True)).tolist()),
         total=total,
         capped=model.logit_cap is not None,
-        checks=_checks(parts, contribution, total, wanted),
+        checks=_checks(parts, contribution, total, answer),
         units="logits, before the soft cap" if model.logit_cap else "logits",
     )
 

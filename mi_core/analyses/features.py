@@ -177,18 +177,18 @@ def features(
     check_top_k(top_k, opened)
     acts = model.run(tokens, [opened.hook, hooks.FINAL_NORM_IN])
     kept = kept_positions(tokens)
-    found = _encode(opened, acts[opened.hook].float(), kept, top_k)
-    ids = found.ids.numpy(force=True)
+    strongest = _encode(opened, acts[opened.hook].float(), kept, top_k)
+    ids = strongest.ids.numpy(force=True)
     active = ids[position][ids[position] >= 0]
     quality, spliced = sae_quality.measure(
         model,
         tokens,
         opened.hook,
         acts[opened.hook].float(),
-        found.reconstruction,
+        strongest.reconstruction,
         acts[hooks.FINAL_NORM_IN],
         torch.tensor(kept, device=model.device),
-        float(found.n_active[kept].double().mean()),
+        float(strongest.n_active[kept].double().mean()),
     )
     book = notes(opened.entry)
     known = [book.of(int(feature)) for feature in ids.ravel()]
@@ -201,26 +201,26 @@ def features(
         pos=position,
         skipped_pos=tuple(np.flatnonzero(~np.asarray(kept)).tolist()),
         feature_ids=ids,
-        activations=found.activations.numpy(force=True),
+        activations=strongest.activations.numpy(force=True),
         labels=tuple(note.label for note in known),
         max_activations=np.array([note.max_activation for note in known]).reshape(ids.shape),
         densities=np.array([note.density for note in known]).reshape(ids.shape),
-        n_active=found.n_active.numpy(force=True),
+        n_active=strongest.n_active.numpy(force=True),
         promotion=promotion(model, opened.directions(active.tolist()), PROMOTED),
         quality=quality,
-        checks=(*_checks(opened, acts[opened.hook].float(), found, kept), spliced),
+        checks=(*_checks(opened, acts[opened.hook].float(), strongest, kept), spliced),
     )
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Strongest:
     ids: Int[Tensor, "pos k"]
     activations: Float[Tensor, "pos k"]
     n_active: Int[Tensor, " pos"]
     reconstruction: Float[Tensor, "pos d_model"]
 
 
-def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Found:
+def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Strongest:
     """The k strongest features of every kept position, a few positions at a time so that memory stays bounded."""
     ids = torch.full((len(x), k), -1, device=x.device)
     activations = torch.full((len(x), k), torch.nan, device=x.device)
@@ -233,17 +233,17 @@ def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int)
         activations[rows] = best.values.where(best.values > 0, torch.nan)
         n_active[rows] = (encoded > 0).sum(-1)
         reconstruction[rows] = sae.decode(encoded, x[rows]).to(x.dtype)
-    return _Found(ids, activations, n_active, reconstruction)
+    return _Strongest(ids, activations, n_active, reconstruction)
 
 
-def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], found: _Found, kept: list[bool]) -> tuple[Check, Check]:
+def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], strongest: _Strongest, kept: list[bool]) -> tuple[Check, Check]:
     """What is kept against sae_lens on the same input, and decode(encode(x)) + error against x."""
     rows = torch.tensor(kept, device=x.device).nonzero()[:POSITIONS_AT_ONCE, 0]
     there = x[rows]
     theirs = sae.inner.encode(there - there.mean(-1, keepdim=True) if sae.centred else there)
-    ours = found.activations[rows].nan_to_num(0.0)
-    shown = theirs.gather(-1, found.ids[rows].clamp(min=0)).where(found.ids[rows] >= 0, 0.0)
-    rebuilt = sae.decode(theirs, there) + (there - found.reconstruction[rows])
+    ours = strongest.activations[rows].nan_to_num(0.0)
+    shown = theirs.gather(-1, strongest.ids[rows].clamp(min=0)).where(strongest.ids[rows] >= 0, 0.0)
+    rebuilt = sae.decode(theirs, there) + (there - strongest.reconstruction[rows])
     relative = (rebuilt - there).norm(dim=-1) / there.norm(dim=-1)
     return (
         Check("activations equal sae_lens' encode of the same input", float((shown - ours).abs().max()), 1e-3),

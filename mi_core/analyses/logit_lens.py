@@ -190,13 +190,13 @@ def logit_lens(
     position = model.position(tokens, pos)
     stages = _stages(model, resid_mid)
     acts = model.run(tokens, [name for name, _, _ in stages], logits=position)
-    wanted = resolve(model, target, foil, int(acts.logits[0].argmax()))
-    rows = _read(model, torch.stack([acts[name] for name, _, _ in stages]), norm, wanted, top_k)
+    answer = resolve(model, target, foil, int(acts.logits[0].argmax()))
+    rows = _read(model, torch.stack([acts[name] for name, _, _ in stages]), norm, answer, top_k)
     return LogitLens(
         model=model.id,
         tokens=tokens,
         norm=norm,
-        target=wanted,
+        target=answer,
         pos=position,
         stages=tuple(stage for _, stage, _ in stages),
         layers=tuple(layer for _, _, layer in stages),
@@ -239,16 +239,16 @@ def _read_chunk(
     """Every summary, [stage, pos] or [stage, pos, k]."""
     final = model.final_norm
     normed = final.apply(resid) if norm == "recomputed" else final.frozen(resid, final.scale(resid[-1:]))
-    found = readout.read(model, normed, target.token_id, k)
-    kl = found.cross_entropy - found.cross_entropy[-1]
+    cells = readout.read(model, normed, target.token_id, k)
+    kl = cells.cross_entropy - cells.cross_entropy[-1]
     return {
-        "prediction_ids": found.top.ids,
-        "top_logits": found.top.values,
-        "top_probabilities": (found.top.values - found.lse[..., None]).exp(),
-        "target_logit": found.target_logit,
-        "target_probability": (found.target_logit - found.lse).exp(),
-        "target_rank": found.target_rank,
-        "entropy": found.entropy / math.log(2),
+        "prediction_ids": cells.top.ids,
+        "top_logits": cells.top.values,
+        "top_probabilities": (cells.top.values - cells.lse[..., None]).exp(),
+        "target_logit": cells.target_logit,
+        "target_probability": (cells.target_logit - cells.lse).exp(),
+        "target_rank": cells.target_rank,
+        "entropy": cells.entropy / math.log(2),
         "kl_to_final": (kl / math.log(2)).clamp(min=0.0),
     }
 
@@ -258,8 +258,8 @@ def _check(rows: dict[str, np.ndarray], logits: Float[np.ndarray, " d_vocab"], p
 
     Compared are the logits that are kept, and log Σ exp over the whole vocabulary, in which every other one counts.
     """
-    best, found = rows["prediction_ids"][-1, pos], rows["top_logits"][-1, pos]
-    error = np.abs(found - logits[best]).max()
-    total = found[0] - np.log(rows["top_probabilities"][-1, pos, 0])
+    best, kept = rows["prediction_ids"][-1, pos], rows["top_logits"][-1, pos]
+    error = np.abs(kept - logits[best]).max()
+    total = kept[0] - np.log(rows["top_probabilities"][-1, pos, 0])
     error = max(error, np.abs(total - np.logaddexp.reduce(logits, dtype=np.float64)))
     return Check("the last row equals the model's logits", float(error), 1e-3)

@@ -171,22 +171,22 @@ def predict(
     sae = ready_sae(model)
     acts = model.run(tokens, sites(model) + ([sae.hook] if sae else []), logits="all", query=position)
     logits = acts.logits[position].float()
-    wanted = resolve(model, target, foil, int(logits.argmax()))
+    answer = resolve(model, target, foil, int(logits.argmax()))
     best = distribution.top_k(logits, top_k)
     log_probs = logits.log_softmax(-1)
     return Predict(
         model=model.id,
         tokens=tokens,
         pos=position,
-        target=wanted,
+        target=answer,
         prediction_ids=best.ids.numpy(force=True),
         predictions=tuple(model.texts(best.ids)),
         top_logits=best.values.numpy(force=True),
         top_probabilities=log_probs[best.ids].exp().numpy(force=True),
-        leads=tuple(leads(model, tokens, acts, wanted, position, sae)),
+        leads=tuple(leads(model, tokens, acts, answer, position, sae)),
         checks=_checks(model, acts, log_probs, position),
         **_by_position(model, tokens, acts.logits),
-        **_answer(logits, log_probs, wanted),
+        **_answer(logits, log_probs, answer),
     )
 
 

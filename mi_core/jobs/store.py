@@ -211,15 +211,15 @@ def _value(structure: Any, members: Any, classes: dict[str, type]) -> Any:
 @functools.lru_cache(maxsize=256)
 def dataclasses_in(kind: Any) -> dict[str, type]:
     """Every dataclass that an annotation mentions, itself or in its fields, by full name."""
-    found: dict[str, type] = {}
+    classes: dict[str, type] = {}
     pending = [kind]
     while pending:
         hint = pending.pop()
         pending += get_args(hint)
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and _name(hint) not in found:
-            found[_name(hint)] = hint
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and _name(hint) not in classes:
+            classes[_name(hint)] = hint
             pending += get_type_hints(hint).values()
-    return found
+    return classes
 
 
 def _name(kind: type) -> str:

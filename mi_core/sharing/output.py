@@ -29,7 +29,7 @@ SUFFIXES |= {f".{name}": name for name in IMAGES}
 
 
 @dataclass(frozen=True)
-class Plan:
+class OutputPlan:
     """What to compute and what to make of it; `format`, `out` and `table` as the person gave them, or None."""
 
     analysis: str
@@ -47,7 +47,7 @@ class Plan:
         return kind
 
 
-def run(plan: Plan, settings: dict[str, Any]) -> None:
+def run(plan: OutputPlan, settings: dict[str, Any]) -> None:
     """One prompt: compute it and write the result."""
     kind = plan.kind()
     check_out(plan.out, kind)
@@ -68,7 +68,7 @@ def read_edits(given: str | None) -> str | None:
         raise InputError(f"The file of edits {given} cannot be read: check --edits.", "edits") from error
 
 
-def checked(plan: Plan, settings: dict[str, Any]) -> Request:
+def checked(plan: OutputPlan, settings: dict[str, Any]) -> Request:
     """The request, known to be complete before any model is opened. Raises InputError."""
     command = plan.analysis.replace("_", "-")
     for name, setting in settings_of(find_analysis(plan.analysis)).items():
@@ -97,7 +97,7 @@ def compute(request: Request) -> Result:
     return job.result()
 
 
-def rendered(plan: Plan, kind: str, request: Request, result: Result) -> bytes:
+def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
         charts = _charts(plan.analysis)
