@@ -34,7 +34,6 @@ UNITS = {
     "seconds": "seconds",
     "megabytes": "megabytes",
 }
-SLACK = 1e-4  # by which rounding may carry a share beyond 1
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,29 @@ class Result(Protocol):
         """The finding as a title and one to three sentences, computed from the numbers."""
 
 
+ROUNDING = 1e-5
+
+
+def same_length(result: Any, *names: str) -> None:
+    """Raises ValueError unless these fields of a result have as many entries each."""
+    lengths = {name: len(getattr(result, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{type(result).__name__} holds fields of unequal length: {lengths}")
+
+
+def within(result: Any, low: float, high: float, *names: str) -> None:
+    """Raises ValueError unless every number of these fields lies from `low` to `high`, but for rounding; NaN may be."""
+    for name in names:
+        numbers = np.asarray(getattr(result, name))
+        if ((numbers < low - ROUNDING) | (numbers > high + ROUNDING)).any():
+            raise ValueError(f"{type(result).__name__}.{name} holds a number that is not from {low} to {high}")
+
+
+def whole_numbers(values: Iterable[int]) -> pd.arrays.IntegerArray:
+    """A column of whole numbers in which −1 means none."""
+    return pd.array([None if value < 0 else value for value in values], dtype="Int64")
+
+
 def units_of(result: Result, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, str]]:
     """{table: {column: unit}} for the columns of a result's `tables` that have one."""
     own = getattr(result, "column_units", {})
@@ -108,20 +130,8 @@ def check_axes(result: Any, **lengths: int) -> None:
                 raise ValueError(f"{name} has {length} along {axis}, not {lengths[axis]}")
 
 
-def check_shares(**arrays: np.ndarray) -> None:
-    """See that shares, such as probabilities, lie between 0 and 1; NaN is none. Raises ValueError."""
-    for name, values in arrays.items():
-        if values.size and (np.fmin.reduce(values, axis=None) < 0 or np.fmax.reduce(values, axis=None) > 1 + SLACK):
-            raise ValueError(f"{name} is not between 0 and 1")
-
-
 @functools.cache
 def _axes_of(kind: type) -> dict[str, list[str]]:
     """Names of the axes of every array, from a dataclass' annotations."""
     hints = get_type_hints(kind)
     return {name: hint.dim_str.split() for name, hint in hints.items() if hasattr(hint, "dim_str")}
-
-
-def whole_numbers(values: Iterable[int]) -> pd.arrays.IntegerArray:
-    """A column of whole numbers in which −1 means none."""
-    return pd.array([None if value < 0 else value for value in values], dtype="Int64")

@@ -15,7 +15,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import place, quoted
-from mi_core.result import Check, Reading, check_axes, check_shares
+from mi_core.result import Check, Reading, check_axes, within
 
 MOST_BYTES = 256 * 2**20  # of patterns held at once
 STRONGEST = 100  # rows of the table of strongest keys
@@ -52,7 +52,7 @@ class Attention:
 
     def __post_init__(self) -> None:
         check_axes(self, layer=len(self.layers), query_pos=len(self.tokens), key_pos=len(self.tokens))
-        check_shares(pattern=self.pattern, rollout=self.rollout)
+        within(self, 0, 1, "pattern", "rollout")
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:

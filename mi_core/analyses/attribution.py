@@ -17,7 +17,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, place, quoted, signed
-from mi_core.result import Check, Reading, check_axes, whole_numbers
+from mi_core.result import Check, Reading, check_axes, same_length, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class Attribution:
 
     def __post_init__(self) -> None:
         check_axes(self, component=len(self.components))
-        if not len(self.kinds) == len(self.component_layers) == len(self.component_heads) == len(self.components):
-            raise ValueError("components, kinds, layers and heads differ in number")
+        same_length(self, "components", "kinds", "component_layers", "component_heads")
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from mi_core.directions.promotion import Promotion, promotion
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading, check_axes, check_shares
+from mi_core.result import Check, Reading, check_axes, within
 from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import Context, contexts, neuronpedia_url, notes
@@ -72,7 +72,8 @@ class Feature:
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens), near=len(self.nearest_labels))
-        check_shares(cosines=np.abs(self.nearest_cosines))
+        within(self, -1, 1, "nearest_cosines")
+        within(self, 0, 1, "confidence", "density")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`activations` over the prompt, `promoted` tokens, `contexts` where it fires most, `nearest` features."""

@@ -16,7 +16,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading, check_axes, check_shares
+from mi_core.result import Check, Reading, check_axes, within
 from mi_core.saes import quality as sae_quality
 from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
@@ -68,7 +68,7 @@ class Features:
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens))
-        check_shares(densities=self.densities)
+        within(self, 0, 1, "densities")
         if len(self.labels) != self.feature_ids.size:
             raise ValueError("labels and features differ in number")
 

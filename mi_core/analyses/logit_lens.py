@@ -20,7 +20,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import after_layer, doubt, percent, place, quoted
-from mi_core.result import Check, Reading, check_axes, check_shares
+from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
 
@@ -68,9 +68,10 @@ class LogitLens:
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens), stage=len(self.stages))
-        check_shares(top_probabilities=self.top_probabilities, target_probability=self.target_probability)
-        if len(self.layers) != len(self.stages) or len(self.predictions) != self.prediction_ids.size:
-            raise ValueError("stages and layers, or predictions and their ids, differ in number")
+        within(self, 0, 1, "top_probabilities", "target_probability")
+        same_length(self, "stages", "layers")
+        if len(self.predictions) != self.prediction_ids.size:
+            raise ValueError("predictions and their ids differ in number")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`lens`: the top guesses, a row per layer, position and rank. `target`: the answer, per layer and position."""

@@ -19,7 +19,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import doubt, percent, place, quoted
-from mi_core.result import Check, Reading, check_axes, check_shares
+from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 64
 
@@ -75,7 +75,8 @@ class Predict:
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens), k=len(self.predictions))
-        check_shares(top_probabilities=self.top_probabilities, guess_probability=self.guess_probability)
+        within(self, 0, 1, "top_probabilities", "guess_probability")
+        same_length(self, "tokens", "guesses")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`predictions`: the top guesses at `pos`. `positions`: a row per position. `answer`. `leads`."""

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from jaxtyping import Float
 
 from mi_core.analyses._index import find_analysis
-from mi_core.result import UNITS, check_axes, check_shares, units_of
+from mi_core.result import UNITS, check_axes, same_length, units_of, within
 
 PROMPT = "The capital of Texas is"
 SEVEN = ("predict", "logit_lens", "attention", "attribution", "features", "feature", "tokens")
@@ -56,23 +56,38 @@ def test_arrays_of_another_length_are_no_result(result):
         ("logit_lens", "target_probability"),
         ("attention", "pattern"),
         ("attention", "rollout"),
+        ("features", "densities"),
     ],
 )
 def test_probabilities_are_shares(mini, name, field):
     result = find_analysis(name)(mini, PROMPT)
     for wrong in (-0.01, 1.01):
-        with pytest.raises(ValueError, match=f"{field} is not between 0 and 1"):
+        with pytest.raises(ValueError, match=f"{field} holds a number that is not from 0 to 1"):
             dataclasses.replace(result, **{field: np.full_like(getattr(result, field), wrong)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares:
+    """Numbers that should be shares."""
+
+    values: Float[np.ndarray, "*any"]
 
 
 @given(hnp.arrays(np.float32, hnp.array_shapes(max_dims=3), elements=st.floats(-2, 2, width=32) | st.just(np.nan)))
 def test_shares(values):
     known = [value for value in values.ravel().tolist() if value == value]
-    if all(0 <= value <= 1.0001 for value in known):
-        check_shares(values=values)
-    else:
-        with pytest.raises(ValueError, match="values"):
-            check_shares(values=values)
+    if all(-1e-5 <= value <= 1 + 1e-5 for value in known):
+        within(Shares(values), 0, 1, "values")
+    elif any(value < -1.1e-5 or value > 1 + 1.1e-5 for value in known):
+        with pytest.raises(ValueError, match="Shares.values"):
+            within(Shares(values), 0, 1, "values")
+
+
+def test_same_length():
+    same_length(Shares(np.zeros(3)), "values")
+    pair = Pair(np.zeros((2, 1)), np.zeros(3))
+    with pytest.raises(ValueError, match="Pair holds fields of unequal length: {'one': 2, 'two': 3}"):
+        same_length(pair, "one", "two")
 
 
 @dataclasses.dataclass(frozen=True)
