@@ -99,6 +99,8 @@ def _agreed(request: Request) -> None:
     """Go on if the request is short, known, or agreed to; else say what it will take and offer to run it."""
     if st.session_state.get(AGREED) == request or engine().cached(request) is not None:
         return
+    if not request.model:  # a cost is that of runs of a model
+        return
     settings = json.dumps(dict(request.settings))
     cost = compute("cost", request.model, of=request.analysis, settings=settings).result
     if cost.seconds > ASK_SECONDS:
