@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from mi_core.editing import overlay, trials
+from mi_core.directions import spec
+from mi_core.editing import overlay, recipes, trials
 from mi_core.editing.orthogonalise import largest_share
-from mi_core.editing.recipes import Orthogonalise, Rome, canonical
+from mi_core.editing.recipes import Orthogonalise, Recipe, Rome, canonical
 from mi_core.editing.rome import Rewrite
 from mi_core.editing.trials import Trial, trial
-from mi_core.errors import InputError
+from mi_core.errors import InputError, choose
 from mi_core.metrics import distribution
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
@@ -154,7 +155,7 @@ def edit(
     sae: str | None = None,
     positive: str = "",
     negative: str = "",
-    numbers: str = "",
+    vector: str = "",
     paraphrases: str = "",
     neighbours: str = "",
     unrelated: str = "",
@@ -177,11 +178,13 @@ def edit(
         target: For ROME, the new answer, one token; otherwise the answer to follow, None for the top guess.
         layer: For ROME, the block that is edited, None for the usual one; for a contrast, the blocks passed where the
             prompts are read, None for the middle.
-        direction: To take out: ``"feature:123"``, ``"token: word"``, ``"contrast"`` or ``"numbers"``.
+        direction: To take out, in the words that `steering` takes, which stand for the same vector: ``"feature:123"``;
+            ``"token:Paris"``, what the output reads for a token, so that nothing can make it likelier; ``"contrast"``;
+            or ``"vector"``.
         sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
         positive: Prompts for the contrast, one per line.
         negative: What they are contrasted with, one per line.
-        numbers: The direction itself, d_model numbers.
+        vector: The direction itself, d_model numbers.
         paraphrases: The prompt in other words, one per line; empty for ROME: the prompt behind a few openings.
         neighbours: Prompts whose answers must stay, one per line; empty for ROME: the subjects most like this one.
         unrelated: Text whose odds should not move, one per line; empty for a built-in set.
@@ -197,9 +200,11 @@ def edit(
     """
     distribution.check_top_k(top_k, model.d_vocab)
     tokens = model.tokens(prompt, prepend_bos)
-    recipe = _recipe(kind, prompt, subject, target, layer, direction, sae, positive, negative, numbers)
+    settings = {"sae": sae, "positive": positive, "negative": negative, "vector": vector, "layer": layer}
+    choose(kind, recipes.KINDS, "kind", "kind of edit")
+    recipe = _rome(prompt, subject, target, layer) if kind == "rome" else _orthogonalise(direction, settings)
     former = model.run(tokens).logits[-1]
-    made = overlay.made(model, recipe, progress)
+    made = overlay.with_edit(model, recipe, progress)
     old = int(former.argmax())
     new = model.token_id(target, "target") if target else old
     asked = _asked(model, prompt, recipe, (old, new), paraphrases, neighbours, unrelated, prepend_bos)
@@ -226,40 +231,23 @@ def edit(
     )
 
 
-def _recipe(
-    kind: str,
-    prompt: str,
-    subject: str,
-    target: str | None,
-    layer: int | None,
-    direction: str,
-    sae: str | None,
-    positive: str,
-    negative: str,
-    numbers: str,
-) -> Rome | Orthogonalise:
-    """The edit these settings describe; what it does not use is left out of it."""
-    if kind == "rome":
-        if not target:
-            raise InputError("The new answer is empty: type one word.", "target")
-        return Rome(prompt, subject.strip(), target, layer)
-    if kind != "orthogonalise":
-        raise InputError(f"“{str(kind)[:40]}” is no kind of edit: use rome or orthogonalise.", "kind")
-    source = direction.partition(":")[0].strip()
-    return Orthogonalise(
-        direction,
-        sae=sae if source == "feature" else None,
-        positive=positive if source == "contrast" else "",
-        negative=negative if source == "contrast" else "",
-        layer=layer if source == "contrast" else None,
-        numbers=numbers if source == "numbers" else "",
-    )
+def _rome(prompt: str, subject: str, target: str | None, layer: int | None) -> Rome:
+    if not target:
+        raise InputError("The new answer is empty: type one word.", "target")
+    return Rome(prompt, subject.strip(), target, layer)
+
+
+def _orthogonalise(direction: str, settings: dict[str, Any]) -> Orthogonalise:
+    """The edit, without the settings that a direction of its kind does not read."""
+    asked = spec.read(Orthogonalise, {"direction": direction} | settings)
+    read = {name: getattr(asked, name) for name in spec.SETTINGS.get(asked.source, ())}
+    return Orthogonalise(asked.direction, **read, layer=asked.layer if asked.source == "contrast" else None)
 
 
 def _asked(
     model: Model,
     prompt: str,
-    recipe: Rome | Orthogonalise,
+    recipe: Recipe,
     answers: tuple[int, int],
     paraphrases: str,
     neighbours: str,
@@ -280,7 +268,7 @@ def _asked(
     ]
 
 
-def _scores(model: Model, made: overlay.Made, tried: list[Trial], old: int, new: int) -> tuple:
+def _scores(model: Model, made: overlay.EditedModel, tried: list[Trial], old: int, new: int) -> tuple:
     """(name, value, number of prompts) of every score that there are prompts for."""
     by_role = {role: [one for one in tried if one.role == role] for role in ROLES}
     kept = [float(one.before.argmax() == one.after.argmax()) for one in by_role["other subject"]]

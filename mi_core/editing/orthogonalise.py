@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
-from mi_core.directions import spec
-from mi_core.directions.direction import Direction
+from mi_core.directions.direction import Direction, find
 from mi_core.editing.recipes import Orthogonalise
 from mi_core.errors import InputError
 from mi_core.models import projection
@@ -78,7 +77,7 @@ def removal(model: Model, edit: Orthogonalise, between: Callable[[], None] | Non
     Raises:
         InputError: It describes none, or this model writes through something else than plain matrices.
     """
-    direction = spec.find(model, edit, between=between)
+    direction = find(model, edit, between=between)
     for _ in writers(model, direction.unit):
         pass
     return Removal(direction)

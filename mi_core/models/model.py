@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,7 +58,6 @@ class Model:
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self.tokenizer.bos_token_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
-        self.edited: OrderedDict[str, Any] = OrderedDict()  # see `mi_core.editing.overlay`
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
 
     @property

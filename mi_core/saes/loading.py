@@ -15,7 +15,7 @@ from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
 from mi_core.models import catalogue
 from mi_core.models.catalogue import SaeEntry
-from mi_core.models.loading import allowed_folders
+from mi_core.models.loading import is_allowed
 from mi_core.saes.sae import Sae
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
@@ -170,9 +170,7 @@ def _local(model_id: str) -> Path | None:
     """The folder that a model id names, where it may be looked into."""
     try:
         folder = Path(model_id).expanduser().resolve()
-        allowed = allowed_folders()
-        permitted = allowed is None or any(folder.is_relative_to(root) for root in allowed)
-        return folder if permitted and folder.is_dir() else None
+        return folder if is_allowed(folder) and folder.is_dir() else None
     except (OSError, RuntimeError, ValueError):
         return None
 
