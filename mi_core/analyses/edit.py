@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float
 
 from mi_core.directions import spec
 from mi_core.editing import overlay, recipes, trials
@@ -18,12 +19,14 @@ from mi_core.editing.rome import Rewrite
 from mi_core.editing.trials import Trial, trial
 from mi_core.errors import InputError, choose
 from mi_core.metrics import distribution
+from mi_core.metrics.shift import Shift, likeliest, shift
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
 from mi_core.text.sentences import lines, sentences
 
+COLUMNS = ("token", "token_id", "probability_before", "probability_after", "change")
 ROLES = ("edited", "rephrased", "other subject", "unrelated")
 MEANING = {
     "efficacy": "the edited prompt gets the new answer",
@@ -39,39 +42,61 @@ MEANING = {
 class Edit:
     """One edit, and how the model answers before and after it.
 
-    `edit` is the edit as JSON, ready for a stack. Trial i is `trial_prompts[i]` in `trial_roles[i]` (one of `ROLES`),
-    with the top guess, its probability, and the new and the old answer's probabilities before (`*_before`) and after
-    (`*_after`), and `trial_kl` as in `mi_core.editing.trials.Trial`. `scores` are named as in `MEANING`; `own_bytes`
-    are the weights that the edited model does not share.
+    Trial i is one prompt that both models were asked; the first is the edited prompt itself.
     """
 
     model: str
     tokens: Tokens
+    """The edited prompt, or the one on which the edit is shown."""
     kind: str
+    """``rome`` or ``orthogonalise``."""
     name: str
+    """What it does, for people."""
     edit: str
+    """The edit as JSON, ready for a stack."""
     layer: int
+    """The block that was edited, or the layer where the direction belongs."""
     target: str
+    """The new answer; for a direction the answer that is followed."""
     old: str
+    """The top guess before."""
     scores: tuple[tuple[str, float, int], ...]
+    """(name, value, number of prompts); names and units as in `MEANING`."""
     trial_roles: tuple[str, ...]
+    """[trial] One of `ROLES`."""
     trial_prompts: tuple[str, ...]
+    """[trial] What was asked."""
     top_before: tuple[str, ...]
+    """[trial] The top guess before."""
     top_after: tuple[str, ...]
+    """[trial] The top guess after."""
     top_probability_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the top guess before, 0 to 1."""
     top_probability_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the top guess after."""
     target_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the new answer before."""
     target_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the new answer after."""
     old_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the old answer before."""
     old_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the old answer after."""
     trial_kl: Float[np.ndarray, " trial"]
-    shift_ids: Int[np.ndarray, " token"]
-    shift_tokens: tuple[str, ...]
-    probability_before: Float[np.ndarray, " token"]
-    probability_after: Float[np.ndarray, " token"]
+    """[trial] KL(before ‖ after) in bits of the next token; for unrelated text the mean over its positions."""
+    shift: Shift
+    """[run, token] The edited prompt's likeliest next tokens before and after, the largest gain first."""
     own_bytes: int
+    """Bytes of the weights that the edited model does not share."""
     checks: tuple[Check, ...]
     units: str = "probability; shares; bits (KL)"
+
+    def __post_init__(self) -> None:
+        n = len(self.trial_roles)
+        columns = ("trial_prompts", "top_before", "top_after", "top_probability_before", "top_probability_after",
+                   "target_before", "target_after", "old_before", "old_after", "trial_kl")  # fmt: skip
+        if {len(getattr(self, name)) for name in columns} != {n} or self.trial_roles[:1] != ROLES[:1]:
+            raise ValueError(f"{n} trials, the first of which is {self.trial_roles[:1]}")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`scores`; `prompts`: a row per trial; `shift`: the edited prompt's next token before and after."""
@@ -88,16 +113,9 @@ class Edit:
             "old_answer_after": self.old_after,
             "kl": self.trial_kl,
         }
-        shift = {
-            "token": np.asarray(self.shift_tokens, dtype=object),
-            "token_id": self.shift_ids,
-            "probability_before": self.probability_before,
-            "probability_after": self.probability_after,
-            "change": self.probability_after - self.probability_before,
-        }
         scores = pd.DataFrame(self.scores, columns=["score", "value", "prompts"])
         scores["meaning"] = scores["score"].map(MEANING)
-        return {"scores": scores, "prompts": pd.DataFrame(prompts), "shift": pd.DataFrame(shift)}
+        return {"scores": scores, "prompts": pd.DataFrame(prompts), "shift": self.shift.table(COLUMNS)}
 
     def reading(self) -> Reading:
         """Whether the edit took, how far it reaches, and what else it moved."""
@@ -225,7 +243,7 @@ def edit(
         old=model.text(old),
         scores=_scores(model, made, tried, old, new),
         **_answers(model, tried, old, new),
-        **_shift(model, tried[0], top_k),
+        shift=_shift(model, tried[0], top_k),
         own_bytes=made.own_bytes,
         checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
     )
@@ -298,14 +316,6 @@ def _answers(model: Model, tried: list[Trial], old: int, new: int) -> dict:
     return columns
 
 
-def _shift(model: Model, one: Trial, k: int) -> dict:
-    """The likeliest tokens before and after, the largest gain first."""
-    before, after = one.before.exp(), one.after.exp()
-    ids = np.union1d(before.topk(min(k, len(before))).indices.numpy(), after.topk(min(k, len(after))).indices.numpy())
-    ids = ids[np.argsort(-(after - before).numpy()[ids], kind="stable")]
-    return {
-        "shift_ids": ids,
-        "shift_tokens": tuple(model.texts(ids)),
-        "probability_before": before.numpy()[ids],
-        "probability_after": after.numpy()[ids],
-    }
+def _shift(model: Model, one: Trial, k: int) -> Shift:
+    odds = torch.stack([one.before, one.after])
+    return shift(model, likeliest(odds.exp(), k), odds.exp(), odds)

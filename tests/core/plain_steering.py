@@ -56,13 +56,14 @@ def mean_norm(hf, ids, layer: int) -> float:
 
 def assert_shift(result, before: torch.Tensor, after: torch.Tensor) -> None:
     p, q = before.double().softmax(-1), after.double().softmax(-1)
-    ids = result.shift_ids
-    np.testing.assert_allclose(result.logit_before, before[ids], atol=5e-4, rtol=1e-4)
-    np.testing.assert_allclose(result.logit_after, after[ids], atol=5e-4, rtol=1e-4)
-    np.testing.assert_allclose(result.probability_before, p[ids], atol=1e-4)
-    np.testing.assert_allclose(result.probability_after, q[ids], atol=1e-4)
+    table = result.tables()["shift"]
+    ids = table["token_id"].to_numpy()
+    np.testing.assert_allclose(table["logit_before"], before[ids], atol=5e-4, rtol=1e-4)
+    np.testing.assert_allclose(table["logit_after"], after[ids], atol=5e-4, rtol=1e-4)
+    np.testing.assert_allclose(table["probability_before"], p[ids], atol=1e-4)
+    np.testing.assert_allclose(table["probability_after"], q[ids], atol=1e-4)
     assert result.kl == pytest.approx(float((q * (q / p).log2()).sum()), rel=1e-3, abs=1e-5)
     change = q - p
-    shown = result.probability_after - result.probability_before
+    shown = table["change"].to_numpy()
     assert shown[0] == pytest.approx(float(change.max()), abs=1e-4)
     assert shown[-1] == pytest.approx(float(change.min()), abs=1e-4)

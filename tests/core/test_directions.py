@@ -213,7 +213,7 @@ def test_pasted_numbers_are_the_direction_they_spell(mini):
     for separator in (",", ", ", ";", "\n", " "):
         text = separator.join(f"{7 * value:.9g}" for value in row.tolist())
         found = steering(mini, PROMPT, direction="vector", vector=text, **options)
-        np.testing.assert_allclose(found.logit_after, expected.logit_after, atol=1e-4)
+        np.testing.assert_allclose(found.shift.logits[1], expected.shift.logits[1], atol=1e-4)
         assert found.texts[1].text == expected.texts[1].text
 
 

@@ -95,7 +95,7 @@ def test_a_sum_of_directions_on_every_architecture(architecture, with_sae, hf_mo
     assert [one.layer for one in result.pushes] == [1, 1, 2]
     assert all(check.passed for check in result.checks), result.checks
     alone = steering(model, " the cat sat on", **options)
-    assert np.abs(alone.logit_after - result.logit_after).max() > 1e-2
+    assert np.abs(alone.shift.logits[1] - result.shift.logits[1]).max() > 1e-2
 
 
 @pytest.mark.parametrize("positions", ["all", "prompt", "new"])
@@ -148,7 +148,7 @@ def test_strength_zero_is_the_unsteered_run(architecture, with_sae):
     result = steering(model, " the cat", direction="feature:0", strength=0, temperature=1.0, seed=4, max_new_tokens=12)
     assert result.texts[0].text == result.texts[1].text
     assert result.kl == 0
-    np.testing.assert_array_equal(result.logit_before, result.logit_after)
+    np.testing.assert_array_equal(result.shift.logits[0], result.shift.logits[1])
     assert result.checks[0].error == 0
     assert "nothing changes" in result.reading().title
 
