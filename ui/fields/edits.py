@@ -22,7 +22,7 @@ DIRECTIONS = {
     "a feature": "feature",
     "a token": "token",
     "a contrast of prompts": "contrast",
-    "pasted numbers": "vector",
+    "pasted numbers": "numbers",
 }
 
 
