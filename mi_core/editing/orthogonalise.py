@@ -3,6 +3,9 @@
 ``W' = W (I − d dᵀ)`` for the embeddings and the output of every attention layer and MLP, biases too: nothing can write
 along the unit direction d any more, at any position, for any prompt (Arditi et al. 2024, "Refusal in Language Models Is
 Mediated by a Single Direction", weight orthogonalisation).
+
+A token's direction is the one that the output reads for it (`mi_core.directions.direction.token_direction`): the same
+as in steering, and the one whose absence holds the token's logit where it is above the mean.
 """
 
 from __future__ import annotations

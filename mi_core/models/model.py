@@ -238,7 +238,7 @@ class Model:
     @torch.no_grad()
     def run_on(
         self, ids: Int[Tensor, "row pos"], cache: Cache, logits: Literal["last", "all"] | int = "last"
-    ) -> Float[Tensor, "row pos d_vocab"]:
+    ) -> Float[Tensor, "run kept_pos d_vocab"]:
         """Logits of rows that go on where `cache` ends, which grows by them.
 
         By the transformers model inside, whose modules hold the same hook points: its own classes know their caches.
@@ -247,6 +247,9 @@ class Model:
             ids: What to read next, a row per run.
             cache: Keys and values of what was read before; an empty one at the beginning.
             logits: As in `run`, of the new positions.
+
+        Returns:
+            As many runs as rows, unless a hook on the way makes more of them.
         """
         extra = _logits_kept(logits, ids)
         return self.hf_model(input_ids=ids, past_key_values=cache, use_cache=True, **extra).logits

@@ -1,6 +1,7 @@
 """Measuring an edit: the scores against plain transformers, the checks, the words, and the sentences for bad input."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -162,3 +163,9 @@ def test_bad_input_gets_a_sentence_with_its_field(mini, change, field, said):
     with pytest.raises(InputError, match=said) as raised:
         edit(mini, PROMPT, **FACT | change)
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize("part", ["trial_roles", "trial_prompts", "target_after", "trial_kl"])
+def test_a_result_whose_parts_do_not_fit_is_refused(boston, part):
+    with pytest.raises(ValueError, match="trials, the first of which is"):
+        dataclasses.replace(boston, **{part: getattr(boston, part)[1:]})

@@ -1,5 +1,6 @@
 """Steering against plain transformers with a plain torch hook, and the promises: strength 0, BOS, no hook left."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -247,6 +248,15 @@ def test_tables_and_readings(mini):
     assert len(reading.title) <= 90
     assert 1 <= len(reading.sentences) <= 3
     assert f"{result.kl:.2f} bits" in reading.sentences[1]
+
+
+@pytest.mark.parametrize("part", [{"texts": ()}, {"pushes": ()}, {"kl": math.nan}, {"kl": -0.1}])
+def test_a_result_whose_parts_do_not_fit_is_refused(mini, part):
+    result = steering(mini, PROMPT, direction="feature:757", max_new_tokens=1)
+    with pytest.raises(ValueError, match="pushes"):
+        dataclasses.replace(result, **part)
+    with pytest.raises(ValueError, match="only a feature can be clamped"):
+        dataclasses.replace(result.pushes[0], operation="clamp", feature=None)
 
 
 def test_a_prompt_that_fills_the_context_still_shifts(mini):
