@@ -224,10 +224,10 @@ class Model:
             Activations with the row axis in front; logits [row, pos_or_1, d_vocab].
         """
         kept: dict[str, Tensor] = {}
+        one_query = set() if query is None else {hooks.pattern(layer) for layer in range(self.n_layers)}
 
         def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
-            one_row = query is not None and name.endswith("hook_pattern")
-            kept[name] = value[:, :, query, None].clone() if one_row else value
+            kept[name] = value[:, :, query, None].clone() if name in one_query else value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}
