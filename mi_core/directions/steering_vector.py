@@ -43,7 +43,7 @@ class SteeringVector:
 
     def delta(
         self, x: Float[Tensor, "row pos d_model"], strengths: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row pos d_model"]:
+    ) -> Float[Tensor, "row #pos d_model"]:
         """What is added to `x`, whose rows have a strength each."""
         goals = (strengths * self.scale)[:, None]
         if self.sae is None:
