@@ -18,7 +18,7 @@ import torch
 from benchmarks import gpt2_size
 from benchmarks.timing import Row, bounded, faster
 from mi_core.directions.direction import Direction
-from mi_core.directions.steering_vector import SteeringVector, edits
+from mi_core.directions.steering_vector import SteeringVector, steering_hooks
 from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.text.generation import generate
@@ -54,8 +54,8 @@ def _at(model: Model, n_tokens: int) -> list[Row]:
         return out[:, n_tokens:].tolist()
 
     def loupe() -> list[list[int | None]]:
-        steered = edits([vector], [(strength,) for strength in STRENGTHS[1:]], "all", tokens)
-        steps = generate(model, tokens.ids, len(STRENGTHS), max_new_tokens=NEW_TOKENS, edits=steered)
+        steered = steering_hooks([vector], [(strength,) for strength in STRENGTHS[1:]], "all", tokens)
+        steps = generate(model, tokens.ids, len(STRENGTHS), max_new_tokens=NEW_TOKENS, hooks=steered)
         return [list(row) for row in zip(*(step.ids for step in steps), strict=True)]
 
     seconds: dict[Callable, list[float]] = {batched: [], loupe: []}

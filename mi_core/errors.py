@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 
 class InputError(ValueError):
@@ -34,3 +34,27 @@ class Absent(InputError):
     def __init__(self, message: str, field: str, fetch: Callable[[Callable[[int, int, str], None]], None]) -> None:
         super().__init__(message, field)
         self.fetch = fetch
+
+
+def choose(value: str, allowed: Collection[str], field: str, what: str | None = None) -> str:
+    """`value`, where it is one of the words that are allowed.
+
+    Args:
+        value: What somebody wrote.
+        allowed: The words, in the order in which they are offered.
+        field: The setting it is for.
+        what: What the words are (``"way to push"``); None for the field's own name.
+
+    Raises:
+        InputError: It is none of them: `“set” is no way to push: use add or clamp.`
+    """
+    words = list(allowed)
+    if value in words:
+        return value
+    offered = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    raise InputError(f"“{shortened(str(value))}” is no {what or field.replace('_', ' ')}: use {offered}.", field)
+
+
+def shortened(text: str, longest: int = 60) -> str:
+    """At most the first `longest` characters of what somebody typed, so that a sentence can quote it."""
+    return text if len(text) <= longest else text[:longest] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mi_core.errors import shortened
 from mi_core.models.tokens import Tokens, visible
 
 LONGEST = 16  # characters of a token that a sentence shows
@@ -9,8 +10,7 @@ LONGEST = 16  # characters of a token that a sentence shows
 
 def quoted(text: str) -> str:
     """A token in running text: `" Paris"` → `“·Paris”`; very long ones are shortened."""
-    shown = visible(text)
-    return f"“{shown}”" if len(shown) <= LONGEST else f"“{shown[:LONGEST]}…”"
+    return f"“{shortened(visible(text), LONGEST)}”"
 
 
 def place(tokens: Tokens, pos: int) -> str:
@@ -35,7 +35,7 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def doubt(entropy: float) -> str:
+def entropy_in_words(entropy: float) -> str:
     """An entropy in bits as the number of tokens a blind pick would be among (its perplexity)."""
     choices = 2.0 ** float(entropy)
     if choices < 1.25:

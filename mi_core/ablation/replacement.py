@@ -11,7 +11,7 @@ from torch import Tensor
 from mi_core.errors import InputError
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
-from mi_core.text.sentences import MAX_PROMPTS, sentences
+from mi_core.text.sentences import lines, sentences
 
 MODES = ("zero", "mean", "resample")
 
@@ -52,10 +52,12 @@ def replacements(
         raise InputError(f"“{str(mode)[:40]}” is no way to ablate: use zero, mean or resample.", "mode")
     if mode == "zero":
         return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
-    prompts = _prompts(model, reference)[: 1 if mode == "resample" else None]
+    prompts = lines(reference, "reference", "reference prompts") or sentences(model)
+    prompts = prompts[: 1 if mode == "resample" else None]
     found = {name: [] for name in parts}
     for prompt in prompts:
-        read, run = _read(model, prompt, names, prepend_bos)
+        read = model.tokens(prompt, prepend_bos, "reference")
+        run = model.run(read, names)
         for name, part in parts.items():
             found[name].append(part(run)[int(read.has_bos) :])
         if between is not None:
@@ -71,18 +73,3 @@ def replacements(
             other = piece[torch.arange(len(piece) - n, len(piece), device=piece.device).clamp(min=0)]
         values[name] = torch.cat([parts[name](acts)[:kept], other])
     return values
-
-
-def _read(model: Model, prompt: str, names: set[str], prepend_bos: bool | None) -> tuple[Tokens, Activations]:
-    try:
-        tokens = model.tokens(prompt, prepend_bos)
-    except InputError as error:
-        raise InputError(error.message, "reference" if error.field == "prompt" else error.field) from error
-    return tokens, model.run(tokens, names)
-
-
-def _prompts(model: Model, reference: str) -> list[str]:
-    prompts = [line for line in reference.splitlines() if line.strip()]
-    if len(prompts) > MAX_PROMPTS:
-        raise InputError(f"There are {len(prompts)} reference prompts: {MAX_PROMPTS} are enough.", "reference")
-    return prompts or sentences(model)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mi_core.ablation import component, knockout
 from mi_core.errors import InputError
-from mi_core.interventions.rows import row_edits
+from mi_core.interventions.rows import row_hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
@@ -109,10 +109,10 @@ def ablated_text(
         prepend_bos=prepend_bos,
         between=lambda: report(0, max_new_tokens),
     )
-    edits = row_edits(model, [(), ready.onwards(out)])
+    hooks = row_hooks(model, [(), ready.onwards(out)])
     ids: tuple[list[int], list[int]] = ([], [])
     first = None
-    for done, step in enumerate(generate(model, tokens.ids, 2, max_new_tokens=max_new_tokens, edits=edits), start=1):
+    for done, step in enumerate(generate(model, tokens.ids, 2, max_new_tokens=max_new_tokens, hooks=hooks), start=1):
         first = step.logits if first is None else first
         for row, drawn in zip(ids, step.ids, strict=True):
             row.extend([] if drawn is None else [drawn])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mi_core.errors import InputError
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.patching import swaps
@@ -75,8 +74,5 @@ def alignment(model: Model, prompt: str, *, corrupted: str, prepend_bos: bool | 
         InputError: One of the prompts cannot be used.
     """
     tokens = model.tokens(prompt, prepend_bos)
-    try:
-        other = model.tokens(corrupted, prepend_bos)
-    except InputError as error:
-        raise InputError(error.message, "corrupted" if error.field == "prompt" else error.field) from error
+    other = model.tokens(corrupted, prepend_bos, "corrupted")
     return Alignment(model.id, tokens, other, tuple(swaps.aligned(tokens, other)))

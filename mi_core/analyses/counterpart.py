@@ -15,7 +15,7 @@ from mi_core.errors import InputError
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Model
-from mi_core.models.neighbours import written
+from mi_core.models.neighbours import spelling
 from mi_core.models.tokens import Tokens
 from mi_core.patching import swaps
 from mi_core.phrases import percent, place, quoted
@@ -142,7 +142,7 @@ def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plai
         model, tokens.ids[: position + 1], nothing, lambda row: row.log_softmax(-1)[target.token_id]
     )
     order = found[name].sum(-1).abs().argsort(descending=True).tolist()
-    words = [pos for pos in order if pos < position and not tokens.special[pos] and written(tokens.texts[pos])]
+    words = [pos for pos in order if pos < position and not tokens.special[pos] and spelling(tokens.texts[pos])]
     return words[:POSITIONS_TRIED]
 
 
@@ -150,8 +150,8 @@ def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plai
 def _probabilities(model: Model, rows: Sequence[Sequence[int]], progress) -> Float[Tensor, "row d_vocab"]:
     """What comes after each row; rows are equally long."""
     out = []
-    for chunk in torch.tensor(rows, device=model.device).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
-        out.append(model.bridge(chunk, logits_to_keep=1)[:, -1].float().softmax(-1))
+    for chunk in model.rows(rows).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
+        out.append(model.run_ids(chunk).logits[:, -1].float().softmax(-1))
         if progress is not None:
             progress(sum(map(len, out)), len(rows))
     return torch.cat(out)
@@ -177,6 +177,6 @@ def _ordered(model: Model, tokens: Tokens, target: Target, tried, found: Float[T
 
     def order(swap: Swap) -> tuple[bool, float]:
         lead = swap.prediction_probability - swap.probability
-        return not (lead > 0 and written(swap.prediction) == written(target.text)), -lead
+        return not (lead > 0 and spelling(swap.prediction) == spelling(target.text)), -lead
 
     return tuple(sorted(run, key=order))

@@ -19,7 +19,7 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import after_layer, doubt, percent, place, quoted
+from mi_core.phrases import after_layer, entropy_in_words, percent, place, quoted
 from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
@@ -132,7 +132,7 @@ class LogitLens:
         return [f"It stands highest {after_layer(self.layers[best], self.layers[-1])}, at rank {rank[best]:,}."]
 
     def _doubt(self) -> str:
-        return f"In the end the model {doubt(self.entropy[-1, self.pos])}."
+        return f"In the end the model {entropy_in_words(self.entropy[-1, self.pos])}."
 
     def _guess(self, stage: int) -> tuple[str, str]:
         """The top guess at a stage and its probability, in words."""

@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics import metric as measures
 from mi_core.metrics.distribution import check_top_k
+from mi_core.metrics.shift import Shift, movers, shift
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
@@ -43,10 +44,7 @@ class PatchedRun:
     site: str
     cell: str
     direction: str
-    token_ids: Int[np.ndarray, " token"]
-    texts: tuple[str, ...]
-    logits: Float[np.ndarray, "run token"]
-    probabilities: Float[np.ndarray, "run token"]
+    shift: Shift
     measured: Float[np.ndarray, "metric run"]
     restored: Float[np.ndarray, " metric"]
     checks: tuple[Check, ...]
@@ -54,23 +52,21 @@ class PatchedRun:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`shift`: a row per token. `measures`: a row per metric, with the share of the gap that the patch restores."""
-        shift = {"token": self.texts, "token_id": self.token_ids}
-        for row, run in enumerate(RUNS):
-            shift |= {f"probability_{run}": self.probabilities[row], f"logit_{run}": self.logits[row]}
+        columns = ["token", "token_id", *(f"{number}_{run}" for run in RUNS for number in ("probability", "logit"))]
         numbers = {
             "metric": measures.NAMES,
             "unit": [measures.UNITS[name] for name in measures.NAMES],
             **dict(zip(RUNS, self.measured.T, strict=True)),
             "restored": self.restored,
         }
-        return {"shift": pd.DataFrame(shift), "measures": pd.DataFrame(numbers)}
+        return {"shift": self.shift.table(columns, RUNS), "measures": pd.DataFrame(numbers)}
 
     def reading(self) -> Reading:
         """What the patch does to the answer, and what the model's top guess becomes."""
-        answer = self.texts.index(self.target.text)
-        before, after, goal = (percent(self.probabilities[run, answer]) for run in range(3))
+        answer = self.shift.texts.index(self.target.text)
+        before, after, goal = (percent(self.shift.probabilities[run, answer]) for run in range(3))
         title = f"With {self.cell} patched, {quoted(self.target.text)} goes from {before} to {after}"
-        tops = [quoted(self.texts[int(row.argmax())]) for row in self.probabilities]
+        tops = [quoted(self.shift.texts[int(row.argmax())]) for row in self.shift.probabilities]
         stays = "stays" if tops[0] == tops[1] else f"turns from {tops[0]} into"
         source = "clean" if self.direction == "denoise" else "corrupted"
         return Reading(
@@ -140,7 +136,9 @@ def patched_run(
     chosen = run.site.find_cell(cell, model, run.n_pos)
     found = sweep(model, run.ids, [(), (run.patch(chosen),)], lambda logits: logits, progress)
     logits = torch.stack([run.base.logits[0], found.values[1], run.source.logits[0]]).float()
-    ids = _movers(logits, run.target, top_k)
+    probabilities = logits.softmax(-1)
+    answers = [run.target.token_id, *([] if run.target.foil_id is None else [run.target.foil_id])]
+    shown = movers(probabilities, top_k, [*answers, *logits.argmax(-1).tolist()])
     measured = _measured(run, logits)
     unchanged = float((found.values[0] - logits[0]).abs().max() / logits[0].abs().max())
     return PatchedRun(
@@ -152,10 +150,7 @@ def patched_run(
         site=site,
         cell=run.site.cell_name(chosen),
         direction=direction,
-        token_ids=ids.numpy(force=True),
-        texts=tuple(model.texts(ids)),
-        logits=logits[:, ids].numpy(force=True),
-        probabilities=logits.softmax(-1)[:, ids].numpy(force=True),
+        shift=shift(model, shown, probabilities, logits),
         measured=measured,
         restored=_restored(run, measured),
         checks=(
@@ -163,15 +158,6 @@ def patched_run(
             *found.checks(),
         ),
     )
-
-
-def _movers(logits: Float[Tensor, "run d_vocab"], target: Target, top_k: int) -> Int[Tensor, " token"]:
-    """The tokens whose probability moves most, with the answers and each run's top guess, largest move first."""
-    probabilities = logits.softmax(-1)
-    moved = (probabilities[1] - probabilities[0]).abs()
-    always = [target.token_id, *([] if target.foil_id is None else [target.foil_id]), *logits.argmax(-1).tolist()]
-    ids = torch.tensor(list(dict.fromkeys([*moved.topk(top_k).indices.tolist(), *always])), device=logits.device)
-    return ids[moved[ids].argsort(descending=True, stable=True)]
 
 
 def _measured(run: PatchRun, logits: Float[Tensor, "run d_vocab"]) -> Float[np.ndarray, "metric run"]:

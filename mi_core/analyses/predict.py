@@ -18,7 +18,7 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import doubt, percent, place, quoted
+from mi_core.phrases import entropy_in_words, percent, place, quoted
 from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 64
@@ -116,7 +116,7 @@ class Predict:
         """The guess, how sure it is, and where the answer stands."""
         here, sure = quoted(self.tokens.texts[self.pos]), percent(self.top_probabilities[0])
         title = f"After {here}, the model expects {quoted(self.predictions[0])}: {sure}"
-        unsure = f"At {place(self.tokens, self.pos)} it {doubt(self.entropy[self.pos])}."
+        unsure = f"At {place(self.tokens, self.pos)} it {entropy_in_words(self.entropy[self.pos])}."
         return Reading(title, (unsure, *self._standing(), *self._surprise()))
 
     def _standing(self) -> list[str]:

@@ -30,20 +30,14 @@ def effects(
         instead: What would be put in place, by hook name, for the positions of `ids`.
         metric: Of the last position's logits, after any soft cap.
     """
-    seen: dict[str, Tensor] = {}
-
-    def keep(x: Tensor, hook, name: str) -> Tensor:
-        seen[name] = x
-        return x
 
     def start(x: Tensor, hook) -> Tensor:
         return x.detach().requires_grad_(True)  # parameters ask for no gradient: it begins here
 
-    watched = {name: lambda x, hook, name=name: keep(x, hook, name) for name in instead}
-    with torch.enable_grad(), model.hooked({hooks.resid_pre(0): start}), model.hooked(watched):
-        out = model.bridge(torch.tensor([list(ids)], device=model.device), logits_to_keep=1)
-        gradients = torch.autograd.grad(metric(out[0, -1].float()), [seen[name] for name in instead])
+    with torch.enable_grad():
+        acts = model.run_ids(model.rows([ids]), instead, changes={hooks.resid_pre(0): start})
+        gradients = torch.autograd.grad(metric(acts.logits[0, -1].float()), [acts[name] for name in instead])
     return {
-        name: ((instead[name] - seen[name][0]) * gradient[0]).detach()
+        name: ((instead[name] - acts[name][0]) * gradient[0]).detach()
         for name, gradient in zip(instead, gradients, strict=True)
     }

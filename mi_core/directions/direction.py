@@ -10,47 +10,82 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.errors import InputError
+from mi_core.directions.spec import DirectionSpec
+from mi_core.errors import InputError, shortened
 from mi_core.models.model import Model
 from mi_core.phrases import quoted
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import notes
-
-MAX_PROMPTS = 64
+from mi_core.text.sentences import lines
 
 
 @dataclass(frozen=True)
 class Direction:
-    """A unit direction [d_model] and the number of blocks passed where it belongs.
-
-    `label` is for people; `sae` and `feature` name the SAE feature it is, or are None.
-    """
+    """A unit direction and where it belongs."""
 
     unit: Float[Tensor, " d_model"]
+    """[d_model] Its length is 1."""
     layer: int
+    """Blocks passed where it is added unless something else is asked for, 0 to n_layers."""
     label: str
+    """For people."""
     sae: str | None = None
+    """Hook name of the SAE whose feature it is, or None."""
     feature: int | None = None
+    """The feature, or None."""
 
 
-def feature_direction(model: Model, spec: str, sae: str | None, layer: int | None) -> Direction:
+def find(
+    model: Model,
+    spec: DirectionSpec,
+    *,
+    prepend_bos: bool | None = None,
+    between: Callable[[], None] | None = None,
+) -> Direction:
+    """The unit vector that the words stand for in this model.
+
+    Args:
+        model: The model.
+        spec: The words.
+        prepend_bos: Of contrast prompts; None follows the model's own habit.
+        between: Called between prompts.
+
+    Raises:
+        InputError: The words are no direction, or name something that this model has not.
+    """
+    if spec.source == "feature":
+        return feature_direction(model, spec.value, spec.sae, spec.layer)
+    if spec.source == "token":
+        return token_direction(model, spec.value, spec.layer)
+    if spec.direction == "contrast":
+        return contrast(model, spec.positive, spec.negative, spec.layer, prepend_bos=prepend_bos, between=between)
+    if spec.direction == "vector":
+        return pasted(model, spec.vector, spec.layer)
+    raise InputError(
+        f"“{shortened(spec.direction)}” is no direction: write feature:123, token:Paris, contrast, or vector.",
+        "direction",
+    )
+
+
+def feature_direction(model: Model, number: str, sae: str | None, layer: int | None) -> Direction:
     """The decoder direction of an SAE feature.
 
     Args:
         model: The model.
-        spec: ``"feature:123"``.
+        number: Of the feature, as it was typed.
         sae: Hook name of the SAE; None for the model's only one, or the middle one.
         layer: Where it is meant; None for where the SAE's features are next found in the residual stream.
 
     Raises:
         InputError: No such feature, SAE or layer, or a feature that writes nothing.
     """
-    number = spec.partition(":")[2].strip().removeprefix("#")
-    if not number.isdecimal():
-        raise InputError(f"“{spec[:40]}” names no feature: write feature:123 with its number.", "direction")
+    if not number.removeprefix("#").isdecimal():
+        raise InputError(
+            f"“feature:{shortened(number)}” names no feature: write feature:123 with its number.", "direction"
+        )
     at = None if layer is None else residual_layer(model, layer)
     opened = load_sae(model, sae)
-    feature = opened.feature(int(number), "direction")
+    feature = opened.feature(int(number.removeprefix("#")), "direction")
     row = opened.directions([feature])[0]
     if not float(row.norm()) > 0:
         raise InputError(f"Feature {feature} writes nothing, so it has no direction: choose another.", "direction")
@@ -93,22 +128,30 @@ def contrast(
     return Direction(difference / difference.norm(), at, "positive − negative prompts")
 
 
-def token_direction(model: Model, spec: str, layer: int | None) -> Direction:
-    """The direction that raises a token's logit most, read where the model is: its unembedding.
+def token_direction(model: Model, word: str, layer: int | None) -> Direction:
+    """The direction in the residual stream that the output reads for a token: its unembedding, as the stream sees it.
 
-    ``u_t`` less the mean over the vocabulary, on which no probability depends, taken back through the final norm's
-    weight: the steepest way up for the token against all others, if it went straight to the end. The embedding would
-    say "this token stands here"; the unembedding says "this token comes next", which is what steering asks for.
+    ``r = W (u_t − ū)``: the token's unembedding less its mean over the vocabulary, on which no probability depends,
+    taken back through the final norm's weight W (and a LayerNorm's centring). At the end of the stream the token's
+    logit is ``x · r / scale(x)`` above the mean logit, up to a constant. So r answers both questions that are asked of
+    a token:
+
+    - which push makes it likelier (steering): r is the gradient of its logit against all others, the norm's scale
+      held, the steepest way up for what goes straight to the end;
+    - what must not be written so that it cannot be made likelier (orthogonalising): with ``x · r = 0`` everywhere the
+      token's logit stays where it is above the mean, whatever the prompt. The plain ``u_t − ū`` lacks W and leaves a
+      part of r in the stream.
+
+    The embedding would say "this token stands here"; the unembedding says "this token comes next".
 
     Args:
         model: The model.
-        spec: ``"token:Paris"``; with or without the leading space, as answers are typed.
+        word: The token; with or without the leading space, as answers are typed.
         layer: Blocks passed where it is added; None for three quarters of the model, since its meaning is the output's.
 
     Raises:
         InputError: The word is not one token, or there is no such layer.
     """
-    word = spec.partition(":")[2].strip()
     if not word:
         raise InputError("The token is missing: type one word, such as happy.", "token")
     token = model.token_id(word, "token")
@@ -124,13 +167,13 @@ def pasted(model: Model, text: str, layer: int | None) -> Direction:
 
     Args:
         model: The model.
-        text: d_model numbers, separated by commas, semicolons, spaces or lines.
+        text: d_model numbers, separated by commas, semicolons, spaces or lines; brackets around them are passed over.
         layer: Blocks passed where it was found; None for the middle of the model.
 
     Raises:
         InputError: Not as many numbers as the model is wide, a word that is none, all zeros, or no such layer.
     """
-    words = text.replace(",", " ").replace(";", " ").split()
+    words = text.strip("[]() \n\t").replace(",", " ").replace(";", " ").split()
     if not words:
         raise InputError(f"Paste the direction: {model.d_model} numbers, separated by commas or lines.", "vector")
     numbers = torch.tensor([_number(word, place) for place, word in enumerate(words, start=1)])
@@ -152,7 +195,7 @@ def _number(word: str, place: int) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) < 1e30:
-        raise InputError(f"“{word[:20]}” (number {place}) is not a number: paste numbers only.", "vector")
+        raise InputError(f"“{shortened(word)}” (number {place}) is not a number: paste numbers only.", "vector")
     return value
 
 
@@ -175,24 +218,15 @@ def _mean_last(
 ) -> Float[Tensor, " d_model"]:
     last = []
     for prompt in prompts:
-        last.append(_last(model, prompt, hook, prepend_bos, field))
+        tokens = model.tokens(prompt, prepend_bos, field)
+        last.append(model.run(tokens, [hook])[hook][-1])
         if between:
             between()
     return torch.stack(last).mean(0)
 
 
-def _last(model: Model, prompt: str, hook: str, prepend_bos: bool | None, field: str) -> Float[Tensor, " d_model"]:
-    try:
-        tokens = model.tokens(prompt, prepend_bos)
-    except InputError as error:
-        raise InputError(error.message, field if error.field == "prompt" else error.field) from error
-    return model.run(tokens, [hook])[hook][-1]
-
-
 def _lines(text: str, field: str) -> list[str]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
+    prompts = lines(text, field, f"{field} prompts")
+    if not prompts:
         raise InputError(f"The {field} prompts are empty: type at least one, each on a line of its own.", field)
-    if len(lines) > MAX_PROMPTS:
-        raise InputError(f"There are {len(lines)} {field} prompts: {MAX_PROMPTS} are enough.", field)
-    return lines
+    return prompts

@@ -16,27 +16,34 @@ from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.result import Check
 from mi_core.saes.sae import Sae
-from mi_core.text.generation import Edit, generate
+from mi_core.text.generation import Hook, generate
 
 
 @dataclass(frozen=True)
 class SteeringVector:
     """A direction at a place.
 
-    Added, it is ``strength × scale × unit``, where `scale` is the mean length of the prompt's residuals there. With an
-    `sae` it is clamped: ``x + (strength × scale − f) · d`` sets its feature, whose activation is f, to `strength`
-    times `scale`, its largest activation, and leaves all else that x holds, the SAE's error term too, as it is.
+    Added, it is ``strength × scale × unit``. With an `sae` it is clamped: ``x + (strength × scale − f) · d`` sets its
+    feature, whose activation is f, and leaves all else that x holds, the SAE's error term too, as it is.
     """
 
     direction: Direction
     hook: str
+    """Where it acts."""
     scale: float
+    """What a strength of 1 is: the mean length of the prompt's residuals there, or the feature's largest activation."""
     sae: Sae | None = None
+    """The SAE whose feature is clamped; None where the direction is added."""
     scale_from: str = ""
+    """Where a largest activation is known from."""
+
+    def __post_init__(self) -> None:
+        if self.sae is not None and self.direction.feature is None:
+            raise ValueError("only a feature can be clamped")
 
     def delta(
         self, x: Float[Tensor, "row pos d_model"], strengths: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row pos d_model"]:
+    ) -> Float[Tensor, "row #pos d_model"]:
         """What is added to `x`, whose rows have a strength each."""
         goals = (strengths * self.scale)[:, None]
         if self.sae is None:
@@ -51,10 +58,10 @@ def clamping(
     return sae.writing(feature, goal - sae.encode(x)[..., feature], x).to(x.dtype)
 
 
-def edits(
+def steering_hooks(
     vectors: Sequence[SteeringVector], strengths: Sequence[Sequence[float]], positions: str, tokens: Tokens
-) -> dict[str, Edit]:
-    """The edits of a batch whose first row is left as it is and whose others are steered.
+) -> dict[str, Hook]:
+    """The hooks of a batch whose first row is left as it is and whose others are steered.
 
     Vectors at the same place are all computed from the activation as it was, and summed: their order does not matter.
 
@@ -72,17 +79,17 @@ def edits(
     for vector, column in zip(vectors, columns, strict=True):
         by_hook[vector.hook].append((vector, column))
 
-    def edit(x: Float[Tensor, "row pos d_model"], start: int, hook: str) -> Float[Tensor, "row pos d_model"]:
+    def push(x: Float[Tensor, "row pos d_model"], start: int, name: str) -> Float[Tensor, "row pos d_model"]:
         pos = torch.arange(start, start + x.shape[1], device=x.device)
         chosen = ((pos >= first) & (pos <= last)).to(x.dtype)
         if not chosen.any():
             return x
         steered = torch.ones(len(x), 1, 1, device=x.device, dtype=x.dtype)
         steered[0] = 0
-        delta = sum(vector.delta(x, column.to(x.device)) for vector, column in by_hook[hook])
+        delta = sum(vector.delta(x, column.to(x.device)) for vector, column in by_hook[name])
         return x + steered * chosen[:, None] * delta
 
-    return {hook: lambda x, start, hook=hook: edit(x, start, hook) for hook in by_hook}
+    return {name: lambda x, start, name=name: push(x, start, name) for name in by_hook}
 
 
 def checks(
@@ -94,11 +101,11 @@ def checks(
 ) -> tuple[Check, ...]:
     """That nothing is done where nothing should be.
 
-    The row that is not steered is compared with the same batch when nobody edits it, and with the model's plain run.
+    The row that is not steered is compared with the same batch when nothing is done, and with the model's plain run.
     A feature that is clamped to the activations that it has must leave the prompt's residuals as they are.
     """
     untouched = next(
-        generate(model, tokens.ids, n_rows, max_new_tokens=1, edits={one.hook: _as_it_is for one in vectors})
+        generate(model, tokens.ids, n_rows, max_new_tokens=1, hooks={one.hook: _as_it_is for one in vectors})
     ).logits[0]
     plain = model.run(tokens, {one.hook for one in vectors})
     found = [

@@ -3,11 +3,13 @@
 ``W' = W (I − d dᵀ)`` for the embeddings and the output of every attention layer and MLP, biases too: nothing can write
 along the unit direction d any more, at any position, for any prompt (Arditi et al. 2024, "Refusal in Language Models Is
 Mediated by a Single Direction", weight orthogonalisation).
+
+A token's direction is the one that the output reads for it (`mi_core.directions.direction.token_direction`): the same
+as in steering, and the one whose absence holds the token's logit where it is above the mean.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,16 +18,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
-from mi_core.directions.direction import Direction, contrast, feature_direction
+from mi_core.directions.direction import Direction, find
 from mi_core.editing.recipes import Orthogonalise
 from mi_core.errors import InputError
 from mi_core.models import projection
 from mi_core.models.model import Model
-from mi_core.models.norm import take_apart
-from mi_core.models.tokens import encode
-from mi_core.phrases import quoted
+from mi_core.models.norm import Norm
 from mi_core.result import Check
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
 ALLOWED = 1e-5  # of what is written, along the direction
 
@@ -80,10 +80,10 @@ def removal(model: Model, edit: Orthogonalise, between: Callable[[], None] | Non
     Raises:
         InputError: It describes none, or this model writes through something else than plain matrices.
     """
-    found = Removal(_direction(model, edit, between))
-    for _ in writers(model, found.direction.unit):
+    direction = find(model, edit, between=between)
+    for _ in writers(model, direction.unit):
         pass
-    return found
+    return Removal(direction)
 
 
 def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Module, Float[Tensor, " d_model"]]]:
@@ -97,66 +97,19 @@ def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Mod
     if hasattr(model.bridge, "pos_embed"):
         yield _plain(model, model.bridge.pos_embed, "the positional embedding"), unit
     for layer, block in enumerate(model.bridge.blocks):
-        yield (
-            _plain(model, getattr(block.attn, "o", None), f"attention of layer {layer}"),
-            _before(model, block, 1, unit),
-        )
-        yield (
-            _plain(model, getattr(block.mlp, "out", None), f"the MLP of layer {layer}"),
-            _before(model, block, 2, unit),
-        )
+        attn = _plain(model, getattr(block.attn, "o", None), f"attention of layer {layer}")
+        yield attn, _before(model, model.attn_post_norm(layer), unit)
+        mlp = _plain(model, getattr(block.mlp, "out", None), f"the MLP of layer {layer}")
+        yield mlp, _before(model, model.mlp_post_norm(layer), unit)
 
 
 @torch.no_grad()
 def largest_share(model: Model, unit: Float[Tensor, " d_model"]) -> float:
     """The largest |x·d| / |x| in the residual stream while the model reads a sentence, over layers and positions."""
-    words = next(text for text in (SENTENCES[0], "a") if len(encode(model.tokenizer, text)) < model.n_ctx)
     names = model.resid_names()
-    acts = model.run(model.tokens(words), names)
+    acts = model.run(model.tokens(sentences(model)[0]), names)
     resid = torch.stack([acts[name] for name in names]).double()
     return float(((resid @ unit.double()).abs() / resid.norm(dim=-1).clamp(min=1e-12)).max())
-
-
-def _direction(model: Model, edit: Orthogonalise, between: Callable[[], None] | None) -> Direction:
-    spec = edit.direction.strip()
-    if spec.startswith("feature:"):
-        return feature_direction(model, spec, edit.sae, None)
-    if spec == "contrast":
-        return contrast(model, edit.positive, edit.negative, edit.layer, between=between)
-    if spec.startswith("token:"):
-        return _token(model, edit.direction.partition(":")[2])
-    if spec == "numbers":
-        return _numbers(model, edit.numbers)
-    raise InputError(
-        f"“{spec[:40]}” is no direction: write feature:123, token: word, contrast, or numbers.", "direction"
-    )
-
-
-def _token(model: Model, word: str) -> Direction:
-    """The unembedding of a token, less the mean over the vocabulary, which moves no probability."""
-    token_id = model.token_id(word.strip() if word.strip() else word, "direction")
-    own = model.unembedding_direction(token_id) - model._unembedding.weight.mean(0)
-    return Direction(own / own.norm(), model.n_layers, f"what makes {quoted(model.text(token_id))} likely")
-
-
-def _numbers(model: Model, text: str) -> Direction:
-    words = re.split(r"[\s,;]+", text.strip("[]() \n\t"))
-    try:
-        values = torch.tensor([float(word) for word in words if word])
-    except ValueError as error:
-        raise InputError(
-            "The direction holds something that is not a number: paste numbers only.", "numbers"
-        ) from error
-    if len(values) != model.d_model:
-        raise InputError(
-            f"The direction has {len(values)} numbers and {model.id} needs {model.d_model}, one per dimension of its "
-            "residual stream.",
-            "numbers",
-        )
-    if not bool(values.isfinite().all()) or not float(values.norm()) > 0:
-        raise InputError("The direction is all zeros or not finite: paste other numbers.", "numbers")
-    values = values.to(model.device)
-    return Direction(values / values.norm(), 0, "the pasted direction")
 
 
 def _plain(model: Model, component: object, what: str) -> Module:
@@ -170,12 +123,10 @@ def _plain(model: Model, component: object, what: str) -> Module:
     )
 
 
-def _before(model: Model, block: Module, which: int, unit: Tensor) -> Tensor:
-    """The direction before the block's post-norm that would come out as `unit`; `unit` itself where there is none."""
-    post = getattr(block, f"ln{which}_post", None)
-    if post is None:
+def _before(model: Model, norm: Norm | None, unit: Tensor) -> Tensor:
+    """The direction before a block's post-norm that would come out as `unit`; `unit` itself where there is none."""
+    if norm is None:
         return unit
-    norm = take_apart(post.original_component, model.d_model, model._unembedding.weight)
     if float((norm.bias.double() @ unit).abs()) > ALLOWED:
         raise InputError(
             f"A norm of {model.id} writes a bias along the direction, which this edit does not reach: choose another "

@@ -1,17 +1,18 @@
 """Edits of a model as values: how each is made, not the tensors; a stack of them is a short piece of JSON.
 
 [{"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Boston"},
- {"kind": "orthogonalise", "direction": "token: Paris"}]
+ {"kind": "orthogonalise", "direction": "token:Paris"}]
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from mi_core.errors import InputError
+from mi_core.directions.spec import DirectionSpec, present_names, validated
+from mi_core.errors import InputError, shortened
 from mi_core.models.tokens import visible
 
 MAX_EDITS = 16
@@ -20,16 +21,19 @@ LONGEST = 30  # characters of a text that a name shows
 
 @dataclass(frozen=True)
 class Rome:
-    """One fact rewritten: after `prompt`, which holds `subject`, comes `target` (Meng et al. 2022).
-
-    `layer` is the block whose MLP is edited; None for the usual one, about a third of the way up.
-    """
+    """One fact rewritten (Meng et al. 2022)."""
 
     prompt: str
+    """The fact up to its answer."""
     subject: str
+    """The words of the prompt that it is about."""
     target: str
+    """What shall come next: one token."""
     layer: int | None = None
+    """The block whose MLP is edited; None for the usual one, about a third of the way up."""
+
     kind: ClassVar[str] = "rome"
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"strict": True, "extra": "forbid"}
 
     @property
     def name(self) -> str:
@@ -38,33 +42,22 @@ class Rome:
 
 
 @dataclass(frozen=True)
-class Orthogonalise:
-    """One direction that nothing can write to any more.
+class Orthogonalise(DirectionSpec):
+    """One direction that nothing can write to any more, in the words of `mi_core.directions.spec`."""
 
-    `direction` says which: ``"feature:123"`` of the SAE at hook `sae`; ``"token: Paris"``, what makes that token
-    likely; ``"contrast"``, the mean last-token activation of the `positive` prompts less that of the `negative` ones at
-    `layer`; or ``"numbers"``, the d_model `numbers` themselves, separated by commas or spaces.
-    """
-
-    direction: str
-    sae: str | None = None
-    positive: str = ""
-    negative: str = ""
-    layer: int | None = None
-    numbers: str = ""
     kind: ClassVar[str] = "orthogonalise"
 
     @property
     def name(self) -> str:
-        """`without the direction token: Paris`."""
+        """`without the direction token:Paris`."""
         return f"without the direction {_short(self.direction)}"
 
 
-Edit = Rome | Orthogonalise
-KINDS: dict[str, type[Edit]] = {kind.kind: kind for kind in (Rome, Orthogonalise)}
+Recipe = Rome | Orthogonalise
+KINDS: dict[str, type[Recipe]] = {kind.kind: kind for kind in (Rome, Orthogonalise)}
 
 
-def parse(stack: str | Sequence[Edit | dict[str, Any]]) -> tuple[Edit, ...]:
+def parse(stack: str | Sequence[Recipe | dict[str, Any]]) -> tuple[Recipe, ...]:
     """The edits of a stack, the first made first.
 
     Args:
@@ -84,19 +77,19 @@ def parse(stack: str | Sequence[Edit | dict[str, Any]]) -> tuple[Edit, ...]:
     return tuple(_edit(item, number) for number, item in enumerate(stack, 1))
 
 
-def canonical(stack: str | Sequence[Edit | dict[str, Any]]) -> str:
+def canonical(stack: str | Sequence[Recipe | dict[str, Any]]) -> str:
     """The one spelling of a stack, for keys and commands: compact JSON without what is at its default; "" for none."""
     edits = parse(stack)
     return json.dumps([as_dict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":")) if edits else ""
 
 
-def as_dict(edit: Edit) -> dict[str, Any]:
+def as_dict(edit: Recipe) -> dict[str, Any]:
     """An edit as JSON holds it, `kind` first."""
     defaults = {field.name: field.default for field in fields(edit)}
     return {"kind": edit.kind} | {name: value for name, value in asdict(edit).items() if value != defaults[name]}
 
 
-def settings(edit: Edit) -> dict[str, Any]:
+def settings(edit: Recipe) -> dict[str, Any]:
     """An edit as the settings of the analysis that measures it."""
     return {"kind": edit.kind} | asdict(edit)
 
@@ -108,35 +101,33 @@ def _read(text: str) -> Any:
         raise InputError("The edits are not JSON: use a file that Loupe exported.", "edits") from error
 
 
-def _edit(item: Any, number: int) -> Edit:
+def _edit(item: Any, number: int) -> Recipe:
     if isinstance(item, Rome | Orthogonalise):
         return item
     kind = KINDS.get(item.get("kind")) if isinstance(item, dict) and isinstance(item.get("kind"), str) else None
     if kind is None:
         raise InputError(f"Edit {number} has no known kind: write {' or '.join(KINDS)}.", "edits")
-    given = {name: value for name, value in item.items() if name != "kind"}
-    for field in fields(kind):
-        _check(given, field.name, field.type, number)
-    unknown = given.keys() - {field.name for field in fields(kind)}
-    if unknown:
-        raise InputError(f"Edit {number} has a field “{_short(min(unknown))}” that {kind.kind} has not.", "edits")
+    from pydantic import ValidationError
+
+    given = present_names({name: value for name, value in item.items() if name != "kind"})
     try:
-        return kind(**given)
-    except TypeError as error:
-        needed = ", ".join(field.name for field in fields(kind)[: 3 if kind is Rome else 1])
-        raise InputError(f"Edit {number} is not complete: {kind.kind} needs {needed}.", "edits") from error
+        return validated(kind, given)
+    except ValidationError as error:
+        raise InputError(_problem(kind, number, error.errors()[0]), "edits") from error
 
 
-def _check(given: dict[str, Any], name: str, annotation: str, number: int) -> None:
-    """Raises InputError where a field holds something else than text, or a number for the layer."""
-    if name not in given or (given[name] is None and annotation.endswith("None")):
-        return
-    wanted = int if name == "layer" else str
-    if not isinstance(given[name], wanted) or isinstance(given[name], bool):
-        what = "a whole number" if wanted is int else "text"
-        raise InputError(f"The {name} of edit {number} is not {what}: correct it.", "edits")
+def _problem(kind: type[Recipe], number: int, error: Mapping[str, Any]) -> str:
+    """What is wrong with an edit, as a sentence."""
+    name = _short(str(error["loc"][-1]))
+    if error["type"] == "missing":
+        needed = ", ".join(field.name for field in fields(kind) if field.default is MISSING)
+        return f"Edit {number} is not complete: {kind.kind} needs {needed}."
+    if error["type"] == "unexpected_keyword_argument":
+        return f"Edit {number} has a field “{name}” that {kind.kind} has not."
+    what = "a whole number" if error["type"] == "int_type" else "text"
+    return f"The {name} of edit {number} is not {what}: correct it."
 
 
 def _short(text: str) -> str:
     shown = " ".join(text.split())
-    return visible(shown if len(shown) <= LONGEST else shown[:LONGEST] + "…").replace("·", " ")
+    return visible(shortened(shown, LONGEST)).replace("·", " ")

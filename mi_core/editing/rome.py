@@ -3,11 +3,12 @@
 Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 3 and appendix: the projection is read as
 a memory that answers keys with values, ``W k = v``. The key `k*` stands for the subject, the value `v*` makes the model
 give the new answer, and of all matrices with ``W' k* = v*`` the one is taken that changes least for other keys.
+The method is theirs; which of the numbers below are says the comment above them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,26 +17,28 @@ from torch import Tensor
 from torch.nn import Module
 
 from mi_core.editing.recipes import Rome
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models import hooks, projection
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens, encode
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check
 from mi_core.text import sampled
-from mi_core.text.sentences import SENTENCES
+from mi_core.text.sentences import sentences
 
-DEPTH = 0.35  # of the layers, counted from 1: the paper edits layer 17 of GPT-2 XL's 48
-ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
-FREE_TOKENS, RELATED_TOKENS = 40, 12
-RIDGE = 1e-4  # added to the covariance, in units of its mean diagonal
-PREFIXES, PREFIX_TOKENS = 6, 8
-STEPS = 40
-RATE = 0.5  # of a step, in units of the value's typical entry
-ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends
+# The authors' own, from the settings that they published for GPT-2 XL:
+DEPTH = 0.35  # of the layers, counted from 1: they edit layer 17 of 48, counted from 0
 LARGEST = 4.0  # length of the change of the value, in lengths of the value
 ESSENCE = 0.0625  # weight of the drift of what the subject is
-DECAY = 0.05  # weight of the squared relative length of the change
+# Chosen here, for models and sentences of any size; theirs in brackets:
+ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
+FREE_TOKENS, RELATED_TOKENS = 40, 12  # of these texts (100,000 samples of Wikipedia)
+RIDGE = 1e-4  # added to the covariance, in units of its mean diagonal (none: they have keys enough)
+PREFIXES, PREFIX_TOKENS = 6, 8  # random beginnings before the prompt (20, of 5 or 10 tokens)
+STEPS = 40  # of Adam (20)
+RATE = 0.5  # of a step, in units of the value's typical entry (0.5, as it is)
+ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends (the whole loss)
+DECAY = 0.05  # weight of the squared relative length of the change (0.5, of the length over the value's, squared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +73,9 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
 
     The key is the mean over the prompt and the prompt behind `PREFIXES` random beginnings; the value is found by
     gradient descent on the model's surprise at the target, with the drift of “<subject> is a” and the length of the
-    change held down. The covariance of keys comes from `SENTENCES` and from text that the model writes: half of its
-    weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep their
-    answers. Everything is seeded: the same edit is the same matrix.
+    change held down. The covariance of keys comes from built-in sentences and from text that the model writes: half of
+    its weight from nothing, half from the words before the subject, so that other subjects in the same phrase keep
+    their answers. Everything is seeded: the same edit is the same matrix.
 
     Args:
         model: The model, which is not changed.
@@ -89,8 +92,8 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
     first, pos = subject_span(model, tokens, edit.prompt, edit.subject)
     target = model.token_id(edit.target, "target")
     steps = _Steps(progress, FREE_TOKENS + RELATED_TOKENS + STEPS)
-    free = sampled.written(model, sampled.start(model), ROWS, FREE_TOKENS, steps)
-    related = sampled.written(model, list(tokens.ids[:first]) or sampled.start(model), ROWS, RELATED_TOKENS, steps)
+    free = sampled.sampled_text(model, sampled.start(model), ROWS, FREE_TOKENS, steps)
+    related = sampled.sampled_text(model, list(tokens.ids[:first]) or sampled.start(model), ROWS, RELATED_TOKENS, steps)
     rows = _Rows.of(model, tokens, pos, free)
     key = rows.keys(model, layer).mean(0)
     sample = _sample(model, layer, free, related, max(first, 1))
@@ -134,7 +137,7 @@ def subject_span(model: Model, tokens: Tokens, prompt: str, subject: str) -> tup
         raise InputError("The subject is empty: type the words of the prompt that the fact is about.", "subject")
     begin = prompt.rfind(wanted)
     if begin < 0:
-        raise InputError(f"“{wanted[:40]}” is not in the prompt: copy the subject as it stands there.", "subject")
+        raise InputError(f"“{shortened(wanted)}” is not in the prompt: copy the subject as it stands there.", "subject")
     shift = int(tokens.has_bos)
     last = _reached(model, tokens.ids[shift:], prompt[: begin + len(wanted)]) - 1
     first = min(_reached(model, tokens.ids[shift:], prompt[:begin].rstrip()), last)
@@ -165,7 +168,7 @@ class _Rows:
 
     @classmethod
     def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
-        plain = torch.tensor([tokens.ids], device=model.device)
+        plain = model.rows([tokens.ids])
         kept = int(tokens.has_bos)
         length = min(PREFIX_TOKENS, free.shape[1] - 1, model.n_ctx - len(tokens))
         if length < 1:
@@ -181,10 +184,8 @@ class _Rows:
 
 def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor, "row pos d_mlp"]:
     """What enters the MLP's last projection."""
-    kept = []
-    with torch.no_grad(), model.hooked({hooks.mlp_key(layer): lambda value, hook: kept.append(value.detach())}):
-        model.bridge(ids, logits_to_keep=1)
-    return kept[0]
+    with torch.no_grad():
+        return model.run_ids(ids, [hooks.mlp_key(layer)])[hooks.mlp_key(layer)]
 
 
 def _sample(
@@ -194,14 +195,10 @@ def _sample(
 
     The first position, and those that all related texts have in common, are left out.
     """
-    everyday = [torch.tensor([model.tokens(text).ids], device=model.device) for text in _fitting(model)]
+    everyday = [model.rows([model.tokens(text).ids]) for text in sentences(model)]
     general = torch.cat([_keys(model, layer, ids)[:, 1:].flatten(0, 1) for ids in [*everyday, free]])
     special = _keys(model, layer, related)[:, skipped:].flatten(0, 1)
     return torch.cat([general / len(general) ** 0.5, special / len(special) ** 0.5])
-
-
-def _fitting(model: Model) -> Iterable[str]:
-    return [text for text in SENTENCES if len(encode(model.tokenizer, text)) < model.n_ctx]
 
 
 def _value(
@@ -210,7 +207,7 @@ def _value(
     """By how much the value at the subject must change for the target to follow. Raises InputError if nothing does."""
     essence = model.tokens(f"{edit.subject.strip()} is a")
     _, essence_pos = subject_span(model, essence, f"{edit.subject.strip()} is a", edit.subject)
-    about = (torch.tensor([essence.ids], device=model.device), essence_pos)
+    about = (model.rows([essence.ids]), essence_pos)
     with torch.no_grad():
         plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
         size = float(plain.norm())
@@ -219,35 +216,27 @@ def _value(
     old = int(before.argmax())
     if old == target:
         raise InputError(f"The model answers {quoted(model.text(target))} already: type another answer.", "target")
-    change = torch.zeros_like(plain)
-    moments = torch.zeros_like(plain), torch.zeros_like(plain)
-    for step in range(1, STEPS + 1):
-        change.requires_grad_(True)
+    change = torch.zeros_like(plain, requires_grad=True)
+    adam = torch.optim.Adam([change], lr=RATE * size / len(change) ** 0.5, eps=1e-12)
+    for _ in range(STEPS):
         with torch.enable_grad():
-            found = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
+            odds = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
             drift = (kept.exp() * (kept - _log_probs(model, layer, *about, change))).sum()
-            surprise = -found[:, target].mean()
+            surprise = -odds[:, target].mean()
             loss = surprise + ESSENCE * drift + DECAY * change.square().sum() / size**2
-            gradient = torch.autograd.grad(loss, change)[0]
-        change = change.detach()
         if float(surprise.detach()) < ENOUGH:
             break
-        change, moments = _stepped(change, gradient, moments, step, RATE * size / len(change) ** 0.5)
-        change = change * min(1.0, LARGEST * size / max(float(change.norm()), 1e-12))
+        (change.grad,) = torch.autograd.grad(loss, change)
+        adam.step()
+        with torch.no_grad():
+            change.mul_(min(1.0, LARGEST * size / max(float(change.norm()), 1e-12)))
         steps()
+    change = change.detach()
     with torch.no_grad():
         after = _log_probs(model, layer, *rows.batches[0], change)[0]
     if after.argmax() != target:
         raise _not_found(model, layer, float(after[target].exp()), target)
     return change
-
-
-def _stepped(change: Tensor, gradient: Tensor, moments: tuple, step: int, rate: float) -> tuple[Tensor, tuple]:
-    """One step of Adam (Kingma and Ba 2015)."""
-    mean = 0.9 * moments[0] + 0.1 * gradient
-    square = 0.999 * moments[1] + 0.001 * gradient.square()
-    unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
-    return change - rate * unbiased[0] / (unbiased[1].sqrt() + 1e-12), (mean, square)
 
 
 def _log_probs(
@@ -258,8 +247,7 @@ def _log_probs(
     def add(value: Tensor, hook) -> Tensor:
         return torch.cat([value[:, :pos], value[:, pos : pos + 1] + change, value[:, pos + 1 :]], 1)
 
-    with model.hooked({hooks.mlp_value(layer): add}):
-        return model.bridge(ids, logits_to_keep=1)[:, -1].float().log_softmax(-1)
+    return model.run_ids(ids, changes={hooks.mlp_value(layer): add}).logits[:, -1].float().log_softmax(-1)
 
 
 def _not_found(model: Model, layer: int, reached: float, target: int) -> InputError:

@@ -10,14 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.editing.rome import subject_span
-from mi_core.errors import InputError
 from mi_core.metrics import distribution
 from mi_core.models.model import Model
-from mi_core.models.neighbours import neighbours, written
+from mi_core.models.neighbours import neighbours, spelling
 from mi_core.models.tokens import encode
-from mi_core.text.sentences import SENTENCES
 
-MAX_PROMPTS = 64
 # What may stand before a sentence without changing what follows it.
 OPENINGS = ("I think that", "Everyone knows that", "Of course,", "We learned in school that", "As far as I remember,")
 NEIGHBOURS, CANDIDATES = 10, 30
@@ -38,14 +35,6 @@ class Trial:
     kl: float
 
 
-def lines(text: str, field: str) -> list[str]:
-    """The prompts of a field, one per line. Raises InputError where there are too many."""
-    found = [line for line in text.splitlines() if line.strip()]
-    if len(found) > MAX_PROMPTS:
-        raise InputError(f"There are {len(found)} prompts: {MAX_PROMPTS} are enough.", field)
-    return found
-
-
 def rephrased(model: Model, prompt: str, subject: str) -> list[str]:
     """The prompt behind a few openings; its first letter becomes small where that is not the subject's."""
     small = prompt[:1].lower() + prompt[1:]
@@ -63,31 +52,23 @@ def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[in
         return []
     begin = prompt.rfind(subject.strip())
     end = begin + len(subject.strip())
-    kinds = set(map(written, model.texts(answers)))
+    kinds = set(map(spelling, model.texts(answers)))
     found: list[str] = []
     for text in model.texts(neighbours(model, [tokens.ids[first]], CANDIDATES)):
         asked = prompt[:begin] + text.strip() + prompt[end:]
         odds = model.run(model.tokens(asked, bos)).logits[-1].float().softmax(-1)
         best = int(odds.argmax())
-        if written(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
+        if spelling(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
             found.append(asked)
         if len(found) == NEIGHBOURS:
             break
     return found
 
 
-def unrelated(model: Model) -> list[str]:
-    """The everyday sentences that fit the model's context."""
-    return [text for text in SENTENCES if len(encode(model.tokenizer, text)) < model.n_ctx]
-
-
 @torch.no_grad()
 def trial(before: Model, after: Model, role: str, prompt: str, field: str, bos: bool | None) -> Trial:
     """One prompt, read by both models. Raises InputError with that `field` where the prompt cannot be used."""
-    try:
-        tokens = before.tokens(prompt, bos)
-    except InputError as error:
-        raise InputError(error.message, field if error.field == "prompt" else error.field) from error
+    tokens = before.tokens(prompt, bos, field)
     rows = "all" if role == "unrelated" else "last"
     odds = [model.run(tokens, logits=rows).logits.double().log_softmax(-1).cpu() for model in (before, after)]
     return Trial(role, prompt, odds[0][-1], odds[1][-1], float(distribution.kl_bits(*odds).clamp(min=0).mean()))

@@ -54,8 +54,5 @@ def reach(
 @torch.no_grad()
 def _whole(model: Model, ids: Sequence[int], rows: Sequence[Cell], hook: str) -> Float[Tensor, "row pos ..."]:
     """By full forward passes."""
-    seen: list[Tensor] = []
-    batch = torch.tensor([list(ids)] * len(rows), device=model.device)
-    with intervening(model, rows), model.hooked({hook: lambda value, hook: seen.append(value)}):
-        model.bridge(batch, logits_to_keep=1)
-    return seen[0]
+    with intervening(model, rows):
+        return model.run_ids(model.rows([ids] * len(rows)), [hook])[hook]

@@ -107,11 +107,8 @@ class Restart:
                     lambda module, args, kwargs: self._calls.append(Call(args, dict(kwargs))), with_kwargs=True
                 )
                 stack.callback(handle.remove)
-            batch = torch.tensor([list(ids)], device=model.device)
-            out = model.bridge.original_model(
-                input_ids=batch, past_key_values=self._past, use_cache=True, logits_to_keep=1
-            )
-        self.logits: Float[Tensor, " d_vocab"] = out.logits[0, -1].float()
+            logits = model.run_on(model.rows([ids]), self._past)
+        self.logits: Float[Tensor, " d_vocab"] = logits[0, -1].float()
 
     @torch.no_grad()
     def run(self, cells: Sequence[Cell]) -> Float[Tensor, "row d_vocab"]:

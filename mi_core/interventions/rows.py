@@ -10,10 +10,10 @@ from torch import Tensor
 from mi_core.interventions.intervention import Intervention, check
 from mi_core.interventions.restart import Cell
 from mi_core.models.model import Model
-from mi_core.text.generation import Edit
+from mi_core.text.generation import Hook
 
 
-def row_edits(model: Model, rows: Sequence[Cell]) -> dict[str, Edit]:
+def row_hooks(model: Model, rows: Sequence[Cell]) -> dict[str, Hook]:
     """What `generate` is to do to the activations so that row i is changed by `rows[i]`, by hook name.
 
     An intervention without an end holds for every token that is written; see `Intervention`.
@@ -26,11 +26,11 @@ def row_edits(model: Model, rows: Sequence[Cell]) -> dict[str, Edit]:
     for row, interventions in enumerate(rows):
         for one in interventions:
             at[one.hook].append((row, one))
-    return {name: _edit(model, found) for name, found in at.items()}
+    return {name: _hook(model, found) for name, found in at.items()}
 
 
-def _edit(model: Model, found: Sequence[tuple[int, Intervention]]) -> Edit:
-    def edit(x: Tensor, start: int) -> Tensor:
+def _hook(model: Model, found: Sequence[tuple[int, Intervention]]) -> Hook:
+    def hook(x: Tensor, start: int) -> Tensor:
         changed = x.clone()
         for row, one in found:
             # where heads have no axis of their own on the way into the O projection
@@ -38,4 +38,4 @@ def _edit(model: Model, found: Sequence[tuple[int, Intervention]]) -> Edit:
             one.apply(changed[row].unflatten(-1, (model.n_heads, -1)) if flat else changed[row], start)
         return changed
 
-    return edit
+    return hook

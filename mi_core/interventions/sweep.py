@@ -93,9 +93,8 @@ def reproducing(model: Model, ids: Sequence[int]) -> tuple[Restart | None, float
 @torch.no_grad()
 def whole(model: Model, ids: Sequence[int], rows: Sequence[Cell]) -> Float[Tensor, "row d_vocab"]:
     """Logits of the last position by full forward passes, a row per cell."""
-    batch = torch.tensor([list(ids)] * len(rows), device=model.device)
     with intervening(model, rows):
-        return model.bridge(batch, logits_to_keep=1)[:, -1].float()
+        return model.run_ids(model.rows([ids] * len(rows))).logits[:, -1].float()
 
 
 def chunks(cells: Sequence[Cell], n_pos: int, restarts: bool) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT = "loupe-mini"
@@ -78,7 +78,7 @@ def unknown(model_id: str) -> InputError:
     close = difflib.get_close_matches(model_id.lower(), ids, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]}? There is also" if close else "choose"
     others = ", ".join(known for known in ids if known not in close)
-    shown = model_id if len(model_id) <= 60 else model_id[:60] + "…"
+    shown = shortened(model_id)
     return InputError(
         f"There is no model “{shown}”: {hint} {others}, any Hugging Face id (owner/name), or a model folder.",
         "model",

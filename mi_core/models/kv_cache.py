@@ -43,7 +43,7 @@ class Room(DynamicLayer):
 
 def roomy(model: Model, n_rows: int, n_pos: int) -> DynamicCache:
     """The model's own kind of cache; layers that would keep every position get room for `n_pos` of them."""
-    cache = DynamicCache(config=model.bridge.original_model.config)
+    cache = DynamicCache(config=model.hf_model.config)
     cache.layers = [Room(n_rows, n_pos) if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.models import catalogue, forecast
 
 Progress = Callable[[int, int, str], None]
@@ -86,10 +86,11 @@ def _is_path(model_id: str) -> bool:
     """Whether a folder is meant. A relative one that looks like owner/name is a folder if it is there to be opened."""
     if not HUB_ID.fullmatch(model_id):
         return model_id.startswith((".", "~")) or any(sign in model_id for sign in "/\\")
-    return _is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
+    return is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
 
 
-def _is_allowed(folder: Path) -> bool:
+def is_allowed(folder: Path) -> bool:
+    """Whether a folder, its links resolved, may be opened; see `allowed_folders`."""
     allowed = allowed_folders()
     return allowed is None or any(folder.is_relative_to(root) for root in allowed)
 
@@ -98,7 +99,7 @@ def _local(model_id: str) -> Path:
     """The folder, links resolved; a folder that may not be opened sounds the same whether it exists or not."""
     try:
         folder = Path(model_id).expanduser().resolve()
-        permitted = _is_allowed(folder)
+        permitted = is_allowed(folder)
         exists = permitted and folder.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError("That is not the path of a folder: check the spelling.", "model") from error
@@ -284,7 +285,7 @@ def _read_weights(folder: Path, model_id: str):
 
 def _first_line(error: Exception) -> str:
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line if len(line) <= 200 else line[:200] + "…"
+    return shortened(line, 200)
 
 
 def _silent(done: int, total: int, message: str) -> None:

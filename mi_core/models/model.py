@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import linear
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
+from transformers import Cache
 
 from mi_core.errors import InputError
 from mi_core.models import hooks, projection
@@ -24,10 +24,13 @@ from mi_core.models.tokens import Tokens, encode, find_token, token_text
 
 @dataclass(frozen=True)
 class Activations:
-    """What one forward pass left behind: `sites` by hook name (batch dropped), `logits` [pos_or_1, d_vocab]."""
+    """What one forward pass left behind, without the row axis where it read one prompt (`Model.run`)."""
 
     sites: dict[str, Tensor]
-    logits: Float[Tensor, "pos d_vocab"]
+    """By hook name, in the shape that `mi_core.models.hooks` says."""
+
+    logits: Float[Tensor, "*row pos d_vocab"]
+    """The model's own, after any soft cap; one position where only one was asked for."""
 
     def __getitem__(self, name: str) -> Tensor:
         return self.sites[name]
@@ -55,7 +58,6 @@ class Model:
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self.tokenizer.bos_token_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
-        self.edited: OrderedDict[str, Any] = OrderedDict()  # see `mi_core.editing.overlay`
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
 
     @property
@@ -63,42 +65,49 @@ class Model:
         return self.bridge.tokenizer
 
     @property
+    def hf_model(self) -> torch.nn.Module:
+        """The transformers model inside, whose modules the bridge has put its own in between."""
+        return self.bridge.original_model
+
+    @property
     def d_vocab(self) -> int:
-        return self._unembedding.weight.shape[0]
+        return self.unembedding.weight.shape[0]
 
     @property
     def device(self) -> torch.device:
-        return self._unembedding.weight.device
+        return self.unembedding.weight.device
 
     @property
-    def _unembedding(self) -> torch.nn.Module:
+    def unembedding(self) -> torch.nn.Module:
+        """The module that makes logits of normalised residuals."""
         return self.bridge.unembed.original_component
 
     # Tokens ------------------------------------------------------------------------------------------------------
 
-    def tokens(self, prompt: str, prepend_bos: bool | None = None) -> Tokens:
-        """`prompt` as this model reads it.
+    def tokens(self, text: str, prepend_bos: bool | None = None, field: str = "prompt") -> Tokens:
+        """`text` as this model reads it.
 
         Args:
-            prompt: The text, used exactly as typed.
+            text: The prompt, used exactly as typed.
             prepend_bos: Put the beginning-of-sequence token first; None follows the model's own habit.
+            field: The setting that the text is of, for errors.
 
         Raises:
             InputError: The prompt is empty, or nothing to this tokenizer, or longer than the model's context, or BOS is
                 asked for and there is none.
         """
-        if not prompt.strip():
-            raise InputError("The prompt is empty: type a few words.", "prompt")
+        if not text.strip():
+            raise InputError("The prompt is empty: type a few words.", field)
         bos = self._bos(prepend_bos)
-        own = encode(self.tokenizer, prompt)
+        own = encode(self.tokenizer, text)
         if not own:
-            raise InputError(f"{self.id} passes over everything in this prompt: type a few words.", "prompt")
+            raise InputError(f"{self.id} passes over everything in this prompt: type a few words.", field)
         ids = bos + own
         if len(ids) > self.n_ctx:
             raise InputError(
                 f"The prompt is {len(ids):,} tokens long and {self.id} reads at most {self.n_ctx:,}: "
                 f"shorten it by {len(ids) - self.n_ctx:,} tokens.",
-                "prompt",
+                field,
             )
         special = set(self.tokenizer.all_special_ids)
         return Tokens(
@@ -127,6 +136,14 @@ class Model:
     def texts(self, token_ids: Iterable[int]) -> list[str]:
         """Raw text of each token."""
         return [self.text(int(token_id)) for token_id in token_ids]
+
+    @cached_property
+    def text_ids(self) -> tuple[int, ...]:
+        """The tokens that stand for text: neither special nor without a text of their own, as padded rows are."""
+        added = self.tokenizer.added_tokens_decoder
+        special = {*self.tokenizer.all_special_ids, *(token_id for token_id in added if added[token_id].special)}
+        ids = range(min(self.d_vocab, len(self.tokenizer)))
+        return tuple(token_id for token_id in ids if token_id not in special)
 
     def position(self, tokens: Tokens, pos: int | None, field: str = "pos") -> int:
         """`pos` checked; None means the last position, negative values count from the end.
@@ -179,19 +196,67 @@ class Model:
         Returns:
             Activations without the batch axis; logits are the model's own, after any soft cap.
         """
+        acts = self.run_ids(self.rows([tokens.ids]), names, logits, query=query)
+        return Activations({name: value[0] for name, value in acts.sites.items()}, acts.logits[0])
+
+    def run_ids(
+        self,
+        ids: Int[Tensor, "row pos"],
+        names: Iterable[str] = (),
+        logits: Literal["last", "all"] | int = "last",
+        *,
+        changes: Mapping[str, Callable] | None = None,
+        query: int | None = None,
+    ) -> Activations:
+        """One forward pass over rows of token ids.
+
+        Gradients are there for what a change makes ask for them; weights never do.
+
+        Args:
+            ids: What to read, a row per run; see `rows`.
+            names: As in `run`.
+            logits: As in `run`, of every row.
+            changes: By hook name, `function(value, hook=…)` whose return takes the activation's place, None leaving it.
+                What is kept is what is there after the change.
+            query: As in `run`.
+
+        Returns:
+            Activations with the row axis in front; logits [row, pos_or_1, d_vocab].
+        """
         kept: dict[str, Tensor] = {}
+        one_query = set() if query is None else {hooks.pattern(layer) for layer in range(self.n_layers)}
 
-        def keep(value: Tensor, hook, name: str) -> None:
-            one_row = query is not None and name.endswith("hook_pattern")
-            kept[name] = value[0, :, query, None].clone() if one_row else value[0].detach()
+        def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
+            kept[name] = value[:, :, query, None].clone() if name in one_query else value
+            return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
-        ids = torch.tensor([tokens.ids], device=self.device)
-        wanted = {name: partial(keep, name=name) for name in names}
-        rows = {"last": {"logits_to_keep": 1}, "all": {}}
-        extra = rows[logits] if isinstance(logits, str) else {"logits_to_keep": ids.new_tensor([logits])}
-        with self.hooked(wanted):
-            out = self.bridge(ids, **extra)
-        return Activations(kept, out[0].detach())
+        keepers = {name: partial(keep, name=name) for name in names}
+        with self.hooked(changes or {}), self.hooked(keepers):
+            out = self.bridge(ids, **_logits_kept(logits, ids))
+        return Activations(kept, out)
+
+    @torch.no_grad()
+    def run_on(
+        self, ids: Int[Tensor, "row pos"], cache: Cache, logits: Literal["last", "all"] | int = "last"
+    ) -> Float[Tensor, "run kept_pos d_vocab"]:
+        """Logits of rows that go on where `cache` ends, which grows by them.
+
+        By the transformers model inside, whose modules hold the same hook points: its own classes know their caches.
+
+        Args:
+            ids: What to read next, a row per run.
+            cache: Keys and values of what was read before; an empty one at the beginning.
+            logits: As in `run`, of the new positions.
+
+        Returns:
+            As many runs as rows, unless a hook on the way makes more of them.
+        """
+        extra = _logits_kept(logits, ids)
+        return self.hf_model(input_ids=ids, past_key_values=cache, use_cache=True, **extra).logits
+
+    def rows(self, ids: Sequence[Sequence[int]]) -> Int[Tensor, "row pos"]:
+        """Token ids where the model can read them; rows are equally long."""
+        return torch.tensor([list(row) for row in ids], device=self.device)
 
     @contextmanager
     def hooked(self, functions: Mapping[str, Callable]) -> Iterator[None]:
@@ -204,7 +269,7 @@ class Model:
         self.bridge.context_level += 1  # so that a run inside removes its own hooks only
         try:
             for name, function in functions.items():
-                if (point := self._point(name)) is not None:
+                if (point := self.hook_point(name)) is not None:
                     self.bridge.check_hooks_to_add(point.name)
                     point.add_hook(function, level=self.bridge.context_level)
                     points.append(point)
@@ -216,9 +281,10 @@ class Model:
 
     def has(self, name: str) -> bool:
         """Whether this architecture has the hook."""
-        return self._point(name) is not None
+        return self.hook_point(name) is not None
 
-    def _point(self, name: str) -> HookPoint | None:
+    def hook_point(self, name: str) -> HookPoint | None:
+        """The hook point of that name, where this architecture has it: a module that passes its input on."""
         return self._points.get(name) or self.bridge.get_hook_point(name)
 
     @cached_property
@@ -231,7 +297,7 @@ class Model:
     def final_norm(self) -> Norm:
         """The norm before the unembedding."""
         with torch.no_grad():
-            return take_apart(self.bridge.ln_final.original_component, self.d_model, self._unembedding.weight)
+            return take_apart(self.bridge.ln_final.original_component, self.d_model, self.unembedding.weight)
 
     def attn_post_norm(self, layer: int) -> Norm | None:
         """The norm between attention's O projection and the residual stream (Gemma 2); None where there is none."""
@@ -244,7 +310,7 @@ class Model:
     @torch.no_grad()
     def _post_norm(self, layer: int, name: str) -> Norm | None:
         part = getattr(self.bridge.blocks[layer], name, None)
-        return None if part is None else take_apart(part.original_component, self.d_model, self._unembedding.weight)
+        return None if part is None else take_apart(part.original_component, self.d_model, self.unembedding.weight)
 
     @torch.no_grad()
     def unembed(
@@ -252,31 +318,49 @@ class Model:
     ) -> Float[Tensor, "*batch column"]:
         """Logits of normalised residuals, before any soft cap, for the tokens `first` to `end` (None: all of them)."""
         if first == 0 and end is None:
-            return self._unembedding(x)
-        bias = getattr(self._unembedding, "bias", None)
-        return linear(x, self._unembedding.weight[first:end], None if bias is None else bias[first:end])
+            return self.unembedding(x)
+        bias = getattr(self.unembedding, "bias", None)
+        return linear(x, self.unembedding.weight[first:end], None if bias is None else bias[first:end])
 
     def unembedding_direction(self, token_id: int) -> Float[Tensor, " d_model"]:
         """`u_t = W_U[:, t]`."""
-        return self._unembedding.weight[token_id].detach()
+        return self.unembedding.weight[token_id].detach()
 
     @property
     def embedding(self) -> Float[Tensor, "d_vocab d_model"]:
         """`W_E`: the vector each token is read as, before any scaling or position."""
-        return self.bridge.original_model.get_input_embeddings().weight.detach()
+        return self.hf_model.get_input_embeddings().weight.detach()
 
     def mean_unembedding(self) -> Float[Tensor, " d_model"]:
         """`u_t` averaged over the vocabulary: what it reads raises every logit alike and changes no probability."""
-        return self._unembedding.weight.detach().float().mean(0)
+        return self.unembedding.weight.detach().float().mean(0)
 
     def unembedding_bias(self, token_id: int) -> float:
         """`b_U[t]`, 0 where the model has none."""
-        bias = getattr(self._unembedding, "bias", None)
+        bias = getattr(self.unembedding, "bias", None)
         return 0.0 if bias is None else float(bias[token_id])
 
     def cap(self, logits: Tensor) -> Tensor:
         """The model's soft cap (Gemma 2): `c · tanh(logit / c)`; the identity elsewhere."""
         return logits if self.logit_cap is None else self.logit_cap * torch.tanh(logits / self.logit_cap)
+
+    def w_q(self, layer: int) -> Float[Tensor, "head d_model d_head"]:
+        """`W_Q` per head: ``x · W_Q[head]`` are its queries, before a bias, a norm or a rotation by position."""
+        return self._attn_matrix(layer, "W_Q")
+
+    def w_k(self, layer: int) -> Float[Tensor, "head d_model d_head"]:
+        """`W_K` as each head reads it: grouped-query heads share one. Like `w_q`."""
+        return self._attn_matrix(layer, "W_K")
+
+    def w_v(self, layer: int) -> Float[Tensor, "head d_model d_head"]:
+        """`W_V` as each head reads it: grouped-query heads share one. Like `w_q`."""
+        return self._attn_matrix(layer, "W_V")
+
+    def _attn_matrix(self, layer: int, name: str) -> Float[Tensor, "head d_model d_head"]:
+        matrix = getattr(self.bridge.blocks[self.layer(layer)].attn, name, None)
+        if not isinstance(matrix, Tensor) or matrix.ndim != 3:
+            raise InputError(f"Attention of {self.id} has no {name} of each head: choose another model.", "model")
+        return self._per_head(matrix.detach(), 0)
 
     def attn_o_pull_back(
         self, layer: int, direction: Float[Tensor, "*batch d_model"]
@@ -287,7 +371,7 @@ class Model:
 
     def attn_o_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """`b_O`: what attention writes when every head is silent."""
-        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self._unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self.unembedding.weight)
 
     def mlp_pull_back(self, layer: int, direction: Float[Tensor, " d_model"]) -> Float[Tensor, " d_mlp"]:
         """`W_out · direction`: what one unit of each neuron writes along `direction`."""
@@ -295,12 +379,22 @@ class Model:
 
     def mlp_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """What the MLP's last projection writes when every neuron is silent."""
-        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self._unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self.unembedding.weight)
 
     def per_head(self, v: Float[Tensor, "pos kv_head d_head"]) -> Float[Tensor, "pos head d_head"]:
         """Values as each head reads them: grouped-query heads share one."""
-        return v if v.shape[1] == self.n_heads else v.repeat_interleave(self.n_heads // v.shape[1], dim=1)
+        return self._per_head(v, 1)
+
+    def _per_head(self, x: Tensor, axis: int) -> Tensor:
+        n = x.shape[axis]
+        return x if n == self.n_heads else x.repeat_interleave(self.n_heads // n, dim=axis)
 
     def resid_names(self) -> list[str]:
         """Residual stream before each block and after the last: n_layers + 1 hook names."""
         return [hooks.resid_pre(layer) for layer in range(self.n_layers)] + [hooks.resid_post(self.n_layers - 1)]
+
+
+def _logits_kept(logits: Literal["last", "all"] | int, ids: Tensor) -> dict[str, Any]:
+    if logits == "all":
+        return {}
+    return {"logits_to_keep": 1 if logits == "last" else ids.new_tensor([logits])}

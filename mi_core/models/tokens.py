@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +76,10 @@ def token_text(tokenizer, token_id: int) -> str:
 
 def encode(tokenizer, text: str) -> list[int]:
     """Token ids of `text` alone: no BOS or EOS added."""
-    return tokenizer.encode(_whole(text), add_special_tokens=False)
+    return tokenizer.encode(whole(text), add_special_tokens=False)
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """`text` with halves of characters, which no encoder accepts, joined or replaced by `�`."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -96,7 +96,7 @@ def find_token(tokenizer, text: str, field: str) -> int:
     if not text:
         raise InputError("The answer is empty: type one word.", field)
     exact = len(text) > 2 and text[0] == text[-1] == '"'
-    wanted = _whole(text[1:-1] if exact else text)
+    wanted = whole(text[1:-1] if exact else text)
     candidates = [wanted] if exact or wanted[0].isspace() else [" " + wanted, wanted]
     for candidate in candidates:
         if (token_id := _entry(tokenizer, candidate)) is not None:
@@ -123,7 +123,7 @@ def _entry(tokenizer, text: str) -> int | None:
 def _not_one_token(tokenizer, wanted: str, encoded: list[list[int]], field: str) -> InputError:
     split = [[token_text(tokenizer, token_id) for token_id in ids] for ids in encoded]
     pieces = next((pieces for pieces in split if pieces[0].strip()), split[-1] if split else [])
-    shown = _shortened(visible(wanted))
+    shown = shortened(visible(wanted))
     if len(pieces) <= 1:
         return InputError(f"“{shown}” is not in this model's vocabulary: try another word.", field)
     listed = ", ".join(f"“{visible(piece)}”" for piece in pieces[:6]) + (" …" if len(pieces) > 6 else "")
@@ -132,10 +132,6 @@ def _not_one_token(tokenizer, wanted: str, encoded: list[list[int]], field: str)
     if BYTES_SHOWN.fullmatch(first):
         return InputError(f"{message}try another word.", field)
     return InputError(f"{message}use the first, “{visible(first)}”, or another word.", field, suggestion=f'"{first}"')
-
-
-def _shortened(text: str, limit: int = 40) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"
 
 
 @lru_cache(maxsize=1)

@@ -43,10 +43,7 @@ def corrupted_tokens(model: Model, corrupted: str, tokens: Tokens, prepend_bos: 
     Raises:
         InputError: An unusable prompt, one of another length, or the same one.
     """
-    try:
-        other = model.tokens(corrupted, prepend_bos)
-    except InputError as error:
-        raise InputError(error.message, "corrupted" if error.field == "prompt" else error.field) from error
+    other = model.tokens(corrupted, prepend_bos, "corrupted")
     if other.ids == tokens.ids:
         raise InputError("Both prompts are the same: change a word of the corrupted one.", "corrupted")
     if len(other) == len(tokens):

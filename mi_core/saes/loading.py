@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_core.errors import Absent, InputError
+from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
 from mi_core.models import catalogue
 from mi_core.models.catalogue import SaeEntry
-from mi_core.models.loading import allowed_folders
+from mi_core.models.loading import is_allowed
 from mi_core.saes.sae import Sae
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
@@ -56,7 +56,7 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
     entries = available(model_id)
     if not entries:
         raise InputError(
-            f"There is no SAE for {_short(model_id)}: choose a model that has one, such as {catalogue.DEFAULT}, "
+            f"There is no SAE for {shortened(model_id)}: choose a model that has one, such as {catalogue.DEFAULT}, "
             "or put one in sae_lens' format into the model's folder, under saes.",
             "sae",
         )
@@ -66,7 +66,8 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
         if entry.hook == hook:
             return entry
     raise InputError(
-        f"There is no SAE at “{_short(hook)}”: {_short(model_id)} has {', '.join(entry.hook for entry in entries)}.",
+        f"There is no SAE at “{shortened(hook)}”: {shortened(model_id)} has "
+        f"{', '.join(entry.hook for entry in entries)}.",
         "sae",
         suggestion=entries[len(entries) // 2].hook,
     )
@@ -167,14 +168,14 @@ def _open(entry: SaeEntry, device: str) -> Sae:
 def _check_fits(sae: Sae, model: Model) -> None:
     if not sae.hook.endswith(RESIDUAL_SITES) or not model.has(sae.hook):
         raise InputError(
-            f"The SAE at “{_short(sae.hook)}” cannot be read here: it must belong to the residual stream, or to what "
-            f"attention or an MLP writes there, in a layer that {_short(model.id)} has.",
+            f"The SAE at “{shortened(sae.hook)}” cannot be read here: it must belong to the residual stream, or to "
+            f"what attention or an MLP writes there, in a layer that {shortened(model.id)} has.",
             "sae",
         )
     if sae.inner.cfg.d_in != model.d_model:
         raise InputError(
-            f"The SAE at {sae.hook} was made for activations of width {sae.inner.cfg.d_in}, and {_short(model.id)} has "
-            f"{model.d_model}: choose another SAE or model.",
+            f"The SAE at {sae.hook} was made for activations of width {sae.inner.cfg.d_in}, and {shortened(model.id)} "
+            f"has {model.d_model}: choose another SAE or model.",
             "sae",
         )
 
@@ -183,9 +184,7 @@ def _local(model_id: str) -> Path | None:
     """The folder that a model id names, where it may be looked into."""
     try:
         folder = Path(model_id).expanduser().resolve()
-        allowed = allowed_folders()
-        permitted = allowed is None or any(folder.is_relative_to(root) for root in allowed)
-        return folder if permitted and folder.is_dir() else None
+        return folder if is_allowed(folder) and folder.is_dir() else None
     except (OSError, RuntimeError, ValueError):
         return None
 
@@ -230,7 +229,3 @@ def _damaged(entry: SaeEntry) -> InputError:
         "Fetch it again or choose another.",
         "sae",
     )
-
-
-def _short(text: str, limit: int = 60) -> str:
-    return text if len(text) <= limit else text[:limit] + "…"

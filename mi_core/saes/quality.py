@@ -96,12 +96,9 @@ def _final_inputs(
 
 
 def _final_input(model: Model, tokens: Tokens, hook: str, rows: Tensor) -> Tensor:
-    kept: list[Tensor] = []
-    ids = torch.tensor([tokens.ids] * len(rows), device=model.device)
-    wanted = {hook: lambda value, hook: rows.to(value.dtype), hooks.FINAL_NORM_IN: lambda x, hook: kept.append(x)}
-    with model.hooked(wanted):
-        model.bridge(ids, logits_to_keep=1)
-    return kept[0]
+    instead = {hook: lambda value, hook: rows.to(value.dtype)}
+    acts = model.run_ids(model.rows([tokens.ids] * len(rows)), [hooks.FINAL_NORM_IN], changes=instead)
+    return acts[hooks.FINAL_NORM_IN]
 
 
 def _surprisal(

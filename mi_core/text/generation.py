@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,13 +17,14 @@ from mi_core.errors import InputError
 from mi_core.models import kv_cache
 from mi_core.models.model import Model
 
+LOG = logging.getLogger(__name__)
 MAX_NEW_TOKENS = 500
 
 VOCABULARY_BLOCK = 256  # times d_model: 800 KB in a model of GPT-2's size
 FEW_ROWS = 64
 LOGITS_AT_ONCE = 256  # rows × positions whose logits are held: 50 MB at GPT-2's vocabulary
 
-Edit = Callable[[Float[Tensor, "row pos d"], int], Float[Tensor, "row pos d"]]
+Hook = Callable[[Float[Tensor, "row pos d"], int], Float[Tensor, "row pos d"]]
 """Receives a site's activations and the position of the first of them; returns what takes their place."""
 
 
@@ -45,9 +47,9 @@ def generate(
     max_new_tokens: int,
     temperature: float = 0.0,
     seed: int = 0,
-    edits: Mapping[str, Edit] | None = None,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> Iterator[Step]:
-    """Continue one prompt in several rows at once, each of which `edits` may treat differently.
+    """Continue one prompt in several rows at once, each of which `hooks` may treat differently.
 
     Only the new token passes through the network at each step; keys and values of the earlier ones are kept.
     Every row is drawn with the same uniform number (inverse of the cumulative distribution), so that rows with
@@ -61,7 +63,7 @@ def generate(
             has written an end-of-text token.
         temperature: 0 takes the likeliest token; 1 draws from the model's own distribution.
         seed: Of the uniform numbers.
-        edits: What to do to the activations, by hook name.
+        hooks: What to do to the activations, by hook name.
 
     Raises:
         InputError: `max_new_tokens` below 1, or a temperature below 0 or not finite.
@@ -71,7 +73,7 @@ def generate(
     stops = stop_ids(model)
     ended = [False] * n_rows
     n_steps = min(max_new_tokens, model.n_ctx - len(prompt_ids) + 1)
-    logits, cache = _read(model, prompt_ids, n_rows, n_steps, edits or {})
+    logits, cache = _read(model, prompt_ids, n_rows, n_steps, hooks or {})
     for start in range(len(prompt_ids), len(prompt_ids) + n_steps):
         drawn = draw(logits, temperature, float(torch.rand(1, generator=uniform, dtype=torch.float64)))
         ended = [done or token in stops for done, token in zip(ended, drawn.tolist(), strict=True)]
@@ -79,45 +81,43 @@ def generate(
         if all(ended):
             return
         if start < len(prompt_ids) + n_steps - 1:  # an ended row goes on unread
-            logits = _forward(model, drawn[:, None].to(model.device), cache, start, edits or {})
+            logits = _forward(model, drawn[:, None].to(model.device), cache, start, hooks or {})
 
 
 def _read(
-    model: Model, prompt_ids: Sequence[int], n_rows: int, n_steps: int, edits: Mapping[str, Edit]
+    model: Model, prompt_ids: Sequence[int], n_rows: int, n_steps: int, hooks: Mapping[str, Hook]
 ) -> tuple[Float[Tensor, "row d_vocab"], DynamicCache]:
     """Logits after the prompt, and its keys and values.
 
-    Until the first edit the rows are one: it is read once, and becomes `n_rows` where the first edit is made.
+    Until the first hook the rows are one: it is read once, and becomes `n_rows` where the first hook is.
     """
     prompt = torch.tensor([list(prompt_ids)], device=model.device)
     cache = kv_cache.roomy(model, n_rows, len(prompt_ids) + n_steps - 1)
     try:
-        logits = _forward(model, prompt, cache, 0, {name: _spread(edit, n_rows) for name, edit in edits.items()})
+        logits = _forward(model, prompt, cache, 0, {name: _spread(hook, n_rows) for name, hook in hooks.items()})
     except (RuntimeError, ValueError):  # parts that do not take rows of different number
+        LOG.warning("%s does not take rows of different number: every row is read anew", model.id, exc_info=True)
         cache = kv_cache.roomy(model, n_rows, len(prompt_ids) + n_steps - 1)
-        logits = _forward(model, prompt.repeat(n_rows, 1), cache, 0, edits)
+        logits = _forward(model, prompt.repeat(n_rows, 1), cache, 0, hooks)
     kv_cache.repeat(cache, n_rows)
     return logits.expand(n_rows, -1), cache
 
 
-def _spread(edit: Edit, n_rows: int) -> Edit:
-    return lambda x, start: edit(x.expand(n_rows, *x.shape[1:]), start)
+def _spread(hook: Hook, n_rows: int) -> Hook:
+    return lambda x, start: hook(x.expand(n_rows, *x.shape[1:]), start)
 
 
 @torch.no_grad()
 def _forward(
-    model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, edits: Mapping[str, Edit]
-) -> Float[Tensor, "row d_vocab"]:
-    """Logits of the last position; the cache grows. Edits are in place for this one pass."""
+    model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, hooks: Mapping[str, Hook]
+) -> Float[Tensor, "hooked_row d_vocab"]:
+    """Logits of the last position; the cache grows. Hooks are in place for this one pass, and may spread the rows."""
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))
-        for name, edit in edits.items():
-            # torch's own hook on the hook point: finding the point by all its aliases costs as much as a small model
-            point = model.bridge.get_hook_point(name)
-            handle = point.register_forward_hook(lambda module, args, out, edit=edit: edit(out, start))
+        for name, hook in hooks.items():
+            handle = model.hook_point(name).register_forward_hook(lambda module, args, out, hook=hook: hook(out, start))
             stack.callback(handle.remove)
-        out = model.bridge.original_model(input_ids=rows, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return out.logits[:, -1].float().cpu()
+        return model.run_on(rows, cache)[:, -1].float().cpu()
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def _unembedding_in_blocks(model: Model) -> Iterator[None]:
     Takes four fifths of the time of one product for 5 rows, and half of it for 10. Other modules than a plain linear
     map do as they do.
     """
-    module = model.bridge.unembed.original_component
+    module = model.unembedding
     if type(module) is not torch.nn.Linear or module.weight.device.type != "cpu":
         yield
         return
@@ -165,7 +165,7 @@ def draw(logits: Float[Tensor, "row d_vocab"], temperature: float, uniform: floa
 
 def stop_ids(model: Model) -> set[int]:
     """Tokens after which a text has ended."""
-    config = getattr(model.bridge.original_model, "generation_config", None)
+    config = getattr(model.hf_model, "generation_config", None)
     configured = getattr(config, "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
     return {token for token in (*several, model.tokenizer.eos_token_id) if token is not None}
@@ -177,11 +177,6 @@ def continuation(model: Model, prompt_ids: Sequence[int], new_ids: Sequence[int]
     text = _decode(model, [*prompt_ids, *new_ids])
     added = text[len(before) :] if text.startswith(before) else _decode(model, new_ids)
     return added.removesuffix("\ufffd")
-
-
-def perplexity(model: Model, prompt_ids: Sequence[int], new_ids: Sequence[int]) -> float:
-    """How surprising the model finds a continuation of the prompt; see `perplexities`."""
-    return perplexities(model, prompt_ids, [new_ids])[0]
 
 
 @torch.no_grad()
@@ -201,8 +196,8 @@ def perplexities(model: Model, prompt_ids: Sequence[int], rows: Sequence[Sequenc
     kv_cache.repeat(cache, len(rows))
     for start in range(0, longest - 1, at_once := max(1, LOGITS_AT_ONCE // len(rows))):
         end = min(start + at_once, longest - 1)
-        out = model.bridge.original_model(input_ids=padded[:, start:end], past_key_values=cache, use_cache=True)
-        surprisals.append(_surprisals(out.logits, padded[:, start + 1 : end + 1]))
+        logits = model.run_on(padded[:, start:end], cache, "all")
+        surprisals.append(_surprisals(logits, padded[:, start + 1 : end + 1]))
     nats = torch.cat(surprisals, dim=1)
     return [float(seen[: len(row)].mean().exp()) for seen, row in zip(nats, rows, strict=True)]
 

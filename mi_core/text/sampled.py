@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from mi_core.models.model import Model
 from mi_core.models.tokens import encode
@@ -16,7 +17,7 @@ SEED = 0
 
 
 @torch.no_grad()
-def written(
+def sampled_text(
     model: Model, start: Sequence[int], n_rows: int, n_tokens: int, between: Callable[[], None] | None = None
 ) -> Int[Tensor, "row pos"]:
     """`n_rows` texts drawn from the model's own distribution, `start` included.
@@ -30,13 +31,10 @@ def written(
     """
     random = torch.Generator().manual_seed(SEED)
     rows = torch.tensor([list(start)] * n_rows)
-    new, cache = rows, None
+    new, cache = rows, DynamicCache(config=model.hf_model.config)
     for _ in range(min(n_tokens, model.n_ctx - len(start))):
-        out = model.bridge.original_model(
-            input_ids=new.to(model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
-        )
-        cache = out.past_key_values
-        new = torch.multinomial(out.logits[:, -1].float().cpu().softmax(-1), 1, generator=random)
+        logits = model.run_on(new.to(model.device), cache)
+        new = torch.multinomial(logits[:, -1].float().cpu().softmax(-1), 1, generator=random)
         rows = torch.cat([rows, new], 1)
         if between is not None:
             between()

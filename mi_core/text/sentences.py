@@ -1,11 +1,12 @@
-"""Everyday sentences, for when no other text is given."""
+"""Prompts as people type them, one per line, and everyday sentences for when none are given."""
 
 from __future__ import annotations
 
+from mi_core.errors import InputError
 from mi_core.models.model import Model
 from mi_core.models.tokens import encode
 
-MAX_PROMPTS = 64
+MAX_PROMPTS = 64  # of a field: enough for a mean, and done in seconds
 # Everyday sentences of several kinds, for when no others are given.
 SENTENCES = (
     "The weather was warm and the children played in the park until it was dark.",
@@ -17,6 +18,18 @@ SENTENCES = (
     '"I do not know," he said, "but I will ask my mother when she comes home."',
     "The river runs through three countries before it reaches the sea.",
 )
+
+
+def lines(text: str, field: str, what: str = "prompts") -> list[str]:
+    """The prompts of a field, one per line; empty lines are passed over.
+
+    Raises:
+        InputError: There are more of `what` than `MAX_PROMPTS`.
+    """
+    prompts = [line for line in text.splitlines() if line.strip()]
+    if len(prompts) > MAX_PROMPTS:
+        raise InputError(f"There are {len(prompts)} {what}: {MAX_PROMPTS} are enough.", field)
+    return prompts
 
 
 def sentences(model: Model) -> list[str]:

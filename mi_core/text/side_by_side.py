@@ -1,4 +1,4 @@
-"""Continuations of one prompt, written at once: the plain one, and others whose activations are edited."""
+"""Continuations of one prompt, written at once: the plain one, and others whose activations are changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
-from mi_core.text.generation import Edit, continuation, generate, perplexities
+from mi_core.text.generation import Hook, continuation, generate, perplexities
 
 ROWS = ("unsteered", "steered")
 BROKEN = 4.0  # times the unsteered text's perplexity
@@ -38,7 +38,7 @@ class Written:
 def write(
     model: Model,
     tokens: Tokens,
-    edits: dict[str, Edit],
+    hooks: dict[str, Hook],
     report: Callable[..., None],
     *,
     max_new_tokens: int,
@@ -51,7 +51,7 @@ def write(
     Args:
         model: The model.
         tokens: The prompt.
-        edits: By hook name; each receives as many rows as there are texts, the first of which it leaves as it is.
+        hooks: By hook name; each receives as many rows as there are texts, the first of which it leaves as it is.
         report: Called after every token with (done, total, texts so far), no hook being active.
         max_new_tokens: The most tokens of each text.
         temperature: 0 takes the likeliest token.
@@ -61,7 +61,7 @@ def write(
     ids: list[list[int]] = [[] for _ in rows]
     first = None
     options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-    for done, step in enumerate(generate(model, tokens.ids, len(rows), edits=edits, **options), start=1):
+    for done, step in enumerate(generate(model, tokens.ids, len(rows), hooks=hooks, **options), start=1):
         first = step.logits if first is None else first
         for row, drawn in zip(ids, step.ids, strict=True):
             row.extend([] if drawn is None else [drawn])

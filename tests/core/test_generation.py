@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.text import generation
-from mi_core.text.generation import continuation, draw, generate, perplexity, stop_ids
+from mi_core.text.generation import continuation, draw, generate, perplexities, stop_ids
 
 PROMPT = " the cat sat on the dog"
 
@@ -53,7 +53,7 @@ def test_cached_rows_equal_a_loop_without_cache(architecture, tiny_model, hf_mod
     model = tiny_model(architecture)
     prompt = list(model.tokens(PROMPT).ids)
     vector = torch.randn(model.d_model, generator=torch.Generator().manual_seed(3)) * 3
-    steps = list(generate(model, prompt, 2, max_new_tokens=24, edits={hooks.resid_pre(1): _push(vector)}))
+    steps = list(generate(model, prompt, 2, max_new_tokens=24, hooks={hooks.resid_pre(1): _push(vector)}))
     for row in range(2):
         ids = list(prompt)
         for step in steps:
@@ -95,7 +95,7 @@ def test_rows_with_equal_logits_stay_equal_at_any_temperature(mini):
 def test_no_hook_is_active_between_tokens_or_after_a_stop(mini):
     before = _active_hooks(mini)
     steps = generate(
-        mini, mini.tokens("This movie was").ids, 2, max_new_tokens=5, edits={hooks.resid_pre(1): _push(1.0)}
+        mini, mini.tokens("This movie was").ids, 2, max_new_tokens=5, hooks={hooks.resid_pre(1): _push(1.0)}
     )
     next(steps)
     assert _active_hooks(mini) == before
@@ -109,14 +109,14 @@ def test_an_edit_that_fails_leaves_no_hook(mini):
 
     before = _active_hooks(mini)
     with pytest.raises(RuntimeError, match="edit"):
-        next(generate(mini, mini.tokens("This").ids, 1, max_new_tokens=2, edits={hooks.resid_pre(1): fail}))
+        next(generate(mini, mini.tokens("This").ids, 1, max_new_tokens=2, hooks={hooks.resid_pre(1): fail}))
     assert _active_hooks(mini) == before
 
 
 def test_ends_where_the_context_ends(tiny_model):
     model = tiny_model("neox")
     prompt = model.tokens(" cat" * 62, prepend_bos=False).ids
-    assert len(list(generate(model, prompt, 1, max_new_tokens=30, edits={}))) <= model.n_ctx - 62 + 1
+    assert len(list(generate(model, prompt, 1, max_new_tokens=30, hooks={}))) <= model.n_ctx - 62 + 1
     full = model.tokens(" cat" * 64, prepend_bos=False).ids
     assert len(list(generate(model, full, 1, max_new_tokens=30))) == 1
 
@@ -132,12 +132,12 @@ def test_a_row_that_ends_is_none_from_there_on_and_the_others_go_on(mini):
         return x
 
     rows = _ids(
-        generate(mini, mini.tokens("This movie was").ids, 2, max_new_tokens=6, edits={hooks.resid_post(3): end})
+        generate(mini, mini.tokens("This movie was").ids, 2, max_new_tokens=6, hooks={hooks.resid_post(3): end})
     )
     assert [row[0] for row in rows] == [None] * 6
     assert None not in [row[1] for row in rows]
     both = _ids(
-        generate(mini, mini.tokens("This movie was").ids, 1, max_new_tokens=6, edits={hooks.resid_post(3): end})
+        generate(mini, mini.tokens("This movie was").ids, 1, max_new_tokens=6, hooks={hooks.resid_post(3): end})
     )
     assert both == [(None,)]
 
@@ -172,8 +172,8 @@ def test_perplexity_equals_transformers(architecture, tiny_model, hf_model):
     labels = ids.clone()
     labels[0, : len(prompt)] = -100
     expected = float(hf_model(architecture)(ids, labels=labels).loss.exp())
-    assert perplexity(model, prompt, new) == pytest.approx(expected, rel=1e-4)
-    assert math.isnan(perplexity(model, prompt, []))
+    assert perplexities(model, prompt, [new])[0] == pytest.approx(expected, rel=1e-4)
+    assert math.isnan(perplexities(model, prompt, [[]])[0])
 
 
 def test_continuation_keeps_the_space_and_hides_half_a_character(tiny_model):
@@ -197,8 +197,8 @@ def test_bad_settings(mini):
         assert caught.value.field == field
 
 
-def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all(mini):
-    """The edit refuses the single prompt row that became two, as a block that cannot join them would."""
+def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all_and_says_so(mini, caplog):
+    """The hook refuses the single prompt row that became two, as a block that cannot join them would."""
     calls = []
 
     def refuse_once(x, start):
@@ -208,8 +208,10 @@ def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all(mini):
         return _push(1.0)(x, start)
 
     prompt = mini.tokens("This movie was").ids
-    expected = _ids(generate(mini, prompt, 2, max_new_tokens=8, edits={hooks.resid_pre(1): _push(1.0)}))
-    assert _ids(generate(mini, prompt, 2, max_new_tokens=8, edits={hooks.resid_pre(1): refuse_once})) == expected
+    expected = _ids(generate(mini, prompt, 2, max_new_tokens=8, hooks={hooks.resid_pre(1): _push(1.0)}))
+    assert _ids(generate(mini, prompt, 2, max_new_tokens=8, hooks={hooks.resid_pre(1): refuse_once})) == expected
+    (record,) = [record for record in caplog.records if record.name == "mi_core.text.generation"]
+    assert "every row is read anew" in record.message and "shapes differ" in str(record.exc_info[1])
 
 
 def test_perplexity_in_parts_equals_the_whole(architecture, tiny_model, monkeypatch):

@@ -28,10 +28,10 @@ def test_all_three_runs_equal_plain_transformers(architecture, tiny_model, hf_mo
     edit = ("z", 1, lambda x: x.__setitem__((slice(None), 2), z))
     expected = torch.stack([row[-1] for row in (plain(hf, into).logits, run_edited(hf, into, [edit]))])
     expected = torch.cat([expected, plain(hf, source).logits[-1:]])
-    assert len(set(found.token_ids.tolist())) == 300
-    np.testing.assert_allclose(found.logits, expected[:, found.token_ids], atol=1e-4)
-    np.testing.assert_allclose(found.probabilities, expected.softmax(-1)[:, found.token_ids], atol=1e-5)
-    moved = np.abs(found.probabilities[1] - found.probabilities[0])
+    assert len(set(found.shift.token_ids.tolist())) == 300
+    np.testing.assert_allclose(found.shift.logits, expected[:, found.shift.token_ids], atol=1e-4)
+    np.testing.assert_allclose(found.shift.probabilities, expected.softmax(-1)[:, found.shift.token_ids], atol=1e-5)
+    moved = np.abs(found.shift.probabilities[1] - found.shift.probabilities[0])
     assert (np.diff(moved) <= 0).all() and moved[0] > 1e-4
     assert all(check.passed for check in found.checks), found.checks
 
@@ -60,20 +60,20 @@ def test_a_cell_is_what_the_map_says_of_it(mini, site, cell, index, direction):
 
 def test_a_patch_before_the_prompts_differ_changes_nothing(mini):
     found = patched_run(mini, TEXAS, corrupted=FRANCE, cell="L1@2")
-    np.testing.assert_allclose(found.logits[1], found.logits[0], atol=1e-4)
+    np.testing.assert_allclose(found.shift.logits[1], found.shift.logits[0], atol=1e-4)
     np.testing.assert_allclose(found.restored, 0, atol=1e-4)
 
 
 def test_the_whole_stream_of_the_last_token_gives_the_goal(mini):
     """At the one token that differs, the embedding is all there is to patch."""
     found = patched_run(mini, TEXAS, corrupted=FRANCE, cell="L0@4")
-    np.testing.assert_allclose(found.logits[1], found.logits[2], atol=1e-3)
+    np.testing.assert_allclose(found.shift.logits[1], found.shift.logits[2], atol=1e-3)
     np.testing.assert_allclose(found.restored, 1, atol=1e-3)
 
 
 def test_the_answers_and_the_top_guesses_are_always_listed(mini):
     found = patched_run(mini, TEXAS, corrupted=FRANCE, cell="L1@4", target="Mary", foil="dog", top_k=1)
-    listed = set(found.token_ids.tolist())
+    listed = set(found.shift.token_ids.tolist())
     assert {found.target.token_id, found.target.foil_id} <= listed
     for prompt in (TEXAS, FRANCE):
         assert int(mini.run(mini.tokens(prompt)).logits[0].argmax()) in listed

@@ -1,5 +1,6 @@
 """A sweep of strengths against single runs, plain transformers with a plain hook, and its own rules."""
 
+import dataclasses
 import functools
 import json
 import math
@@ -11,7 +12,7 @@ import torch
 from mi_core.analyses.steering import steering
 from mi_core.analyses.steering_sweep import steering_sweep
 from mi_core.errors import InputError
-from mi_core.text.generation import perplexities, perplexity
+from mi_core.text.generation import perplexities
 from tests.core.plain_hooks import blocks
 
 PROMPT = "This movie was"
@@ -166,7 +167,7 @@ def test_perplexities_of_rows_of_different_length(mini):
     prompt = mini.tokens(PROMPT).ids
     rows = [mini.tokens(text, prepend_bos=False).ids for text in (" good. I liked it", " bad", " the the the")]
     together = perplexities(mini, prompt, [*rows, ()])
-    assert together[:3] == pytest.approx([perplexity(mini, prompt, row) for row in rows], rel=1e-4)
+    assert together[:3] == pytest.approx([perplexities(mini, prompt, [row])[0] for row in rows], rel=1e-4)
     assert math.isnan(together[3])
 
 
@@ -187,3 +188,10 @@ def test_bad_settings(mini, options, field, message):
     with pytest.raises(InputError, match=message) as caught:
         steering_sweep(mini, PROMPT, **{"direction": "feature:757"} | options)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("part", ["strengths", "kl", "probability", "texts", "token_texts"])
+def test_a_result_whose_parts_do_not_fit_is_refused(mini, part):
+    result = steering_sweep(mini, PROMPT, direction="feature:757", strengths=(0.0, 0.5), max_new_tokens=1)
+    with pytest.raises(ValueError, match="strengths and"):
+        dataclasses.replace(result, **{part: getattr(result, part)[:1]})

@@ -73,7 +73,7 @@ def test_the_stack_is_offered_as_json():
         ({"edit_layer": 99}, "There is no layer 99"),
         ({"edit_kind": "remove a direction", "edit_direction": "a token", "edit_token": "Washingtonian"}, "tokens for"),
         ({"edit_kind": "remove a direction", "feature": 999_999}, "no feature"),
-        ({"edit_kind": "remove a direction", "edit_direction": "pasted numbers", "edit_numbers": "1 2"}, "needs 128"),
+        ({"edit_kind": "remove a direction", "edit_direction": "pasted numbers", "edit_numbers": "1 2"}, "is 128 wide"),
         ({"edit_kind": "remove a direction", "edit_direction": "a contrast of prompts", "positive": " "}, "empty"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",

@@ -7,7 +7,7 @@ import json
 import streamlit as st
 
 from mi_core.editing import recipes
-from mi_core.editing.recipes import Edit
+from mi_core.editing.recipes import Recipe
 from mi_core.errors import InputError
 from mi_core.saes import loading as saes
 from ui import slots
@@ -31,12 +31,12 @@ def current() -> str:
     return st.session_state.get(_STACK, "")
 
 
-def stack() -> tuple[Edit, ...]:
+def stack() -> tuple[Recipe, ...]:
     """The same as values, the first made first."""
     return recipes.parse(current())
 
 
-def below(edit: Edit) -> str:
+def below(edit: Recipe) -> str:
     """What is on without this edit and those made after it: the model that it is measured on."""
     on = stack()
     return recipes.canonical(on[: on.index(edit)]) if edit in on else current()
@@ -77,7 +77,7 @@ def show_stack() -> None:
         st.error(literal(problem))
 
 
-def keep_button(edit: str, measured: Edit) -> None:
+def keep_button(edit: str, measured: Recipe) -> None:
     """Put the measured edit on the stack; nothing where it is on already."""
     if measured in stack():
         st.success("This edit is on: every page shows the edited model.", icon=":material/check:")
@@ -126,13 +126,13 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
         return recipes.Orthogonalise(**chosen)
     if name == "a token":
         word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
-        slots.place("direction", "edit_token")
-        return recipes.Orthogonalise(f"token: {word.strip()}") if word.strip() else None
+        slots.place("token", "edit_token")
+        return recipes.Orthogonalise(f"token:{word.strip()}") if word.strip() else None
     numbers = st.text_area(
         "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream."
     )
-    slots.place("numbers", "edit_numbers")
-    return recipes.Orthogonalise("numbers", numbers=numbers.strip()) if numbers.strip() else None
+    slots.place("vector", "edit_numbers")
+    return recipes.Orthogonalise("vector", vector=numbers.strip()) if numbers.strip() else None
 
 
 def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:
