@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 
@@ -45,6 +46,24 @@ class Result(Protocol):
 
     def reading(self) -> Reading:
         """The finding as a title and one to three sentences, computed from the numbers."""
+
+
+ROUNDING = 1e-5
+
+
+def same_length(result: Any, *names: str) -> None:
+    """Raises ValueError unless these fields of a result have as many entries each."""
+    lengths = {name: len(getattr(result, name)) for name in names}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{type(result).__name__} holds fields of unequal length: {lengths}")
+
+
+def within(result: Any, low: float, high: float, *names: str) -> None:
+    """Raises ValueError unless every number of these fields lies from `low` to `high`, but for rounding; NaN may be."""
+    for name in names:
+        numbers = np.asarray(getattr(result, name))
+        if ((numbers < low - ROUNDING) | (numbers > high + ROUNDING)).any():
+            raise ValueError(f"{type(result).__name__}.{name} holds a number that is not from {low} to {high}")
 
 
 def whole_numbers(values: Iterable[int]) -> pd.arrays.IntegerArray:

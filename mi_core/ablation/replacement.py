@@ -28,9 +28,14 @@ def replacements(
     reference: str,
     *,
     prepend_bos: bool | None = None,
-    between: Callable[[], None] | None = None,
+    between: Callable[[], None],
 ) -> dict[str, Float[Tensor, "pos ..."]]:
     """What is put in place of each part of the activations.
+
+    Zero takes away more than a part's information: its usual output too, which everything after it counts on. The
+    mean over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild", section
+    2). Another prompt's value keeps the part in its usual range and breaks only what it says of this one (resample
+    ablation: Chan et al. 2022, "Causal Scrubbing"). How these differ: Heimersheim and Nanda 2024, section 2.
 
     Args:
         model: The model.
@@ -53,17 +58,16 @@ def replacements(
     if mode == "zero":
         return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
     prompts = _prompts(model, reference)[: 1 if mode == "resample" else None]
-    found = {name: [] for name in parts}
+    seen = {name: [] for name in parts}
     for prompt in prompts:
         read, run = _read(model, prompt, names, prepend_bos)
         for name, part in parts.items():
-            found[name].append(part(run)[int(read.has_bos) :])
-        if between is not None:
-            between()
+            seen[name].append(part(run)[int(read.has_bos) :])
+        between()
     kept = int(tokens.has_bos)
     n = len(tokens) - kept
     values = {}
-    for name, pieces in found.items():
+    for name, pieces in seen.items():
         piece = torch.cat(pieces)
         if mode == "mean":
             other = piece.mean(0).expand(n, *piece.shape[1:])

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from mi_core.errors import InputError
 from mi_core.interventions import restart, sweep
-from mi_core.interventions.intervention import SITES, Intervention
+from mi_core.interventions.intervention import Intervention
 from mi_core.interventions.sweep import chunks
 from mi_core.metrics.metric import Metrics
 from mi_core.metrics.target import Target
+from mi_core.models.hooks import SITES
 from mi_core.models.loading import load
 from tests.core.plain_hooks import hooks_left
 
