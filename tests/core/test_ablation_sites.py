@@ -241,7 +241,7 @@ def test_all_features_the_bias_and_the_error_are_the_activation(mini):
     sae = load_sae(mini)
     tokens = mini.tokens(NAMES)
     x = mini.run(tokens, [sae.hook])[sae.hook]
-    writes = FeatureWrites(sae, tuple(active(sae, x).ids))
+    writes = FeatureWrites(sae, tuple(one.number for one in active(sae, x).features))
     written = writes.amounts(x) @ writes.directions
     bias = sae.decode(torch.zeros(len(x), sae.d_sae), x)
     np.testing.assert_allclose(written + bias, sae.decode(sae.encode(x), x), atol=1e-4)

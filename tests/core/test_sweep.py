@@ -153,6 +153,20 @@ def test_blocks_that_cannot_be_called_alone_go_through_whole(architecture, tiny_
     assert hooks_left(model) == held
 
 
+def test_why_a_model_is_slow_is_said_once(tiny_folder, monkeypatch, caplog):
+    model = load(str(tiny_folder("gpt2")))
+    ids = model.tokens(PROMPT).ids
+
+    def broken(*args):
+        raise TypeError("missing argument 'told once'")
+
+    monkeypatch.setattr(restart.Call, "repeat", broken)
+    for _ in range(3):
+        sweep.sweep(model, ids, _cells(model, ids)[:2], everything)
+    said = [record.getMessage() for record in caplog.records if record.name == sweep.__name__]
+    assert len(said) == 1 and said[0].endswith("TypeError: missing argument 'told once'") and model.id in said[0]
+
+
 # Chunks -------------------------------------------------------------------------------------------------------------
 
 
