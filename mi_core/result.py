@@ -63,7 +63,7 @@ def within(result: Any, low: float, high: float, *names: str) -> None:
     for name in names:
         numbers = np.asarray(getattr(result, name))
         if ((numbers < low - ROUNDING) | (numbers > high + ROUNDING)).any():
-            raise ValueError(f"{type(result).__name__}.{name} holds a number that is not from {low} to {high}")
+            raise ValueError(f"{type(result).__name__}.{name} holds a number that is not from {low:g} to {high:g}")
 
 
 def whole_numbers(values: Iterable[int]) -> pd.arrays.IntegerArray:

@@ -42,7 +42,7 @@ class AblatedText:
 
     def __post_init__(self) -> None:
         if self.parting is not None:
-            within(self, 0, min(map(len, self.written)) - 1, "parting")
+            within(self, 0.0, min(map(len, self.written)) - 1.0, "parting")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`texts`: a row per text."""

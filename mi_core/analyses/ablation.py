@@ -86,8 +86,8 @@ class Ablation:
     def __post_init__(self) -> None:
         same_length(self, "components", "component_layers", "component_numbers", "labels", "value", "change", "direct")
         same_length(self, "components", "probability", "kl")
-        within(self, 0, 1, "probability", "plain_probability", "baseline_probability")
-        within(self, 0, np.inf, "kl", "baseline_kl")
+        within(self, 0.0, 1.0, "probability", "plain_probability", "baseline_probability")
+        within(self, 0.0, np.inf, "kl", "baseline_kl")
 
     @property
     def kind(self) -> Kind:

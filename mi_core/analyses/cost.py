@@ -46,7 +46,7 @@ class Cost:
     lasting: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        within(self, 0, math.inf, "runs", "seconds", "megabytes")
+        within(self, 0.0, math.inf, "runs", "seconds", "megabytes")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`cost`: one row."""

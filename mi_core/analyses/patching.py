@@ -75,7 +75,7 @@ class Patching:
         if self.value.ndim != 1 + len(self.place.kind.axes):
             raise ValueError(f"{self.site} is no map of {self.value.ndim} axes")
         if self.correlation is not None:
-            within(self, -1, 1, "correlation")
+            within(self, -1.0, 1.0, "correlation")
 
     @property
     def place(self) -> Place:

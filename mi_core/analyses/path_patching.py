@@ -147,7 +147,7 @@ def _plural(input: str) -> str:
     return paths.INPUTS[input].kind.plural
 
 
-def _percent(share: float) -> str:
+def _percent(share: float | np.floating) -> str:
     """A share of the gap with its sign where it is negative; `−0.0` of a rounding is none."""
     return f"{share:.1%}".replace("-0.0%", "0.0%").replace("-", "−")
 

@@ -35,7 +35,7 @@ class Shift:
         n, shape = len(self.token_ids), self.probabilities.shape
         if len(self.texts) != n or self.logits.shape != shape or shape[1:] != (n,):
             raise ValueError(f"{n} tokens, but {shape}, {self.logits.shape}, {len(self.texts)}")
-        within(self, 0, 1, "probabilities")
+        within(self, 0.0, 1.0, "probabilities")
 
     @property
     def change(self) -> Float[np.ndarray, " token"]:
