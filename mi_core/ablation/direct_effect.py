@@ -59,7 +59,7 @@ def direct_effects(
     """What each component writes towards the target itself, less what its replacement would, in logits.
 
     With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this (direct
-    logit attribution: nostalgebraist 2020, Elhage et al. 2021). NaN where attention cannot be split into heads, or an
+    logit attribution, Elhage et al. 2021). NaN where attention cannot be split into heads, or an
     MLP into neurons. A position that is not read writes nothing to the answer itself.
 
     Args:

@@ -33,9 +33,9 @@ def replacements(
     """What is put in place of each part of the activations.
 
     Zero takes away more than a part's information: its usual output too, which everything after it counts on. The
-    mean over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild", section
-    2). Another prompt's value keeps the part in its usual range and breaks only what it says of this one (resample
-    ablation: Chan et al. 2022, "Causal Scrubbing"). How these differ: Heimersheim and Nanda 2024, section 2.
+    mean over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild"). Another prompt's value keeps the part in its usual range and breaks only what it says of this one (resample
+    ablation: Chan et al. 2022, "Causal Scrubbing"). How these differ: Heimersheim and Nanda 2024, "How
+    to use and interpret activation patching".
 
     Args:
         model: The model.

@@ -284,60 +284,60 @@ def _check(model: Model, plan: Plan) -> Check:
     return Check("ablating nothing changes nothing", float((again - plan.plain.logits).abs().max()), 0.0)
 
 
-def _read(found: Ablation) -> Reading:
+def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
-    worst = int(found.change.argmin())
-    what = f"the {found.target.quantity} of {found.target.label}"
-    if found.change[worst] < 0:
-        falls = "falls" if len(found.components) == 1 else "falls most"
-        title = f"Without {found.said(worst)}, {what} {falls}: {signed(found.change[worst])}"
+    worst = int(result.change.argmin())
+    what = f"the {result.target.quantity} of {result.target.label}"
+    if result.change[worst] < 0:
+        falls = "falls" if len(result.components) == 1 else "falls most"
+        title = f"Without {result.said(worst)}, {what} {falls}: {signed(result.change[worst])}"
     else:
-        title = f"No knockout lowers {what}" if len(found.components) > 1 else f"{what} does not need it"
+        title = f"No knockout lowers {what}" if len(result.components) > 1 else f"{what} does not need it"
         title = _capital(title)
-    if found.also:
-        title = f"With {listed(list(found.also))} out already: {title[0].lower()}{title[1:]}"
-    return Reading(title, (_start(found), *_other_way(found), *_repair(found), *_unmeasured(found)))
+    if result.also:
+        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}"
+    return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
 
 
-def _start(found: Ablation) -> str:
-    at, value, given = place(found.tokens, found.pos), signed(found.baseline), percent(found.baseline_probability)
-    answer = quoted(found.target.text)
-    if found.also:
+def _start(result: Ablation) -> str:
+    at, value, given = place(result.tokens, result.pos), signed(result.baseline), percent(result.baseline_probability)
+    answer = quoted(result.target.text)
+    if result.also:
         return (
-            f"With {listed(list(found.also))} out, the {found.target.quantity} after {at} is {value} instead of "
-            f"{signed(found.plain)}, and {answer} gets {given} instead of {percent(found.plain_probability)}."
+            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is {value} instead of "
+            f"{signed(result.plain)}, and {answer} gets {given} instead of {percent(result.plain_probability)}."
         )
-    return f"With everything in place, the {found.target.quantity} after {at} is {value}; {answer} gets {given}."
+    return f"With everything in place, the {result.target.quantity} after {at} is {value}; {answer} gets {given}."
 
 
-def _other_way(found: Ablation) -> list[str]:
-    best = int(found.change.argmax())
-    if found.change[best] <= 0 or len(found.components) == 1:
+def _other_way(result: Ablation) -> list[str]:
+    best = int(result.change.argmax())
+    if result.change[best] <= 0 or len(result.components) == 1:
         return []
-    return [f"Without {found.said(best)} it rises most: {signed(found.change[best])}."]
+    return [f"Without {result.said(best)} it rises most: {signed(result.change[best])}."]
 
 
-def _repair(found: Ablation) -> list[str]:
+def _repair(result: Ablation) -> list[str]:
     """Whose absence later layers make up for; otherwise how much of the strongest knockout is a direct effect."""
-    missing = np.abs(np.nan_to_num(found.change + found.direct))
-    healed = (np.abs(found.direct) >= WORTH_SAYING) & (np.abs(found.change) < HEALED * np.abs(found.direct))
+    missing = np.abs(np.nan_to_num(result.change + result.direct))
+    healed = (np.abs(result.direct) >= WORTH_SAYING) & (np.abs(result.change) < HEALED * np.abs(result.direct))
     if healed.any():
         index = int((missing * healed).argmax())
         return [
-            f"{_capital(found.said(index))} writes {signed(found.direct[index])} towards the answer itself, "
-            f"yet without it the value moves only {signed(found.change[index])}: later layers make up for the rest "
+            f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
+            f"yet without it the value moves only {signed(result.change[index])}: later layers make up for the rest "
             "(self-repair)."
         ]
-    if missing[found.strongest] < WORTH_SAYING or "pos" in found.kind.axes:
+    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
         return []
     return [
-        f"From what {found.said(found.strongest)} writes towards the answer itself one would expect "
-        f"{signed(-found.direct[found.strongest])}; the rest goes through later layers."
+        f"From what {result.said(result.strongest)} writes towards the answer itself one would expect "
+        f"{signed(-result.direct[result.strongest])}; the rest goes through later layers."
     ]
 
 
-def _unmeasured(found: Ablation) -> list[str]:
-    return [f"{found.left_out:,} weaker features were left out."] if found.left_out else []
+def _unmeasured(result: Ablation) -> list[str]:
+    return [f"{result.left_out:,} weaker features were left out."] if result.left_out else []
 
 
 def _capital(text: str) -> str:

@@ -231,36 +231,36 @@ def _correlation(estimated: np.ndarray, exact: np.ndarray) -> float | None:
     return float(np.corrcoef(estimated[done], exact[done])[0, 1])
 
 
-def _reading(found: Patching) -> Reading:
+def _reading(result: Patching) -> Reading:
     """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
-    return Reading(_title(found), (_ends(found), _strongest(found), *_trust(found)))
+    return Reading(_title(result), (_ends(result), _strongest(result), *_trust(result)))
 
 
-def cell_words(found: Patching, cell: tuple[int, ...]) -> str:
+def cell_words(result: Patching, cell: tuple[int, ...]) -> str:
     """A cell in running text: `L3H7`, `the keys of L3H1`, `MLP 2 at “·Texas” (position 4)`."""
-    part = Part(found.place, cell[0], tuple(cell[1:]))
+    part = Part(result.place, cell[0], tuple(cell[1:]))
     words = part.kind.words
-    if "kv_head" in part.place.site.axes and found.n_heads > found.value.shape[1]:
+    if "kv_head" in part.place.site.axes and result.n_heads > result.value.shape[1]:
         words = words.replace(HEAD.kind.words, "key-value head {head} of layer {layer}")
-    at = {axis: place(found.tokens, number) if axis == "pos" else number for axis, number in part.numbers.items()}
+    at = {axis: place(result.tokens, number) if axis == "pos" else number for axis, number in part.numbers.items()}
     return words.format(layer=part.layer, **at)
 
 
-def _effect(found: Patching) -> Float[np.ndarray, "layer ..."]:
+def _effect(result: Patching) -> Float[np.ndarray, "layer ..."]:
     """How far each patch moves the run it is put into towards the other, as a share of the gap."""
-    return found.best if found.direction == "denoise" else 1 - found.best
+    return result.best if result.direction == "denoise" else 1 - result.best
 
 
-def _title(found: Patching) -> str:
-    effect, kind = _effect(found), found.place.kind
+def _title(result: Patching) -> str:
+    effect, kind = _effect(result), result.place.kind
     if effect.max() < SHARE:
         nobody = f"No single {kind.noun}" if kind.verb == "carries" else f"The {kind.plural} of no single head"
         return f"{nobody} {kind.verb} the difference between the two prompts"
-    if found.place == RESID_PRE:
-        return "The difference sits " + ", then ".join(_trail(found.tokens, effect))
+    if result.place == RESID_PRE:
+        return "The difference sits " + ", then ".join(_trail(result.tokens, effect))
     cell = np.unravel_index(int(effect.argmax()), effect.shape)
-    words, share = cell_words(found, tuple(int(i) for i in cell)), percent(effect[cell])
-    if found.place == HEAD:
+    words, share = cell_words(result, tuple(int(i) for i in cell)), percent(effect[cell])
+    if result.place == HEAD:
         return f"{words} alone carries {share} of the difference"
     return f"{words[0].upper()}{words[1:]} {kind.verb} most of the difference: {share}"
 
@@ -279,38 +279,38 @@ def _stays(effect: Float[np.ndarray, "layer pos"]) -> list[tuple[int, int]]:
     return [(pos, list(group)[-1][1]) for pos, group in groups]
 
 
-def _ends(found: Patching) -> str:
-    clean, corrupted = (measures.said(found.metric, value) for value in (found.clean, found.corrupted))
-    if found.metric == "kl":
+def _ends(result: Patching) -> str:
+    clean, corrupted = (measures.said(result.metric, value) for value in (result.clean, result.corrupted))
+    if result.metric == "kl":
         return (
             f"The corrupted prompt's guesses are {corrupted} (KL) away from the clean prompt's; 100% restored means "
             "that all of them are as in the clean run."
         )
-    return f"The {found.quantity} is {clean} in the clean prompt and {corrupted} in the corrupted one."
+    return f"The {result.quantity} is {clean} in the clean prompt and {corrupted} in the corrupted one."
 
 
-def _strongest(found: Patching) -> str:
-    effect = _effect(found)
+def _strongest(result: Patching) -> str:
+    effect = _effect(result)
     cells = [np.unravel_index(index, effect.shape) for index in np.argsort(effect, axis=None)[::-1][:3]]
-    named = [f"{_short(found, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in cells]
-    does = "restore most of it" if found.direction == "denoise" else "destroy most of it"
+    named = [f"{_short(result, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in cells]
+    does = "restore most of it" if result.direction == "denoise" else "destroy most of it"
     return f"Patches that {does}: {listed(named)}."
 
 
-def _short(found: Patching, cell: tuple[int, ...]) -> str:
-    part = Part(found.place, cell[0], cell[1:])
+def _short(result: Patching, cell: tuple[int, ...]) -> str:
+    part = Part(result.place, cell[0], cell[1:])
     return part.name if "head" in part.kind.axes else f"layer {part.layer} at position {part.number}"
 
 
-def _trust(found: Patching) -> list[str]:
-    if not found.estimated:
+def _trust(result: Patching) -> list[str]:
+    if not result.estimated:
         return []
-    agree = "" if found.correlation is None else f"; there the correlation is {found.correlation:.2f}"
-    n, wrong = int(np.isfinite(found.exact).sum()), int(found.disagrees.sum())
+    agree = "" if result.correlation is None else f"; there the correlation is {result.correlation:.2f}"
+    n, wrong = int(np.isfinite(result.exact).sum()), int(result.disagrees.sum())
     sentences = [f"These are estimates from one backward pass; the {n} largest were run exactly{agree}."]
     if wrong:
         sentences.append(
-            f"{wrong} of them {'is' if wrong == 1 else 'are'} off by more than {percent_of_gap(found.disagreement)} "
+            f"{wrong} of them {'is' if wrong == 1 else 'are'} off by more than {percent_of_gap(result.disagreement)} "
             "of the gap, and marked."
         )
     return sentences

@@ -22,8 +22,9 @@ from mi_core.patching.run import check_direction
 from mi_core.phrases import listed, signed
 from mi_core.result import Check, Reading, same_length, whole_numbers
 
-SHARE = 0.02  # of the gap: where no path reaches it, the title says that none carries the difference. Less than of a
-# whole activation (`mi_core.analyses.patching.SHARE`): what reaches one place is a part of what one head does
+# Of the gap: where no path reaches it, the title says that none carries the difference. Smaller than patching's share,
+# because a path is a part of what one head does.
+SHARE = 0.02
 
 
 @dataclass(frozen=True)

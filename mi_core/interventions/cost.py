@@ -37,17 +37,17 @@ def foretell(model: Model, ids: Sequence[int], runs: Sequence[Run]) -> SweepCost
     began = time.perf_counter()
     restart, _ = reproducing(model, ids)
     setting_up = time.perf_counter() - began
-    planned = [[runs[index] for index in chunk] for chunk in chunks(runs, len(ids), restart is not None)]
-    work = [_work(model, len(ids), rows, restart is not None) for rows in planned]
-    chosen = [planned[len(planned) * quarter // 4] for quarter in (1, 2, 3)]
-    per_chunk, per_work = _pace(model, ids, restart, chosen)
+    chunked = [[runs[index] for index in chunk] for chunk in chunks(runs, len(ids), restart is not None)]
+    work = [_work(model, len(ids), rows, restart is not None) for rows in chunked]
+    sample = [chunked[len(chunked) * quarter // 4] for quarter in (1, 2, 3)]
+    per_chunk, per_work = _pace(model, ids, restart, sample)
     seconds = setting_up + sum(per_chunk + per_work * each for each in work)
-    return SweepCost(len(runs), seconds, max(_bytes(model, len(ids), rows, restart is not None) for rows in planned))
+    return SweepCost(len(runs), seconds, max(_bytes(model, len(ids), rows, restart is not None) for rows in chunked))
 
 
-def _pace(model: Model, ids: Sequence[int], restart: Restart | None, chosen: list[list[Run]]) -> tuple[float, float]:
-    """Seconds that any chunk takes, and seconds per unit of work, from one row and from more of each chosen chunk."""
-    some = [rows[: max(1, PROBE_POSITIONS // (len(ids) - (begin(rows[-1])[0] if restart else 0)))] for rows in chosen]
+def _pace(model: Model, ids: Sequence[int], restart: Restart | None, sample: list[list[Run]]) -> tuple[float, float]:
+    """Seconds that any chunk takes, and seconds per unit of work, from one row and from more of each sampled chunk."""
+    some = [rows[: max(1, PROBE_POSITIONS // (len(ids) - (begin(rows[-1])[0] if restart else 0)))] for rows in sample]
     small, large = (
         sum(_work(model, len(ids), part, restart is not None) for part in parts)
         for parts in ([rows[:1] for rows in some], some)
@@ -56,7 +56,7 @@ def _pace(model: Model, ids: Sequence[int], restart: Restart | None, chosen: lis
     short = _seconds(model, ids, restart, [rows[:1] for rows in some])
     long = _seconds(model, ids, restart, some)
     per_work = (long - short) / (large - small) if large > small and long > short else long / large
-    return max(short - per_work * small, 0.0) / len(chosen), per_work
+    return max(short - per_work * small, 0.0) / len(sample), per_work
 
 
 def _seconds(model: Model, ids: Sequence[int], restart: Restart | None, parts: list[list[Run]]) -> float:

@@ -69,11 +69,14 @@ class Intervention:
         """
         if self.end is not None and self.end <= start:
             return
-        place = self.where.index(
-            pos=slice(max(self.first - start, 0), None if self.end is None else self.end - start),
-            head=slice(None) if self.head is None else self.head,
-            neuron=slice(None) if self.neuron is None else slice(self.neuron, self.neuron + 1),
-        )
+        at: dict[str, int | slice] = {
+            "pos": slice(max(self.first - start, 0), None if self.end is None else self.end - start)
+        }
+        if self.head is not None:
+            at["head"] = self.head
+        if self.neuron is not None:
+            at["neuron"] = slice(self.neuron, self.neuron + 1)
+        place = self.where.index(**at)
         if self.operation == "map":
             x[place] = self.value(x[place], max(self.first, start))
             return
@@ -88,10 +91,12 @@ class Intervention:
 
     def _value_from(self, start: int) -> Tensor | float:
         """The part of the value that belongs to positions from `start` on."""
+        passed = start - self.first
+        if passed <= 0 or not isinstance(self.value, Tensor):
+            return self.value
         axes = [column for column in self.where.columns if column != "head" or self.head is None]
         axis = len(axes) - axes.index("pos")  # counted from the end: a value may have fewer axes
-        passed = start - self.first
-        if passed <= 0 or not isinstance(self.value, Tensor) or self.value.ndim < axis or self.value.shape[-axis] == 1:
+        if self.value.ndim < axis or self.value.shape[-axis] == 1:
             return self.value
         return self.value.narrow(-axis, passed, self.value.shape[-axis] - passed)
 

@@ -34,7 +34,7 @@ class Kind:
     verb: str = "carries"
     """Of a sentence about one of them: ``"carry"`` where `words` are many things."""
 
-    @property
+    @functools.cached_property
     def axes(self) -> tuple[str, ...]:
         """Beside the layer, the numbers that say which one, by the columns that tables have for them."""
         return tuple(name for name in _fields(self.forms[0]) if name != "layer")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 EMBED = "hook_embed"
 POS_EMBED = "hook_pos_embed"
 FINAL_NORM_IN = "ln_final.hook_in"
+ALL = slice(None)
 COLUMN = {"kv_head": "head", "query_pos": "pos"}
 IN_A_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")
 
@@ -38,14 +40,17 @@ class Site:
         """Name of its hook in block `layer`."""
         return f"blocks.{layer}.{self.point}"
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The axes by the columns that tables have for them: ``"head"`` for key-value heads, ``"pos"`` for queries."""
         return tuple(COLUMN.get(axis, axis) for axis in self.axes)
 
     def index(self, **at: int | slice) -> tuple[int | slice, ...]:
         """Index of a part of one row's activation: `at` by column, everything along the other axes."""
-        return tuple(at.get(column, slice(None)) for column in self.columns)
+        index = [at.get(column, ALL) for column in self.columns]
+        while len(index) > 1 and index[-1] is ALL:  # said or not, all of the last axes: torch is faster without
+            index.pop()
+        return tuple(index)
 
 
 RESID = ("pos", "d_model")

@@ -1,5 +1,6 @@
 """Hook names: every one is there on the model, and says which site and layer it means."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +50,9 @@ def test_axes_are_those_of_the_activation(architecture, tiny_model):
 
 
 def test_index_takes_one_part_and_all_of_the_rest():
-    assert hooks.v.index(head=1) == (slice(None), 1, slice(None))
-    assert hooks.pattern.index(head=2, pos=slice(3)) == (2, slice(3), slice(None))
-    assert hooks.resid_pre.index(head=1) == (slice(None), slice(None))
+    x = np.arange(2 * 3 * 4).reshape(2, 3, 4)
+    np.testing.assert_array_equal(x[hooks.v.index(head=1)], x[:, 1])
+    np.testing.assert_array_equal(x[hooks.v.index(pos=1)], x[1])
+    np.testing.assert_array_equal(x[hooks.pattern.index(head=1, pos=slice(2))], x[1, :2])
+    np.testing.assert_array_equal(x[hooks.pattern.index(key_pos=slice(2))], x[:, :, :2])
+    np.testing.assert_array_equal(x[hooks.resid_pre.index(head=1)], x)
