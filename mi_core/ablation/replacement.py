@@ -15,14 +15,15 @@ from mi_core.text.sentences import MAX_PROMPTS, sentences
 
 MODES = ("zero", "mean", "resample")
 
-Part = Callable[[Activations], Float[Tensor, "pos ..."]]
+#: What to read of a run: an activation, or the amounts of features.
+Reader = Callable[[Activations], Float[Tensor, "pos ..."]]
 
 
 def replacements(
     model: Model,
     tokens: Tokens,
     acts: Activations,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, Reader],
     names: set[str],
     mode: str,
     reference: str,
@@ -32,10 +33,11 @@ def replacements(
 ) -> dict[str, Float[Tensor, "pos ..."]]:
     """What is put in place of each part of the activations.
 
-    Zero takes away more than a part's information: its usual output too, which everything after it counts on. The
-    mean over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild"). Another prompt's value keeps the part in its usual range and breaks only what it says of this one (resample
-    ablation: Chan et al. 2022, "Causal Scrubbing"). How these differ: Heimersheim and Nanda 2024, "How
-    to use and interpret activation patching".
+    Zero takes away more than a part's information: its usual output too, which everything after it counts on. The mean
+    over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild"). Another
+    prompt's value keeps the part in its usual range and breaks only what it says of this one (resample ablation, Chan
+    et al. 2022, "Causal Scrubbing"). How they differ: Heimersheim and Nanda 2024, "How to use and interpret activation
+    patching".
 
     Args:
         model: The model.
