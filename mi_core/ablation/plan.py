@@ -19,7 +19,6 @@ from mi_core.models.model import Activations, Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.saes.loading import load_sae
-from mi_core.saes.sae import Sae
 
 
 @dataclass(frozen=True)
@@ -87,50 +86,64 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
     kind, number = asked_kind(question.site, asked)
     first, end = _range(question.at, kind, pos)
     others = [component(model, name, "also", pos + 1, question.sae) for name in question.also]
-    if kind == FEATURE:
-        sae = load_sae(model, question.sae)
-        names = hooks_read(model, others) | {sae.hook}
-    else:
-        sae, swept = None, components(model, place_of(kind), question.layer, number, pos + 1)
-        names = hooks_read(model, [*swept, *others])
-    plain = model.run(tokens, names, logits=pos, query=pos)
-    peaks, left_out = (), 0
-    if sae is not None:
-        strongest = _active(sae, plain, tokens, pos, number)
-        swept, peaks, left_out = strongest.features, strongest.peaks, strongest.left_out
+    swept = (
+        _features(model, question, tokens, pos, others)
+        if kind == FEATURE
+        else _parts(model, components(model, place_of(kind), question.layer, number, pos + 1), tokens, pos, others)
+    )
     ready = knockout.prepare(
-        model, tokens, plain, [*swept, *others], question.mode, question.reference,
+        model, tokens, swept.plain, [*swept.components, *others], question.mode, question.reference,
         prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
     )  # fmt: skip
     base = ready.together(others, first, end)
-    acts = run_with(model, tokens, base, names, logits=pos, query=pos) if others else plain
-    apart = [one for one in others if not _of_the_same_sae(one, swept[0])]
-    source = acts
+    acts = run_with(model, tokens, base, swept.names, logits=pos, query=pos) if others else swept.plain
+    source, apart = acts, [one for one in others if not _of_the_same_sae(one, swept.components[0])]
     if len(apart) < len(others):
-        source = run_with(model, tokens, ready.together(apart, first, end), [swept[0].hook])
+        source = run_with(model, tokens, ready.together(apart, first, end), [swept.components[0].hook])
     return Plan(
         tokens=tokens,
         pos=pos,
-        target=resolve(model, question.target, question.foil, int(plain.logits[0].argmax())),
+        target=resolve(model, question.target, question.foil, int(swept.plain.logits[0].argmax())),
         kind=kind,
-        plain=plain,
+        plain=swept.plain,
         acts=acts,
         source=source,
-        components=swept,
+        components=swept.components,
         others=others,
-        peaks=peaks,
-        left_out=left_out,
+        peaks=swept.peaks,
+        left_out=swept.left_out,
         knockout=ready,
-        runs=tuple((*base, one) for one in ready.each(swept, source, first, end)),
+        runs=tuple((*base, one) for one in ready.each(swept.components, source, first, end)),
     )
 
 
-def _active(sae: Sae, plain: Activations, tokens: Tokens, pos: int, only: int | None) -> feature_writes.Active:
-    x = plain[sae.hook][int(tokens.has_bos) : pos + 1]
-    strongest = feature_writes.active(sae, x, None if only is None else sae.feature(only))
+@dataclass(frozen=True, eq=False)
+class _Swept:
+    """What is knocked out one by one."""
+
+    plain: Activations
+    """A run with nothing out that kept `names`."""
+    names: set[str]
+    components: Sequence[Component]
+    peaks: tuple[float, ...] = ()
+    left_out: int = 0
+
+
+def _parts(model: Model, parts: Sequence[Component], tokens: Tokens, pos: int, others: Sequence[Component]) -> _Swept:
+    names = hooks_read(model, [*parts, *others])
+    return _Swept(model.run(tokens, names, logits=pos, query=pos), names, parts)
+
+
+def _features(model: Model, question: Question, tokens: Tokens, pos: int, others: Sequence[Component]) -> _Swept:
+    """Those active on the prompt, or the one asked for."""
+    sae = load_sae(model, question.sae)
+    names = hooks_read(model, others) | {sae.hook}
+    plain = model.run(tokens, names, logits=pos, query=pos)
+    only = None if question.feature is None else sae.feature(question.feature)
+    strongest = feature_writes.active(sae, plain[sae.hook][int(tokens.has_bos) : pos + 1], only)
     if not strongest.features:
         raise InputError(f"No feature of the SAE at {sae.hook} is active here: choose another one.", "sae")
-    return strongest
+    return _Swept(plain, names, strongest.features, strongest.peaks, strongest.left_out)
 
 
 def _of_the_same_sae(one: Component, other: Component) -> bool:
