@@ -17,7 +17,6 @@ from pathlib import Path
 
 from mi_core.errors import InputError
 from mi_core.models import catalogue, forecast
-from mi_core.models.progress import silent
 
 Progress = Callable[[int, int, str], None]
 
@@ -47,7 +46,7 @@ def load(model_id: str, progress: Progress | None = None):
     Raises:
         InputError: One sentence that says what is wrong with the id, the folder or the network.
     """
-    progress = progress or silent
+    progress = progress or _silent
     folder = locate(model_id, progress)
     check(folder, model_id)
     progress(0, 0, f"Opening {model_id}")
@@ -60,11 +59,11 @@ def locate(model_id: str, progress: Progress | None = None) -> Path:
     if known is not None and known.folder is not None:
         return known.folder
     if known is not None:
-        return _from_hub(known.id, known.hub_id, progress or silent, known.memory_bytes)
+        return _from_hub(known.id, known.hub_id, progress or _silent, known.memory_bytes)
     if _is_path(model_id):
         return _local(model_id)
     if HUB_ID.fullmatch(model_id):
-        return _from_hub(model_id, model_id, progress or silent)
+        return _from_hub(model_id, model_id, progress or _silent)
     raise catalogue.unknown(model_id)
 
 
@@ -286,3 +285,7 @@ def _read_weights(folder: Path, model_id: str):
 def _first_line(error: Exception) -> str:
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if len(line) <= 200 else line[:200] + "…"
+
+
+def _silent(done: int, total: int, message: str) -> None:
+    """No one is watching."""

@@ -180,10 +180,9 @@ class Model:
             Activations without the batch axis; logits are the model's own, after any soft cap.
         """
         kept: dict[str, Tensor] = {}
-        patterns = {hooks.pattern(layer) for layer in range(self.n_layers)}
 
         def keep(value: Tensor, hook, name: str) -> None:
-            one_row = query is not None and name in patterns
+            one_row = query is not None and name.endswith("hook_pattern")
             kept[name] = value[0, :, query, None].clone() if one_row else value[0].detach()
 
         ids = torch.tensor([tokens.ids], device=self.device)
