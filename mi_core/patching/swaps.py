@@ -46,8 +46,8 @@ def of_equal_length(model: Model, clean: Tokens, corrupted: Tokens) -> str | Non
     ]
     if not any(kept):
         choices[unequal[-1]] = _near(model, clean, corrupted, parts[unequal[-1]])
-    for chosen in itertools.product(*choices):
-        ids = tuple(itertools.chain.from_iterable(chosen))
+    for parts_ids in itertools.product(*choices):
+        ids = tuple(itertools.chain.from_iterable(parts_ids))
         if ids != clean.ids and (text := text_of(model, ids, clean)) is not None:
             return text
     return None
@@ -81,10 +81,10 @@ def single_swaps(
 
     Only those that the model reads back as these very tokens.
     """
-    found = []
+    exchanges = []
     for pos in positions:
         for other in neighbours(model, [tokens.ids[pos]], k):
             ids = (*tokens.ids[:pos], other, *tokens.ids[pos + 1 :])
             if (text := text_of(model, ids, tokens)) is not None:
-                found.append((pos, other, ids, text))
-    return found
+                exchanges.append((pos, other, ids, text))
+    return exchanges

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
-from mi_core.models import catalogue
+from mi_core.models import catalogue, hooks
 from mi_core.models.catalogue import SaeEntry
 from mi_core.models.loading import is_allowed
 from mi_core.saes.sae import Sae
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # the pages list SAEs long before torch is there
     from mi_core.models.model import Model
 
 CACHE_BYTES = 1 << 30
-RESIDUAL_SITES = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
 
 
 def available(model_id: str) -> tuple[SaeEntry, ...]:
@@ -166,7 +165,7 @@ def _open(entry: SaeEntry, device: str) -> Sae:
 
 
 def _check_fits(sae: Sae, model: Model) -> None:
-    if not sae.hook.endswith(RESIDUAL_SITES) or not model.has(sae.hook):
+    if sae.site not in hooks.RESIDUAL or not model.has(sae.hook):
         raise InputError(
             f"The SAE at “{shortened(sae.hook)}” cannot be read here: it must belong to the residual stream, or to "
             f"what attention or an MLP writes there, in a layer that {shortened(model.id)} has.",
@@ -195,7 +194,7 @@ def _described(cfg: Path) -> SaeEntry | None:
         config: dict[str, Any] = json.loads(cfg.read_text(encoding="utf-8"))
         metadata = {**config, **(config.get("metadata") or {})}
         hook = metadata.get("hook_name") or cfg.parent.name
-        int(hook.split(".")[1])
+        hooks.parse(hook)
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return None
     neuronpedia = metadata.get("neuronpedia_id")
@@ -208,8 +207,8 @@ def _wants_centring(metadata: dict[str, Any]) -> bool:
 
 def _place(sae: SaeEntry) -> tuple[int, int]:
     """Order of the computation."""
-    _, layer, site = sae.hook.split(".", 2)
-    return int(layer), RESIDUAL_SITES.index(site) if site in RESIDUAL_SITES else len(RESIDUAL_SITES)
+    site, layer = hooks.parse(sae.hook)
+    return layer, hooks.RESIDUAL.index(site) if site in hooks.RESIDUAL else len(hooks.RESIDUAL)
 
 
 def _unreachable(entry: SaeEntry) -> InputError:
