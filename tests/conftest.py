@@ -12,12 +12,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.pop("LOUPE_MODEL_FOLDERS", None)
 
-import functools  # noqa: E402
-import shutil  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
 
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma2", "qwen3")
 WORDS = (" the", " cat", " dog", " sat", " on")  # the words that are one token for every tiny model

@@ -67,7 +67,7 @@ def test_wings_of_the_core_import_only_what_stands_below_them():
     for path in files("mi_core"):
         wing = path.relative_to(ROOT / "mi_core").parts[0].removesuffix(".py")
         for module in imports(path):
-            other = (module.split(".") + [""])[1]
+            other = [*module.split("."), ""][1]
             if module.startswith("mi_core.") and wing != "__init__" and other in WINGS:
                 assert WINGS.index(other) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
     found = {path.stem for path in (ROOT / "mi_core").iterdir() if path.suffix in ("", ".py")}

@@ -77,7 +77,7 @@ def test_predict_equals_hugging_face(run, reference):
 
 
 def test_logit_lens_last_layer_equals_hugging_face(run, reference):
-    status, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
+    _, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
     lens = pd.read_csv(io.StringIO(out))
     assert list(lens) == [
         "layer",
