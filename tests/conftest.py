@@ -18,6 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
+
+from tests.shapes import arrays
+
+# Before anything imports mi_core.
+install_import_hook("mi_core", f"{arrays.__module__}.{arrays.__name__}")
 
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma2", "qwen3")
 WORDS = (" the", " cat", " dog", " sat", " on")  # the words that are one token for every tiny model

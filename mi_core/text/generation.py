@@ -107,8 +107,8 @@ def _spread(edit: Edit, n_rows: int) -> Edit:
 @torch.no_grad()
 def _forward(
     model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, edits: Mapping[str, Edit]
-) -> Float[Tensor, "row d_vocab"]:
-    """Logits of the last position; the cache grows. Edits are in place for this one pass."""
+) -> Float[Tensor, "edited_row d_vocab"]:
+    """Logits of the last position; the cache grows. Edits are in place for this one pass, and may spread the rows."""
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))
         for name, edit in edits.items():
