@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
@@ -24,6 +25,12 @@ from tests.shapes import arrays
 
 # Before anything imports mi_core.
 install_import_hook("mi_core", f"{arrays.__module__}.{arrays.__name__}")
+
+# No example has a deadline, and none is made too slowly.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma2", "qwen3")
 WORDS = (" the", " cat", " dog", " sat", " on")  # the words that are one token for every tiny model

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import loupe
+from tests.patience import SECONDS
 
 LINUX = (3, 11), "linux", "x86_64", 64
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="the fake programs here are shell scripts")
@@ -137,7 +138,7 @@ def test_second_start_at_the_same_time_waits_for_the_first(steps):
         assert "waiting" in other.stdout.readline()
         time.sleep(0.2)
         assert other.poll() is None
-    assert other.communicate(timeout=20)[0] == "mine\n"
+    assert other.communicate(timeout=SECONDS)[0] == "mine\n"
 
 
 def test_this_python_is_accepted():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.hub_server import Hub
+from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -44,7 +45,7 @@ def in_own_process(endpoint: str, home: Path, *steps: tuple[str, str], **env: st
         env=inherited | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"} | env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

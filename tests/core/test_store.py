@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from mi_core.analyses._index import analysis_names, find_analysis
 from mi_core.jobs.store import SUFFIX, Store, dataclasses_in, decode, default_store, encode
+from tests.patience import SECONDS
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ from mi_core.jobs import store as module
 store = module.Store(sys.argv[1], 10**9)
 payloads = [module.encode((np.full(1_000_000, number),)) for number in range(5)]
 module.encode = payloads.__getitem__  # so that the time goes into writing
+store.put("a/0", 0)
 print("ready", flush=True)
 for number in itertools.cycle(range(5)):
     store.put(f"a/{number}", number)
@@ -288,7 +290,7 @@ def test_two_processes_share_a_folder(tmp_path):
         for seed in range(2)
     ]
     for process in processes:
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=SECONDS)[1] == ""
         assert process.returncode == 0
     assert 0 < total_bytes(tmp_path) <= 200_000 * 1.2
     assert not list(tmp_path.rglob("*.tmp"))

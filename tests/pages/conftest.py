@@ -1,12 +1,20 @@
-"""What AppTest leaves out of `st.selectbox`: a typed value that is not among the options."""
+"""Pages as a browser and a fast machine would run them."""
 
 import pytest
 from streamlit.testing.v1.element_tree import Selectbox
 
+from ui import compute
+
+
+@pytest.fixture(autouse=True)
+def never_long(monkeypatch):
+    """No sweep is so long on this machine that its page asks before it runs."""
+    monkeypatch.setattr(compute, "ASK_SECONDS", float("inf"))
+
 
 @pytest.fixture(autouse=True)
 def typed_options(monkeypatch):
-    """As in a browser, a typed value is sent back by its text; AppTest would raise because it is not listed."""
+    """What AppTest leaves out of `st.selectbox`: a typed value that is not listed is sent back by its text."""
     listed = Selectbox.index.fget
 
     def index(box: Selectbox) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.patience import SECONDS
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second p
 
 def visit(page: str, **state) -> AppTest:
     """A fresh session that opens a page with these values in the sidebar."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
     for name, value in state.items():
         app.session_state[name] = value
     app.run()
