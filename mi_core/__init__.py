@@ -14,6 +14,8 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+__version__ = "0.2.0"
+
 from mi_core.errors import InputError
 from mi_core.jobs.engine import run
 from mi_core.jobs.request import Request
