@@ -58,6 +58,12 @@ cli.main()
 expect.set_options(timeout=SECONDS * 1000)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("browser")
+
+
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory) -> Iterator[Callable[[str], str]]:
     """serve(script): address of a Streamlit server of that script, started once and healthy."""

@@ -1,9 +1,20 @@
 """Pages as a browser and a fast machine would run them."""
 
+from pathlib import Path
+
 import pytest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from ui import compute
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Quick tests see every page once."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and getattr(item, "originalname", "") != "test_page_finds_something":
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)
