@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -38,6 +39,10 @@ def test_the_example_reads_well_and_refuses_what_it_cannot_use(example, mini):
     assert list(result.tables()["norms"]) == ["layer", "pos", "token", "norm"]
 
 
-def test_the_package_has_one_version_and_the_changelog_knows_it():
-    changelog = (GUIDE.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_the_project_has_one_version_and_is_never_published():
+    root = GUIDE.parents[1]
+    changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "version" in project["dynamic"] and "Private :: Do Not Upload" in project["classifiers"]
+    assert project["name"] != "loupe", "a name that others hold"
     assert re.search(r"^## (\S+)", changelog, re.MULTILINE)[1] == mi_core.__version__

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from tests.patience import SECONDS
 
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # A deep link makes Streamlit look for its server below the page's address first; these two misses are its own.
 PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
+# A frame that is replaced while the browser still draws the one before: Streamlit says this, and draws the new one.
+REPLACED = "Unrecognized data set"
 # Reported the moment it appears, so that a box which a later run removes is seen too.
 WATCH = """
 const trouble = /problem it did not expect|could not be computed/
@@ -147,7 +149,7 @@ class _Complaints:
 
     def listen(self, page: Page) -> None:
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.lines.append(f"error in a script: {error}"))
+        page.on("pageerror", self._error)
         page.on("requestfailed", self._failed)
         page.on("request", lambda request: self._address(request.url))
         page.on("websocket", lambda socket: self._address(socket.url.replace("ws://", "http://", 1)))
@@ -155,6 +157,10 @@ class _Complaints:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not PROBES.search(message.location.get("url", "")):
             self.lines.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def _error(self, error: Error) -> None:
+        if REPLACED not in error.message:
+            self.lines.append(f"error in a script: {error}")
 
     def _failed(self, request: Request) -> None:
         # leaving a page ends what it was still fetching
