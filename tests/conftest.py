@@ -50,7 +50,12 @@ def mini():
     return load("loupe-mini")
 
 
-@pytest.fixture(scope="session", params=ARCHITECTURES)
+def _param(name: str):
+    """Quick tests see the three architectures that differ most: biases, parallel blocks, norms after each part."""
+    return pytest.param(name, marks=() if name in ("gpt2", "neox", "gemma2") else pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", params=map(_param, ARCHITECTURES))
 def architecture(request) -> str:
     """Every tiny architecture in turn: `tiny_model(architecture)`."""
     return request.param

@@ -13,6 +13,7 @@ from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.predict import predict
 from mi_core.models.loading import load
 
+pytestmark = pytest.mark.slow
 WEIGHTS_BYTES = 498e6
 
 linux = pytest.mark.skipif(not memory.is_measurable(), reason="reads /proc")

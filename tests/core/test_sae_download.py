@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.core.sae_folders import save_sae
 from tests.patience import SECONDS
 
@@ -49,6 +51,7 @@ engine.close()
 """
 
 
+@pytest.mark.slow
 def test_others_are_served_while_an_sae_is_downloaded_and_then_no_network_is_needed(tiny_folder, tmp_path):
     sae = save_sae(tmp_path / "repo", HOOK)
     save_sae(tmp_path / "repo", "blocks.2.hook_resid_pre")

@@ -185,6 +185,7 @@ for number in itertools.cycle(range(5)):
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_middle_leaves_no_half_entry(tmp_path):
     generator = np.random.default_rng(0)
     for _ in range(10):
@@ -284,6 +285,7 @@ assert hits
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path):
     processes = [
         subprocess.Popen([sys.executable, "-c", SHARER, str(tmp_path), str(seed)], stderr=subprocess.PIPE, text=True)
