@@ -24,6 +24,7 @@ import struct
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -234,7 +235,7 @@ def provide_browser() -> str:
     raise SystemExit(f"The tests need a browser; install Chromium or Chrome and start again (the record is in {LOG}).")
 
 
-def child_environment(given: dict[str, str], **more: str) -> dict[str, str]:
+def child_environment(given: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment of the dashboard or the tests: our defaults, overruled by what the user has set."""
     return {**ENVIRONMENT, **more, **given}
 

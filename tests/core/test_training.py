@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from training import __main__ as command
-from training import tokenizer
+from training import highlights, tokenizer
 from training import train as training_loop
 from training.corpus import facts, people, prose, words
 from training.corpus.generate import DRILL, EARLY, GENERATORS, MIXTURE, document
@@ -238,8 +238,10 @@ def test_a_run_that_stops_ends_with_the_weights_of_one_that_does_not(trained, tm
 
 
 @pytest.mark.slow
-def test_one_command_makes_every_file_and_goes_on_where_it_stopped(tmp_path):
-    """Tiny sizes; the second call finds everything there."""
+def test_one_command_makes_every_file_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """Tiny sizes, a short search for features to steer with; the second call finds everything there."""
+    for name, short in {"CANDIDATES": 1, "STRENGTHS": (0.5, 1.0), "SEARCH": (0,)}.items():
+        monkeypatch.setattr(highlights, name, short)
 
     def run(name: str, steps: int) -> Path:
         out = tmp_path / name
