@@ -16,8 +16,10 @@ __version__ = "0.2.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from mi_core.errors import InputError  # noqa: E402
-from mi_core.jobs.engine import run  # noqa: E402
-from mi_core.jobs.request import Request  # noqa: E402
+__version__ = "0.2.0"
+
+from mi_core.errors import InputError
+from mi_core.jobs.engine import run
+from mi_core.jobs.request import Request
 
 __all__ = ["InputError", "Request", "__version__", "run"]

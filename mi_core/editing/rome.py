@@ -164,7 +164,7 @@ def whitened(sample: Float[Tensor, "key d_mlp"], key: Float[Tensor, " d_mlp"]) -
 class _Rows:
     """The prompt, alone and behind random beginnings: batches of token ids, and the subject's last position in each."""
 
-    batches: tuple[tuple[Int[Tensor, "row pos"], int], ...]
+    batches: tuple[tuple[Int[Tensor, "_row _pos"], int], ...]
 
     @classmethod
     def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
@@ -189,7 +189,7 @@ def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor
 
 
 def _sample(
-    model: Model, layer: int, free: Int[Tensor, "row pos"], related: Int[Tensor, "row pos"], skipped: int
+    model: Model, layer: int, free: Int[Tensor, "row pos"], related: Int[Tensor, "_row _pos"], skipped: int
 ) -> Float[Tensor, "key d_mlp"]:
     """Keys of everyday sentences and of what the model wrote, weighed so that the related half counts as much.
 

@@ -108,7 +108,7 @@ def test_every_chart_has_title_description_and_no_colours_of_one_theme(name):
 
 
 @pytest.mark.parametrize("name", CHARTS)
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [pytest.param(False, marks=pytest.mark.slow), True])  # the large ones are light
 def test_exports_with_more_rows_than_altair_allows(name, dark):
     chart = CHARTS[name](not dark)
     png, svg = image(chart, "png", dark=dark), image(chart, "svg", dark=dark).decode()

@@ -17,6 +17,7 @@ from mi_core.commandline import main
 from mi_core.jobs.request import Request
 from mi_core.models import catalogue
 from mi_core.sharing import output
+from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"
@@ -53,7 +54,7 @@ def run_json(run, *words) -> dict:
 
 def python(*words: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, **options
+        [sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS, **options
     )
 
 
@@ -77,7 +78,7 @@ def test_predict_equals_hugging_face(run, reference):
 
 
 def test_logit_lens_last_layer_equals_hugging_face(run, reference):
-    status, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
+    _, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
     lens = pd.read_csv(io.StringIO(out))
     assert list(lens) == [
         "layer",
@@ -301,7 +302,7 @@ def test_as_a_process():
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX pipe")
 def test_a_reader_that_leaves():
     command = f"{shlex.quote(sys.executable)} -m mi_core models | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS)
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 

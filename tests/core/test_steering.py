@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -188,7 +189,7 @@ def test_progress_streams_both_texts_with_no_hook_active(mini):
     result = steering(mini, PROMPT, direction="feature:757", max_new_tokens=5, progress=progress)
     assert [(done, total) for done, total, _ in heard] == [(i, 5) for i in range(1, 6)]
     assert heard[-1][2] == tuple(text.text for text in result.texts)
-    for (_, _, shorter), (_, _, longer) in zip(heard, heard[1:], strict=False):
+    for (_, _, shorter), (_, _, longer) in pairwise(heard):
         assert all(new.startswith(old) for old, new in zip(shorter, longer, strict=True))
 
 

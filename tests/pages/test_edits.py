@@ -28,7 +28,7 @@ def sidebar(app) -> str:
 def test_an_edit_is_measured_kept_seen_on_every_page_and_undone():
     app = visit(EDITS)
     assert "now answers “·Boston” instead of “·Austin”" in finding(app)
-    assert [metric.value for metric in app.metric][0] == "100%"
+    assert app.metric[0].value == "100%"
     assert "is on" not in sidebar(app)
     click(app, "Keep this edit")
     assert "now answers “·Boston”" in finding(app), "a kept edit is still measured against the model without it"

@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import ROOT, visit
+from tests.patience import SECONDS
 
 DRINK = {"prompt": "When Mary and John went to the store, John gave a drink to", "target": " Mary", "foil": " John"}
 ABLATION = "pages/intervene/ablation.py"
@@ -39,7 +40,7 @@ def test_every_view_leads_to_its_proof(page, state, leads):
 
 
 def arrive(**query) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
     app.run()
     app.switch_page(ABLATION)
     for name, value in query.items():

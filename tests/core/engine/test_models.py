@@ -89,7 +89,7 @@ def test_idle_models_go_when_the_budget_is_full_and_are_freed(several, gate):
 
 
 def test_a_model_beyond_the_budget_goes_when_its_work_is_done(several, gate):
-    engine, made = several(room=1)
+    engine, _ = several(room=1)
     held = engine.submit(Request.of("held", "a", prompt="works"))
     assert gate.entered.acquire(timeout=PATIENCE)
     settled(engine, "b")
