@@ -59,7 +59,7 @@ with rollout:
 prove_it(
     "pages/intervene/ablation.py",
     f"knock out L{layer}H{head} and measure what becomes of the answer",
-    site="heads",
+    site="head",
     layer=layer,
     head=head,
 )

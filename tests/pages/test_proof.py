@@ -12,9 +12,9 @@ ABLATION = "pages/intervene/ablation.py"
 @pytest.mark.parametrize(
     ("page", "state", "leads"),
     [
-        ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "MLPs"})]),
-        ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "heads", "to-layer": "1", "to-head": "2"})]),
-        ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "heads", "to-layer": "3", "to-head": "0"})]),
+        ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "mlp_out"})]),
+        ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "2"})]),
+        ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
         (
             "features",
             {"feature": 539},
@@ -22,7 +22,7 @@ ABLATION = "pages/intervene/ablation.py"
                 ("steering", {"to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"}),
                 (
                     "ablation",
-                    {"to-site": "features", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
+                    {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
                 ),
             ],
         ),
@@ -62,4 +62,4 @@ def test_what_a_link_brings_stands_in_the_fields_and_then_under_their_own_names(
 def test_a_link_that_says_nothing_sensible_is_passed_over(query):
     app = arrive(**query)
     assert not app.exception and app.number_input(key="layer").value is None
-    assert app.segmented_control(key="site").value == "heads"
+    assert app.segmented_control(key="site").value == "head"
