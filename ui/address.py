@@ -73,7 +73,7 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
         elif fault := _fault(fields[name], texts, damaged=key in damaged):
             remarks.append(Remark(name, f"asks for {_written(name, texts)}, which {fault}"))
         elif key != name or name not in values:  # what has travelled is newer
-            values[name] = list(texts)
+            values[name] = list(texts) if words.is_several(fields[name]) else [texts[-1]]
     if query and not sanitize_query_string(query):
         remarks.append(Remark("", "is too long to be read"))
     return Link(values, tuple(remarks))
@@ -207,8 +207,7 @@ def _fault(field: words.Field, texts: Sequence[str], *, damaged: bool) -> str | 
     """What is wrong with the values given for a field; None where nothing is."""
     if damaged:
         return "is damaged"
-    is_single = not getattr(field, "several", False) and not getattr(field, "span", False)
-    if is_single and len(set(texts)) > 1:
+    if not words.is_several(field) and len(set(texts)) > 1:
         return "cannot both be shown"
     return field.fault(texts)
 

@@ -60,9 +60,9 @@ class Number:
     span: bool = False
 
     def fault(self, values: Sequence[str]) -> str | None:
-        if len(values) == 1 and values[0] == "":  # an empty field, as it was left
+        if set(values) == {""}:  # an empty field, as it was left
             return None
-        numbers = [_number(text) for text in values]
+        numbers = [_number(text) for text in (values if self.span else values[-1:])]
         ordered = len(numbers) == 1 + self.span and numbers == sorted(numbers)
         if ordered and all(self.low <= number <= self.high and self._counts(number) for number in numbers):
             return None
@@ -129,6 +129,11 @@ class Model:
 
 
 Field = Options | Number | Switch | Text | Hook | Model
+
+
+def is_several(field: Field) -> bool:
+    """Whether an address gives the key of this field once for each of several values."""
+    return (isinstance(field, Text) and field.several) or (isinstance(field, Number) and field.span)
 
 
 def _number(text: str) -> float:
