@@ -35,7 +35,7 @@ from ui import slots, words
 TRAVELLING = "to-"
 _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
-_PAGE, _LINK, _ASKED, _SHARED = "_page", "_link", "_asked", "_shared"
+_PAGE, _REMARKS, _INSTEAD, _ASKED, _SHARED = "_page", "_remarks", "_instead", "_asked", "_shared"
 
 
 @dataclass(frozen=True)
@@ -86,27 +86,32 @@ def read(page: str) -> None:
     is_back_or_forward = bool(context and context.is_history_navigation)
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
     st.session_state[_PAGE] = page
-    link = st.session_state[_LINK] = _take_out(page, query)
+    link = _take_out(page, query)
     for field in words.of_page(page).values():
         if has_arrived and isinstance(field, words.Options | words.Hook) and field not in words.SIDEBAR:
             if field.key in link.values:
                 st.session_state[field.key] = field.understood(link.values[field.key][-1])
             elif is_back_or_forward:
                 st.session_state.pop(field.key, None)
+    shown = {remark.key: _shown(page, remark.key) for remark in link.remarks}
     if has_arrived:
-        st.session_state[_ASKED] = frozenset(link.values)
+        st.session_state[_ASKED], st.session_state[_INSTEAD] = frozenset(link.values), shown
+    instead = st.session_state[_INSTEAD]
+    st.session_state[_REMARKS] = [  # but for those whose field has been touched since
+        f"The link {remark.said}; {f'showing {shown[remark.key]}' if shown[remark.key] else 'it is left out'}."
+        for remark in link.remarks
+        if shown[remark.key] == instead.get(remark.key, shown[remark.key])
+    ]
 
 
 def show_remarks() -> None:
     """Below a page's title, one quiet sentence for each value of the link that is left out."""
     slots.place(_SLOT)
-    remarks = st.session_state[_LINK].remarks
-    if not remarks:
-        return
-    sentences = [f"The link {remark.said}; {_instead(remark.key)}." for remark in remarks[:MOST]]
+    remarks = st.session_state[_REMARKS]
     if (more := len(remarks) - MOST) > 0:
-        sentences.append(f"{more} more of its values {'is' if more == 1 else 'are'} left out too.")
-    slots.note(_SLOT, " ".join(sentences))
+        remarks = [*remarks[:MOST], f"{more} more of its values {'is' if more == 1 else 'are'} left out too."]
+    if remarks:
+        slots.note(_SLOT, " ".join(remarks))
 
 
 def choose(
@@ -226,15 +231,14 @@ def _damaged(query: str) -> set[str]:
     return broken
 
 
-def _instead(key: str) -> str:
-    """What is shown in place of a value that is left out."""
-    field = words.of_page(st.session_state[_PAGE]).get(key)
-    held = st.session_state.get(key)
+def _shown(page: str, key: str) -> str:
+    """What a field shows in place of a value that is left out, where a word or two can say it."""
+    field, held = words.of_page(page).get(key), st.session_state.get(key)
     if isinstance(field, words.Options) and not field.optional:
-        return f"showing {field.label(field.understood(held) or next(iter(field)))}"
+        return field.label(field.understood(held) or next(iter(field)))
     if isinstance(field, words.Model):
-        return f"showing {field.understood(held or catalogue.DEFAULT) or held}"
-    return "it is left out"
+        return field.understood(held or catalogue.DEFAULT) or held
+    return ""
 
 
 def _written(key: str, texts: Sequence[str]) -> str:
