@@ -82,26 +82,35 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
 def read(page: str) -> None:
     """Read the address before the first field is drawn."""
     context = get_script_run_ctx()
-    query = context.query_string if context else ""
     is_back_or_forward = bool(context and context.is_history_navigation)
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
     st.session_state[_PAGE] = page
-    link = _take_out(page, query)
-    for field in words.of_page(page).values():
-        if has_arrived and isinstance(field, words.Options | words.Hook) and field not in words.SIDEBAR:
+    link = _take_out(page, context.query_string if context else "")
+    if has_arrived:
+        st.session_state[_ASKED] = frozenset(link.values)
+        st.session_state[_INSTEAD] = {}
+        _fill_options(link, empty=is_back_or_forward)
+    st.session_state[_REMARKS] = _sentences(link.remarks)
+
+
+def _fill_options(link: Link, *, empty: bool) -> None:
+    """Put a link's words into the fields of options; the others are to be as nobody has touched them where `empty`."""
+    for field in words.PAGES[st.session_state[_PAGE]]:
+        if isinstance(field, words.Options | words.Hook):
             if field.key in link.values:
                 st.session_state[field.key] = field.understood(link.values[field.key][-1])
-            elif is_back_or_forward:
+            elif empty:
                 st.session_state.pop(field.key, None)
-    shown = {remark.key: _shown(page, remark.key) for remark in link.remarks}
-    if has_arrived:
-        st.session_state[_ASKED], st.session_state[_INSTEAD] = frozenset(link.values), shown
-    instead = st.session_state[_INSTEAD]
-    st.session_state[_REMARKS] = [  # but for those whose field has been touched since
-        f"The link {remark.said}; {f'showing {shown[remark.key]}' if shown[remark.key] else 'it is left out'}."
-        for remark in link.remarks
-        if shown[remark.key] == instead.get(remark.key, shown[remark.key])
-    ]
+
+
+def _sentences(remarks: Iterable[Remark]) -> list[str]:
+    """What to say of the values that are left out, but of those whose field has been touched since."""
+    said = []
+    for remark in remarks:
+        shown = _shown(remark.key)
+        if shown == st.session_state[_INSTEAD].setdefault(remark.key, shown):
+            said.append(f"The link {remark.said}; {f'showing {shown}' if shown else 'it is left out'}.")
+    return said
 
 
 def show_remarks() -> None:
@@ -231,9 +240,9 @@ def _damaged(query: str) -> set[str]:
     return broken
 
 
-def _shown(page: str, key: str) -> str:
+def _shown(key: str) -> str:
     """What a field shows in place of a value that is left out, where a word or two can say it."""
-    field, held = words.of_page(page).get(key), st.session_state.get(key)
+    field, held = words.of_page(st.session_state[_PAGE]).get(key), st.session_state.get(key)
     if isinstance(field, words.Options) and not field.optional:
         return field.label(field.understood(held) or next(iter(field)))
     if isinstance(field, words.Model):

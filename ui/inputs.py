@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 import streamlit as st
 
 from mi_core.models import catalogue
-from ui import address, slots
+from ui import address, slots, words
 from ui.parts import presets
 from ui.text import literal
 
@@ -110,7 +110,7 @@ def sidebar() -> None:
         position.number_input(
             "Position", value=None, step=1, key="pos", bind="query-params", placeholder="last", help=HELP["pos"]
         )
-        bos.selectbox("Start token", list(BOS), key="bos", bind="query-params", help=HELP["bos"])
+        bos.selectbox("Start token", list(words.START_TOKEN), key="bos", bind="query-params", help=HELP["bos"])
         slots.place("pos")
         slots.place("prepend_bos")
 

@@ -25,9 +25,9 @@ def receiver_fields() -> dict[str, str]:
             width=170,
             help="Empty for the answer itself, or a head such as L3H0 (layer 3, head 0).",
         )
-        chosen = typed.strip() or ANSWER
+        receiver = typed.strip() or ANSWER
         through = "auto"
-        if chosen.lower() != ANSWER:
+        if receiver.lower() != ANSWER:
             through = address.choose(
                 words.RECEIVED,
                 st.segmented_control,
@@ -37,7 +37,7 @@ def receiver_fields() -> dict[str, str]:
                 "on the values it finds there.",
             )
     slots.place("receiver")
-    return {"receiver": chosen, "input": through}
+    return {"receiver": receiver, "input": through}
 
 
 def way_here(receiver: str) -> None:

@@ -42,7 +42,7 @@ def first(model: str) -> dict[str, Any]:
 def others(model: str) -> tuple[str, ...]:
     """A row for each further direction, and one to add the next; what the analysis calls `also`."""
     hooks = [entry.hook for entry in saes.available(model)]
-    found = []
+    specs = []
     for number, sources in enumerate(words.FURTHER_SOURCES, 2):
         kind = address.choose(
             sources, st.selectbox, "Add another direction" if number == 2 else f"Direction {number}",
@@ -58,9 +58,9 @@ def others(model: str) -> tuple[str, ...]:
                 settings["strength"] = strength(str(number))
             with layer:
                 settings["layer"] = layer_field(str(number))
-        found.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
+        specs.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
     slots.place("also")
-    return tuple(found)
+    return tuple(specs)
 
 
 def strength(number: str = "") -> float:
@@ -103,7 +103,7 @@ def more(is_feature: bool) -> dict[str, Any]:
             "Temperature", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params",
             help="0 always takes the likeliest token; 1 draws from the model's own odds.",
         )  # fmt: skip
-        chosen_seed = seed.number_input(
+        drawn_with = seed.number_input(
             "Seed", 0, 10_000, 0, key="seed", bind="query-params",
             help="All texts are drawn with the same random numbers; another seed draws others.",
         )  # fmt: skip
@@ -114,7 +114,7 @@ def more(is_feature: bool) -> dict[str, Any]:
         "largest": largest,
         "max_new_tokens": new_tokens,
         "temperature": temperature,
-        "seed": chosen_seed,
+        "seed": drawn_with,
     }
 
 
@@ -186,15 +186,15 @@ def _apply(highlight: highlights.Highlight, number: str) -> None:
 
 def contrast_fields(number: str = "") -> dict[str, Any]:
     """Two sets of prompts, one per line; the direction leads from the second to the first."""
-    found = {}
+    prompts = {}
     words = {"positive": ("Towards", POSITIVE), "negative": ("Away from", NEGATIVE)}
     for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
         with column:
-            found[name] = st.text_area(
+            prompts[name] = st.text_area(
                 f"{label} (one prompt per line)", default, key=f"{name}{number}", bind="query-params", height=90
             )
             slots.place(f"{name}{number}")
-    return {"direction": "contrast"} | found
+    return {"direction": "contrast"} | prompts
 
 
 def _token(number: str) -> dict[str, Any]:

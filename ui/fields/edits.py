@@ -110,12 +110,12 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
     sources = [source for source in words.REMOVED if hooks or source != "feature"]
     source = address.choose(words.REMOVED, st.segmented_control, "The direction is", among=sources, required=True)
     if source == "feature":
-        chosen = directions.feature_fields(model, hooks)
+        feature = directions.feature_fields(model, hooks)
         slots.place("direction", "feature")
-        return recipes.Orthogonalise(chosen["direction"], sae=chosen["sae"])
+        return recipes.Orthogonalise(feature["direction"], sae=feature["sae"])
     if source == "contrast":
-        chosen = directions.contrast_fields() | {"layer": directions.layer_field()}
-        return recipes.Orthogonalise(**chosen)
+        contrast = directions.contrast_fields() | {"layer": directions.layer_field()}
+        return recipes.Orthogonalise(**contrast)
     if source == "token":
         word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
         slots.place("direction", "edit_token")

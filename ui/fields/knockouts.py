@@ -125,8 +125,8 @@ def _number(key: str, label: str) -> int | None:
 
 def _telling_layer(inputs: Inputs) -> int:
     """The layer whose MLP matters most to the answer."""
-    found = compute("ablation", inputs.model, **inputs.asking, site="mlp_out").result
-    return found.component_layers[found.strongest]
+    ablation = compute("ablation", inputs.model, **inputs.asking, site="mlp_out").result
+    return ablation.component_layers[ablation.strongest]
 
 
 def _options(model: str) -> list[str]:
