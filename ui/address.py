@@ -95,8 +95,8 @@ def read(page: str) -> None:
 
 def _fill_options(link: Link, *, empty: bool) -> None:
     """Put a link's words into the fields of options; the others are to be as nobody has touched them where `empty`."""
-    for field in words.PAGES[st.session_state[_PAGE]]:
-        if isinstance(field, words.Options | words.Hook):
+    for field in words.of_page(st.session_state[_PAGE]).values():
+        if isinstance(field, words.Options | words.Hook) and field not in words.SIDEBAR:
             if field.key in link.values:
                 st.session_state[field.key] = field.understood(link.values[field.key][-1])
             elif empty:

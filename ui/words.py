@@ -7,6 +7,7 @@ link that says it still shows the same picture.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -307,9 +308,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
 }  # fmt: skip
 
 
+@functools.cache
 def of_page(page: str) -> dict[str, Field]:
     """Every key that an address of this page may have, and its field."""
-    return {field.key: field for field in (*SIDEBAR, *PAGES[page])}
+    return {field.key: field for field in (*SIDEBAR, *PAGES.get(page, ()))}
 
 
 KNOWN = frozenset(key for page in PAGES for key in of_page(page))

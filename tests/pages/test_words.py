@@ -110,6 +110,11 @@ def test_the_keys_of_every_page_stay_as_they_are():
     assert keys == {page: options[page] | set(others.split()) for page, others in OTHER_KEYS.items()}
 
 
+def test_every_page_has_its_keys():
+    pages = {path.stem for path in (ROOT / "pages").rglob("*.py")} - {"start"}
+    assert pages | {""} == set(words.PAGES)
+
+
 @pytest.mark.parametrize(("page", "field"), OPTIONS, ids=[f"{page} {field.key}" for page, field in OPTIONS])
 def test_a_word_means_one_thing_whether_it_is_of_today_or_a_former_one(page, field):
     said = [text for word in field.words for text in (word.word, *word.former)]
