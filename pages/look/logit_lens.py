@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from charts.lens_heatmap import lens_cells, lens_heatmap
-from charts.lines import lines
-from mi_core.models.tokens import visible
+from charts import figures
 from ui import show
 from ui.compute import compute
 from ui.fields import selection
@@ -59,25 +57,18 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 answer = compute("logit_lens", chosen.model, **chosen.asking, norm=norm, resid_mid=half)
 show.finding(answer)
-tables = show.tables(answer)
-result = answer.result
-figure = lens_heatmap(
-    lens_cells(tables["lens"], tables["target"]),
-    title="The top guess after each layer",
+show.chart(
+    answer,
+    figures.logit_lens,
     colour=COLOURS[colour],
-    pos=result.pos,
-    answer=visible(result.target.text),
+    key="lens",
+    how=HOW_TABLE,
+    table="lens",
+    on_select=selection.pick_position("lens", "cell"),
 )
-show.chart(answer, figure, key="lens", how=HOW_TABLE, table="lens", on_select=selection.pick_position("lens", "cell"))
 followed = st.segmented_control(
     "Follow the answer's", FOLLOW, default="probability", required=True, key="follow", bind="query-params"
 )
-line = lines(
-    tables["target"].query("pos == @result.pos"),
-    title=f"“{visible(result.target.text)}”: {followed} by layer",
-    value=followed,
-    subtitle=f"at token {result.pos}, {visible(result.tokens.texts[result.pos])}",
-)
-show.chart(answer, line, key="follow-line", how=HOW_LINE, table="target")
+show.chart(answer, figures.answer_by_layer, follow=followed, key="follow-line", how=HOW_LINE, table="target")
 prove_it("pages/intervene/patching.py", "swap activations between two prompts and see where the answer is carried")
 prove_it("pages/intervene/ablation.py", "knock out each layer and see which one the answer needs", site="MLPs")

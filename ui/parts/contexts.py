@@ -6,8 +6,11 @@ import html
 
 import streamlit as st
 
+from charts import theme
 from mi_core.models.tokens import visible
 from ui.text import literal
+
+ACCENT = theme.LIGHT["category"][0]
 
 
 def draw(feature) -> None:
@@ -41,6 +44,6 @@ def draw(feature) -> None:
 
 def _span(text: str, share: float, is_peak: bool) -> str:
     """One token; the strongest is underlined too, so that the tint does not carry the meaning alone."""
-    style = f"background: color-mix(in srgb, var(--st-primary-color, #0B6E74) {share * 45:.0f}%, transparent);"
+    style = f"background: color-mix(in srgb, var(--st-primary-color, {ACCENT}) {share * 45:.0f}%, transparent);"
     mark = ' class="peak"' if is_peak else ""
     return f'<span{mark} style="{style}">{html.escape(visible(text))}</span>'
