@@ -8,6 +8,7 @@ import streamlit as st
 
 from charts import theme
 from mi_core.models.tokens import visible
+from ui.drawn import drawn
 from ui.text import literal
 
 ACCENT = theme.LIGHT["category"][0]
@@ -22,13 +23,8 @@ def draw(feature) -> None:
     st.markdown("**Where it fires most, in the sample text**")
     if not feature.contexts:
         st.caption("No contexts are known for this feature.")
-    for context in feature.contexts:
-        peak = max(context.activations) or 1.0
-        spans = (
-            _span(text, value / peak, place == context.peak)
-            for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
-        )
-        st.html(f'<div class="loupe-context">{"<wbr>".join(spans)}</div>')
+    for context in drawn(feature, _contexts):
+        st.html(context)
     if feature.label:
         st.caption(
             literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
@@ -40,6 +36,19 @@ def draw(feature) -> None:
         feature.nearest_ids, feature.nearest_labels, feature.nearest_cosines, strict=True)]  # fmt: skip
     if near:
         st.caption(literal("Most similar directions (cosine): " + "; ".join(near) + "."))
+
+
+def _contexts(feature) -> list[str]:
+    return [_context(context) for context in feature.contexts]
+
+
+def _context(context) -> str:
+    peak = max(context.activations) or 1.0
+    spans = (
+        _span(text, value / peak, place == context.peak)
+        for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
+    )
+    return f'<div class="loupe-context">{"<wbr>".join(spans)}</div>'
 
 
 def _span(text: str, share: float, is_peak: bool) -> str:
