@@ -1,9 +1,10 @@
 """`python -m benchmarks.load [COMMIT]`: fifty visitors at once, here and at another commit.
 
-Starts the server of each tree on this computer, lets one visitor alone look at every page of every prompt, and then, on
-a fresh server, fifty who each walk through pages of their own. Every answer of theirs is compared with what the one
-alone saw: its sentences, every chart and every row behind it, and the theme. Prints pages per second, waiting times,
-wrong answers and the server's memory, and exits with 1 where the goal is not reached.
+Starts the server of each tree on this computer and lets visitors, one at a time, look at every page of every prompt;
+then, on fresh servers, fifty at once who each walk through pages of their own, a page here and a page there in turns.
+Every answer of theirs is compared with what the one alone saw: its sentences, every chart and every row behind it, and
+the theme. Prints pages per second, waiting times, wrong answers, the server's processor time and memory, and exits with
+1 where the goal is not reached.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 import time
 import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,12 @@ STARTED = 120  # seconds for a server
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: seconds in all, seconds of every page, wrong answers and the server's memory in MB."""
+    """What came of it: seconds in all and of every page, wrong answers, the server's processor seconds and MB."""
 
     seconds: float
     waits: tuple[float, ...]
     wrong: int
+    work: float
     memory: float
 
     @property
@@ -59,7 +61,7 @@ class Load:
 def measure(commit: str = COMMIT, visitors: int = 50, pages: int = 4) -> list[Row]:
     """Lines that compare the two trees."""
     with checkout(commit) as tree:
-        there, here = (_load(at, visitors, pages) for at in (tree, ROOT))
+        there, here = asyncio.run(_loads((tree, ROOT), visitors, pages))
     name = f"{visitors} visitors, {visitors * pages} pages"
     ratio = here.pace / there.pace
     rows = [Row(f"{name}: pages per second", f"{there.pace:.2f}", f"{here.pace:.2f}", f"{ratio:.3g} ×",
@@ -67,45 +69,76 @@ def measure(commit: str = COMMIT, visitors: int = 50, pages: int = 4) -> list[Ro
     for label, share in (("half of the pages within", 50), ("95 % within", 95)):
         before, after = (statistics.quantiles(load.waits, n=100)[share - 1] for load in (there, here))
         rows.append(Row(f"{name}: {label}", f"{before:.2f} s", f"{after:.2f} s", f"{before / after:.3g} ×", "", None))
+    before, after = (1000 * load.work / len(load.waits) for load in (there, here))
+    rows.append(Row(f"{name}: processor time of a page", f"{before:.0f} ms", f"{after:.0f} ms",
+                    f"{before / after:.3g} ×", "", None))  # fmt: skip
     rows.append(Row(f"{name}: memory", f"{there.memory:,.0f} MB", f"{here.memory:,.0f} MB", "", "", None))
     return [*rows, bounded(f"{name}: wrong answers", here.wrong, 0, "wrong", f"{there.wrong} wrong")]
 
 
-def _load(tree: Path, visitors: int, pages: int) -> Load:
-    with tempfile.TemporaryDirectory() as cache:
-        with _server(tree, Path(cache) / "alone") as server:
-            alone = asyncio.run(_alone(server.port))
-        with _server(tree, Path(cache) / "load") as server:
-            began = time.perf_counter()
-            walks = asyncio.run(_together(server.port, visitors, pages))
-            seconds = time.perf_counter() - began
-            memory = server.process.memory_info().rss / 2**20
-    looks = [look for walk in walks for look in walk]
-    wrong = sum(not _same(seen, alone[place, prompt], dark) for place, prompt, dark, seen, _ in looks)
-    return Load(seconds, tuple(wait for *_, wait in looks), wrong, memory)
+async def _loads(trees: Sequence[Path], visitors: int, pages: int) -> list[Load]:
+    """The same load on every tree, in turns."""
+    with tempfile.TemporaryDirectory() as name:
+        known = []
+        for number, tree in enumerate(trees):
+            with _server(tree, Path(name) / f"alone {number}") as server:
+                known.append(await _alone(server.port))
+        async with contextlib.AsyncExitStack() as open_now:
+            crowds = []
+            for number, tree in enumerate(trees):
+                server = open_now.enter_context(_server(tree, Path(name) / f"load {number}"))
+                crowds.append(_Crowd(server, [Visitor(server.port, dark=_dark(i)) for i in range(visitors)]))
+                for visitor in crowds[-1].visitors:
+                    await open_now.enter_async_context(visitor)
+            for step in range(pages):
+                for crowd in crowds:
+                    await crowd.look(step)
+            return [crowd.load(alone) for crowd, alone in zip(crowds, known, strict=True)]
 
 
 async def _alone(port: int) -> dict[tuple[str, str], Seen]:
-    async with Visitor(port) as visitor:
-        return {
-            (page, prompt): await visitor.look(page, PATIENCE, prompt=prompt) for prompt in _prompts() for page in PAGES
-        }
+    """What a visitor sees who has the server to himself; a new one for every prompt."""
+    seen = {}
+    for prompt in _prompts():
+        async with Visitor(port) as visitor:
+            for page in PAGES:
+                seen[page, prompt] = await visitor.look(page, PATIENCE, prompt=prompt)
+    return seen
 
 
-async def _together(port: int, visitors: int, pages: int) -> list[list[tuple[str, str, bool, Seen, float]]]:
-    return await asyncio.gather(*(_walk(port, number, pages) for number in range(visitors)))
+class _Crowd:
+    """Visitors of one server, who begin at different pages."""
+
+    def __init__(self, server: _Server, visitors: list[Visitor]) -> None:
+        self.visitors = visitors
+        self._server = server
+        self._seconds = 0.0
+        self._looks: list[tuple[str, str, bool, Seen, float]] = []
+
+    async def look(self, step: int) -> None:
+        """Everybody opens the next page at once."""
+        began = time.perf_counter()
+        self._looks += await asyncio.gather(*(self._one(number, step) for number in range(len(self.visitors))))
+        self._seconds += time.perf_counter() - began
+
+    async def _one(self, number: int, step: int) -> tuple[str, str, bool, Seen, float]:
+        """(page, prompt, dark, what was seen, seconds)"""
+        prompt, page = _prompts()[number % N_PROMPTS], PAGES[(number + step) % len(PAGES)]
+        began = time.perf_counter()
+        seen = await self.visitors[number].look(page, PATIENCE, prompt=prompt)
+        return page, prompt, _dark(number), seen, time.perf_counter() - began
+
+    def load(self, alone: dict[tuple[str, str], Seen]) -> Load:
+        """What came of it, against what one alone saw."""
+        wrong = sum(not _same(seen, alone[page, prompt], dark) for page, prompt, dark, seen, _ in self._looks)
+        process = self._server.process
+        work, memory = process.cpu_times(), process.memory_info().rss / 2**20
+        waits = tuple(wait for *_, wait in self._looks)
+        return Load(self._seconds, waits, wrong, work.user + work.system - self._server.started, memory)
 
 
-async def _walk(port: int, number: int, pages: int) -> list[tuple[str, str, bool, Seen, float]]:
-    """(page, prompt, dark, what was seen, seconds) of every page; visitors begin at different ones."""
-    prompt, dark, looks = _prompts()[number % N_PROMPTS], number % 3 == 0, []
-    async with Visitor(port, dark=dark) as visitor:
-        for step in range(pages):
-            page = PAGES[(number + step) % len(PAGES)]
-            began = time.perf_counter()
-            seen = await visitor.look(page, PATIENCE, prompt=prompt)
-            looks.append((page, prompt, dark, seen, time.perf_counter() - began))
-    return looks
+def _dark(number: int) -> bool:
+    return number % 3 == 0
 
 
 def _prompts() -> list[str]:
@@ -139,8 +172,11 @@ def _close(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Server:
+    """`started` are the processor seconds that starting took."""
+
     port: int
     process: psutil.Process
+    started: float
 
 
 @contextlib.contextmanager
@@ -156,7 +192,8 @@ def _server(tree: Path, cache: Path) -> Iterator[_Server]:
     )
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield _Server(port, psutil.Process(process.pid))
+        spent = (this := psutil.Process(process.pid)).cpu_times()
+        yield _Server(port, this, spent.user + spent.system)
     finally:
         process.terminate()
         process.wait(STARTED)
