@@ -147,7 +147,7 @@ def main() -> int:
     if given.write:
         given.write.write_text(json.dumps(computed("loupe-mini", given.tiny)), encoding="utf-8")
         return 0
-    from benchmarks.other_tree import ROOT, checkout
+    from benchmarks.other_tree import ROOT, checkout  # which the other tree, where this file runs too, need not have
 
     with tempfile.TemporaryDirectory() as name, checkout(given.commit) as tree:
         folder = Path(name)
