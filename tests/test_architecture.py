@@ -28,7 +28,7 @@ NEVER = {
     "pages": {"torch", "transformer_lens", "sae_lens", "numpy"},
 }
 # The command line draws with the charts package when a picture is asked for, inside the one function that does so.
-EXCEPTIONS = {("mi_core/commandline.py", "charts.export"), ("mi_core/__main__.py", "charts.export")}
+EXCEPTIONS = {("mi_core/sharing/output.py", "charts.export")}
 
 # Analyses whose result is no chart: a time, two texts, lists of tokens.
 WITHOUT_FIGURE = {"ablated_text", "alignment", "cost", "tokens"}

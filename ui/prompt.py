@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from mi_core.models.tokens import Tokens, visible
 from ui import address, inputs, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
+from ui.drawn import drawn
 from ui.text import literal
 
 
@@ -37,11 +39,12 @@ def prompt() -> inputs.Inputs:
     if given.pos is not None and pos is None:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
-    token_chips(_chips(found.tokens), selected=selected, key="chips", on_pick=inputs.set_position)
+    token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
     return replace(given, pos=pos)
 
 
-def _chips(tokens: Tokens) -> list[Chip]:
+def _chips(result: Any) -> list[Chip]:
+    tokens: Tokens = result.tokens
     rows = enumerate(zip(tokens.ids, tokens.texts, tokens.special, strict=True))
     return [
         Chip(text=visible(text), pos=pos, special=special, value=None, tooltip=f"token {pos}, id {token_id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import sys
@@ -100,8 +99,7 @@ def compute(request: Request) -> Result:
 def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
-        charts = _charts(plan.analysis)
-        return charts.image(charts.figure(plan.analysis, result), kind)
+        return _charts(plan.analysis).picture(plan.analysis, result, kind)
 
     from mi_core.sharing import export  # pandas
 
@@ -124,7 +122,8 @@ def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> b
 
 def _charts(analysis: str) -> Any:
     """The module that draws; imported by name and for images only, because nothing else here may need it."""
-    charts = importlib.import_module("charts.export")
+    import charts.export as charts
+
     if analysis not in charts.FIGURES:
         raise InputError(f"{analysis.replace('_', '-')} has no chart: choose csv or json.", "format")
     return charts

@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from charts.effect_grid import effect_grid
-from charts.head_grid import head_grid
-from charts.shift import shift
+from charts import figures
 from ui import address, show, slots, words
 from ui.compute import compute
 from ui.fields import selection
@@ -14,7 +12,6 @@ from ui.fields.second_prompt import ask_for_it, second_prompt
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
 
-UNITS = {"probability": "share of the answer's probability restored", "kl": "share of the way to the clean guesses"}
 HOW = (
     "The model reads two prompts that differ in one telling word. Each cell puts one activation of one prompt into the "
     "run on the other, and shows how much of the difference in the answer moves with it: 100% means that this one "
@@ -66,20 +63,16 @@ if not corrupted:
 pair = chosen.asking | {"corrupted": corrupted, "site": site, "direction": direction}
 answer = compute("patching", chosen.model, **pair, metric=metric, estimate=estimate, ask_first=True)
 show.finding(answer)
-effects = show.tables(answer)["effects"]
-style = {
-    "title": f"What each swap moves: {words.PATCHED.label(site)}",
-    "value": "best" if estimate else "restored",
-    "unit": UNITS.get(metric),
-    "mark": "disagrees" if estimate else None,
-}
-if effects["pos"].notna().all():
-    figure, pick = effect_grid(effects, **style), selection.pick_cell("patched", "cell")
-else:
-    shared = site in ("k", "v") and len(effects["head"].unique()) < answer.result.n_heads
-    figure = head_grid(effects, columns="key-value head" if shared else "head", **style)
-    pick = selection.pick_cell("patched", "head")
-show.chart(answer, figure, key="patched", how=HOW + HOW_ESTIMATE * estimate, table="effects", on_select=pick)
+by_position = show.tables(answer)["effects"]["pos"].notna().all()
+show.chart(
+    answer,
+    figures.patching,
+    title=f"What each swap moves: {words.PATCHED.label(site)}",
+    key="patched",
+    how=HOW + HOW_ESTIMATE * estimate,
+    table="effects",
+    on_select=selection.pick_cell("patched", "cell" if by_position else "head"),
+)
 if estimate:
     st.button("Run all exactly", on_click=st.session_state.update, args=({"estimate": False},))
 show_published("patching", chosen.prompt)
@@ -91,8 +84,7 @@ slots.place("cell")
 if cell:
     one = compute("patched_run", chosen.model, **pair, cell=cell)
     show.finding(one)
-    moves = shift(show.tables(one)["shift"], title="What this one patch does to the model's guesses")
-    show.chart(one, moves, key="one", how=HOW_ONE, table="shift")
+    show.chart(one, figures.patched_run, key="one", how=HOW_ONE, table="shift")
 st.page_link(
     "pages/intervene/path_patching.py",
     label="Follow it: which head talks to which",

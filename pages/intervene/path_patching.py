@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.head_grid import head_grid
+from charts import figures
 from ui import address, show, words
 from ui.compute import compute
 from ui.fields import circuit
@@ -59,13 +58,8 @@ answer = compute(
 )
 circuit.way_here(answer.result.receiver)
 show.finding(answer)
-effects = show.tables(answer)["effects"]
-title = f"What each path to {answer.result.place} moves"
-if site == "head":
-    figure, pick = head_grid(effects, title=title, value="moved"), circuit.pick_sender("paths")
-else:
-    figure, pick = bars(effects, title=title, label="component", value="moved", sort=False), None
-show.chart(answer, figure, key="paths", how=HOW, table="effects", on_select=pick)
+pick = circuit.pick_sender("paths") if site == "head" else None
+show.chart(answer, figures.path_patching, key="paths", how=HOW, table="effects", on_select=pick)
 if site == "head":
     circuit.onwards(answer.result)
 show_published("path_patching", chosen.prompt)

@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from charts.lens_heatmap import lens_cells, lens_heatmap
-from charts.lines import lines
-from mi_core.models.tokens import visible
+from charts import figures
 from ui import address, show, words
 from ui.compute import compute
 from ui.fields import selection
@@ -49,23 +47,16 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 answer = compute("logit_lens", chosen.model, **chosen.asking, norm=norm, resid_mid=half)
 show.finding(answer)
-tables = show.tables(answer)
-result = answer.result
-figure = lens_heatmap(
-    lens_cells(tables["lens"], tables["target"]),
-    title="The top guess after each layer",
+show.chart(
+    answer,
+    figures.logit_lens,
     colour=colour,
-    pos=result.pos,
-    answer=visible(result.target.text),
+    key="lens",
+    how=HOW_TABLE,
+    table="lens",
+    on_select=selection.pick_position("lens", "cell"),
 )
-show.chart(answer, figure, key="lens", how=HOW_TABLE, table="lens", on_select=selection.pick_position("lens", "cell"))
 followed = address.choose(words.FOLLOW, st.segmented_control, "Follow the answer's", required=True)
-line = lines(
-    tables["target"].query("pos == @result.pos"),
-    title=f"“{visible(result.target.text)}”: {followed} by layer",
-    value=followed,
-    subtitle=f"at token {result.pos}, {visible(result.tokens.texts[result.pos])}",
-)
-show.chart(answer, line, key="follow-line", how=HOW_LINE, table="target")
+show.chart(answer, figures.answer_by_layer, follow=followed, key="follow-line", how=HOW_LINE, table="target")
 prove_it("pages/intervene/patching.py", "swap activations between two prompts and see where the answer is carried")
 prove_it("pages/intervene/ablation.py", "knock out each layer and see which one the answer needs", site="mlp_out")

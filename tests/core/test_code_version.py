@@ -16,7 +16,7 @@ COMPUTING = [wing for wing in WINGS if wing not in ("jobs", "sharing", "commandl
 class Silent(ast.NodeTransformer):
     """Docstrings emptied."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             node.value = ast.Constant("")
         return node

@@ -6,7 +6,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mi_core.models.tokens import visible
-from ui.components.attention_grid import attention_grid
+from ui.components.attention_grid import Pictures, attention_grid, pictures
+from ui.drawn import drawn
 from ui.fields import selection
 
 SIDE_BY_SIDE = 5  # heads; more need the whole width
@@ -28,10 +29,13 @@ def layout(attention) -> tuple[DeltaGenerator, DeltaGenerator]:
 def grid(attention, layer: int, head: int) -> None:
     """Every head's pattern as a small picture; a click chooses the head."""
     attention_grid(
-        attention.weight,
-        [visible(text) for text in attention.tokens.texts],
+        drawn(attention, _pictures),
         selected=(layer, head),
         key="grid",
         on_pick=selection.choose_head,
     )
     st.caption("Each square is one head: rows read, columns are read. Click one to see it large.")
+
+
+def _pictures(attention) -> Pictures:
+    return pictures(attention.weight, [visible(text) for text in attention.tokens.texts])
