@@ -57,7 +57,7 @@ class Attention:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Rollout stays a share; the heads' weights may not be."""
-        return dict.fromkeys(("pattern", "average", "strongest"), {"weight": self.units})
+        return {table: {"weight": self.units} for table in ("pattern", "average", "strongest")}
 
     @property
     def weight(self) -> Float[np.ndarray, "layer head query_pos key_pos"]:

@@ -57,10 +57,14 @@ def _shown(row):
 
 
 def _nameless(value):
-    if isinstance(value, dict):
-        return {key: _nameless(item) for key, item in value.items() if key not in ("views", "name") or (key == "name" and
-                not str(item).startswith("view_"))}  # fmt: skip
-    return [_nameless(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_nameless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {key: item for key, item in value.items() if key != "views"}
+    if str(named.get("name")).startswith("view_"):
+        del named["name"]
+    return {key: _nameless(item) for key, item in named.items()}
 
 
 @pytest.mark.parametrize(("page", "view"), VIEWS, ids=[f"{page.split('/')[-1]} {view}" for page, view in VIEWS])
