@@ -1,10 +1,11 @@
 """Where every computation passes: cache, then fair queue, then one worker, then result.
 
 Hooks are state of a model that all threads share, so one model computes one thing at a time. One thread serves all
-models: on two cores, two models at once with one torch thread each took one and a half to four times as long as one
-after the other with both, and with both each just as long. It computes by `mi_core.jobs.worker.compute`, which knows
-nothing of all this. A worker per model, here or on another machine, is a thread per model that runs `_work`, takes
-from the queue what is of its model (`_can_run`), and calls a `compute` that sends the request there (`_result`).
+models, because a second gains nothing where cores are few: on two cores that others used too, two small models at once
+took about as long as one after the other when each had both torch threads, and longer when each had one. On many idle
+cores that may be otherwise. It computes by `mi_core.jobs.worker.compute`, which knows nothing of all this. A worker per
+model, here or on another machine, is a thread per model that runs `_work`, takes from the queue what is of its model
+(`_can_run`), and calls a `compute` that sends the request there (`_result`).
 """
 
 from __future__ import annotations
