@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mi_core.jobs.memory import Memory
+from mi_core.jobs.memory import size_of
+from mi_core.lru import LRU
 
 DRAWN_BYTES = 96 * 2**20
 
@@ -22,7 +23,7 @@ class Drawn:
 
     def __init__(self, max_bytes: int) -> None:
         self.made = 0
-        self._memory = Memory(max_bytes)
+        self._memory = LRU(max_bytes, size_of)
         self._lock = threading.Lock()
 
     @property
