@@ -4,6 +4,8 @@
     python3 loupe.py                          install once into .venv, then open the dashboard
     python3 loupe.py --port 8600 --no-browser
     python3 loupe.py test [pytest arguments]  the same for the tests, a headless browser included
+    python3 loupe.py test --quick             those that take minutes and the browser's are left out
+    python3 loupe.py types [--renew]          the type checker alone; --renew accepts what it finds now
 
 Standard library only. It parses on Python 3.7, so that an old Python gets a sentence instead of a syntax error.
 """
@@ -22,6 +24,7 @@ import struct
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -30,6 +33,7 @@ LOG = VENV / "install.log"
 OLDEST, NEWEST = (3, 11), (3, 12)
 REQUIREMENTS = {"run": ("requirements.txt",), "test": ("requirements.txt", "requirements-dev.txt")}
 CONSTRAINTS = "constraints.txt"
+QUICK = "--quick"
 # Torch reads the first one when it is imported: with passive waiting, idle threads of one user's computation do not
 # take the processor from the next one. The others keep libraries from reporting home and from warning about forks.
 ENVIRONMENT = {
@@ -231,7 +235,7 @@ def provide_browser() -> str:
     raise SystemExit(f"The tests need a browser; install Chromium or Chrome and start again (the record is in {LOG}).")
 
 
-def child_environment(given: dict[str, str], **more: str) -> dict[str, str]:
+def child_environment(given: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment of the dashboard or the tests: our defaults, overruled by what the user has set."""
     return {**ENVIRONMENT, **more, **given}
 
@@ -239,7 +243,7 @@ def child_environment(given: dict[str, str], **more: str) -> dict[str, str]:
 def dashboard_command(arguments: list[str]) -> list[str]:
     """The command behind `loupe.py [options]`; options that are not ours go on to Streamlit."""
     parser = argparse.ArgumentParser("loupe.py", allow_abbrev=False, description="Open Loupe in the browser.")
-    parser.epilog = "`loupe.py test [pytest arguments]` runs the tests. Other options go to `streamlit run`."
+    parser.epilog = "`loupe.py test [--quick] [pytest arguments]` runs the tests. Other options go to `streamlit run`."
     parser.add_argument("--port", type=int, help="port of the dashboard (8501, or the next that is free)")
     parser.add_argument("--no-browser", action="store_true", help="start without opening a browser window")
     ours, theirs = parser.parse_known_args(arguments)
@@ -253,8 +257,40 @@ def test_command(arguments: list[str]) -> list[str]:
     """The command behind `loupe.py test`: two workers unless the arguments say otherwise."""
     alone = ("-n", "--numprocesses", "--pdb", "--trace", "no:xdist", "-pno:xdist")
     chosen = any(word in alone or word.startswith(("-n", "--numprocesses=")) for word in arguments)
-    workers = [] if chosen else ["-n", "2", "--dist", "loadfile"]
-    return [str(venv_python()), "-m", "pytest", *workers, *arguments]
+    workers = [] if chosen else ["-n", "2", "--dist", "worksteal"]
+    quick = ["-m", "not browser and not slow"] if QUICK in arguments else []
+    return [str(venv_python()), "-m", "pytest", *workers, *quick, *(word for word in arguments if word != QUICK)]
+
+
+def types_command(renew: bool = False) -> list[str]:
+    """The command behind `loupe.py types`: only findings that the baseline does not hold are reported.
+
+    Where some of those it holds are gone, it is written anew without them; `renew` writes it as all findings of now.
+    """
+    mode = ["--writebaseline"] if renew else ["--baselinemode=auto"]
+    return [str(venv_python()), "-m", "basedpyright", *mode]
+
+
+def checks(arguments: list[str]) -> dict[str, list[str]]:
+    """What runs before pytest {what is wrong where it fails: command}; the types, half a minute, before all tests."""
+    ruff = [str(venv_python()), "-m", "ruff"]
+    style = {
+        "Some lines break the style: see above, or try `ruff check --fix`.": [*ruff, "check", "--quiet"],
+        "Some files are not formatted: run `ruff format`.": [*ruff, "format", "--check", "--quiet"],
+    }
+    if QUICK in arguments or not all(word.startswith("--") for word in arguments):
+        return style
+    return {**style, "Some types do not fit: see above.": types_command()}
+
+
+def failed_checks(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run the checks, say what is wrong, and return how many failed."""
+    failed = 0
+    for complaint, command in checks(arguments).items():
+        if subprocess.call(command, cwd=ROOT, env=environment):
+            say(f"loupe.py test: {complaint}")
+            failed += 1
+    return failed
 
 
 def become(command: list[str], environment: dict[str, str]) -> int:
@@ -263,12 +299,18 @@ def become(command: list[str], environment: dict[str, str]) -> int:
     sys.stdout.flush()
     if os.name != "nt":
         os.execve(command[0], command, environment)
-    child = subprocess.Popen(command, env=environment)
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue  # the child got it too and is closing down
+    return follow(command, environment)
+
+
+def follow(command: list[str], environment: dict[str, str]) -> int:
+    """Run the command and wait for it; returns its exit status."""
+    child = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # the child got it too and is closing down
+                return child.wait()
+    finally:
+        child.terminate()
 
 
 def say(sentence: str) -> None:
@@ -276,18 +318,30 @@ def say(sentence: str) -> None:
     print(sentence, flush=True)
 
 
+def test(arguments: list[str]) -> int:
+    """Check the style and the types, then run the tests; returns the exit status, pytest's where nothing was wrong."""
+    install("test")
+    # One thread per worker: two workers with all threads each would wait for one another.
+    environment = child_environment(os.environ, OMP_NUM_THREADS="1")
+    failed = failed_checks(arguments, environment)
+    if QUICK not in arguments:
+        environment["LOUPE_CHROMIUM"] = provide_browser()
+    command = test_command(arguments)
+    return (follow(command, environment) or 1) if failed else become(command, environment)
+
+
 def main(arguments: list[str]) -> int:
-    """Start the dashboard or the tests; returns the exit status."""
+    """Start the dashboard, the tests or the type checker; returns the exit status."""
     problem = machine_problem(sys.version_info, sys.platform, platform.machine(), struct.calcsize("P") * 8)
     if problem:
         raise SystemExit(problem)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if arguments[:1] == ["test"]:
+            return test(arguments[1:])
+        if arguments[:1] == ["types"]:
             install("test")
-            # One thread per worker: two workers with all threads each would wait for one another.
-            environment = child_environment(os.environ, OMP_NUM_THREADS="1")
-            return become(test_command(arguments[1:]), {**environment, "LOUPE_CHROMIUM": provide_browser()})
+            return become(types_command(renew="--renew" in arguments), child_environment(os.environ))
         command = dashboard_command(arguments)
         install("run")
         return become(command, child_environment(os.environ))

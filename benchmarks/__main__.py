@@ -1,6 +1,8 @@
 """`python -m benchmarks [name …]`: each line against the code one would write for the same answer, as Markdown.
 
 Both sides run in one process, in turns, and medians are compared: only the ratios mean anything on a busy machine.
+Against another commit, with its name: `python -m benchmarks.page_run`, pages whose results are known; `…load`, fifty
+visitors at once; `…same_tables`, whether every number is still the same.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from benchmarks import gpt2_size, memory
 from benchmarks.timing import Row, bounded, faster
 from mi_core.analyses.patching import patching
 from mi_core.attribution import attribution_patching
-from mi_core.interventions.intervention import SITES, Intervention
+from mi_core.interventions.intervention import Intervention
 from mi_core.interventions.sweep import sweep
+from mi_core.models.hooks import SITES
 from mi_core.models.model import Model
 
 ROUNDS = {16: 3, 64: 1}  # by tokens

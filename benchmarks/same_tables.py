@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
 TOLERANCE = 1e-5
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
 STORY = {
@@ -148,15 +147,12 @@ def main() -> int:
     if given.write:
         given.write.write_text(json.dumps(computed("loupe-mini", given.tiny)), encoding="utf-8")
         return 0
-    with tempfile.TemporaryDirectory() as name:
+    from benchmarks.other_tree import ROOT, checkout  # which the other tree, where this file runs too, need not have
+
+    with tempfile.TemporaryDirectory() as name, checkout(given.commit) as tree:
         folder = Path(name)
         tiny = _tiny_models(folder / "tiny")
-        tree = folder / "tree"
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), given.commit], cwd=ROOT, check=True)
-        try:
-            ours, theirs = (_in_tree(at, folder / f"{at.name}.json", tiny) for at in (ROOT, tree))
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
+        ours, theirs = (_in_tree(at, folder / f"{at.name}.json", tiny) for at in (ROOT, tree))
     found = list(differences(ours, theirs))
     print("\n".join(found) or f"{len(ours)} answers are the same as at {given.commit}.")
     return 1 if found else 0

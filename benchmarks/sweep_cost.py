@@ -8,7 +8,7 @@ from benchmarks import gpt2_size, memory
 from benchmarks.timing import Row, bounded
 from mi_core.interventions import cost
 from mi_core.interventions.intervention import Intervention
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics.metric import Metrics
 from mi_core.metrics.target import Target
@@ -26,7 +26,7 @@ def measure() -> list[Row]:
     ]
 
 
-def _sweeps(model: Model, n: int) -> dict[str, list[Cell]]:
+def _sweeps(model: Model, n: int) -> dict[str, list[Run]]:
     """Cells of two sweeps over a prompt of `n` tokens."""
     stream = model.run(model.tokens(gpt2_size.prompt(n, seed=0), prepend_bos=False), model.resid_names())
     layers = range(model.n_layers)
@@ -40,7 +40,7 @@ def _sweeps(model: Model, n: int) -> dict[str, list[Cell]]:
     }
 
 
-def _compared(model: Model, n: int, name: str, cells: list[Cell]) -> list[Row]:
+def _compared(model: Model, n: int, name: str, cells: list[Run]) -> list[Row]:
     tokens = model.tokens(gpt2_size.prompt(n, seed=1), prepend_bos=False)
     read = Metrics(Target(5, "five", None, None), model.run(tokens).logits[0])
     sweep(model, tokens.ids, cells[:20], read)

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from charts import theme
+from charts.cells import cells, token_columns
 
 NUMBERS_UP_TO = 14  # tokens
 
@@ -31,15 +32,20 @@ def attention_pattern(
         value: Column that colours the cells.
         unit: Title of the colour scale; None for the column's own. A unit that begins with "share" ends at 1.
     """
-    cells = frame[frame["key_pos"] <= frame["query_pos"]]
-    cells = cells.assign(
-        _query=theme.token_labels(cells["query_pos"], cells["query_token"]),
-        _key=theme.token_labels(cells["key_pos"], cells["key_token"]),
+    grid = frame[frame["key_pos"] <= frame["query_pos"]]
+    grid = grid.assign(
+        _query=theme.token_labels(grid["query_pos"], grid["query_token"]),
+        _key=theme.token_labels(grid["key_pos"], grid["key_token"]),
     )
-    labels = list(cells.sort_values("query_pos")["_query"].unique())
+    labels = list(grid.sort_values("query_pos")["_query"].unique())
     step = theme.step(len(labels), room=620, smallest=18, largest=44)
-    base = alt.Chart(cells).encode(x=_keys(labels, step), y=_queries(labels, step), tooltip=theme.tooltips(cells))
-    layers = [_cells(base, cells, value, unit)]
+    base = alt.Chart(grid).encode(
+        x=token_columns("_key", labels, step, "token read (key)"),
+        y=_queries(labels, step),
+        tooltip=theme.tooltips(grid),
+    )
+    share = theme.axis_title(value, unit).startswith("share")
+    layers = [cells(base, grid[value], value, name="query", fields=["query_pos"], unit=unit, share=share)]
     if len(labels) <= NUMBERS_UP_TO:
         layers.append(_numbers(base, value))
     if pos is not None:
@@ -50,16 +56,8 @@ def attention_pattern(
         height=min(step, 32) * len(labels),
         title=theme.titled(title, subtitle, width=size),
         autosize=theme.NATURAL,
-        description=theme.alt_text(title, cells, value=value, label="_key", unit=unit, kind="Heat map"),
+        description=theme.alt_text(title, grid, value=value, label="_key", unit=unit, kind="Heat map"),
     )
-
-
-def _keys(labels: list[str], step: int) -> alt.X:
-    axis = theme.band_axis(
-        "token read (key)", titleAnchor="start", orient="top",
-        labelAngle=-40, labelAlign="left", labelLimit=200, values=theme.readable(labels, step),
-    )  # fmt: skip
-    return alt.X("_key:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
 
 
 def _queries(labels: list[str], step: int) -> alt.Y:
@@ -67,23 +65,6 @@ def _queries(labels: list[str], step: int) -> alt.Y:
         "token that reads (query)", labelLimit=200, labelPadding=6, values=theme.readable(labels, step)
     )
     return alt.Y("_query:O", axis=axis, scale=alt.Scale(domain=labels, padding=0))
-
-
-def _cells(base: alt.Chart, cells: pd.DataFrame, value: str, unit: str | None) -> alt.Chart:
-    chosen = alt.selection_point(name="query", fields=["query_pos"], on="click", clear="dblclick")
-    name = theme.axis_title(value, unit)
-    share = name.startswith("share")
-    legend = theme.gradient(name, ",.2~f" if share else ",~f", theme.HALVES if share else None)
-    scale = alt.Scale(domain=[0, max(float(cells[value].max()), 1.0 if share else 1e-9)], range="ramp")
-    return (
-        base.mark_rect(cursor="pointer")
-        .encode(
-            color=alt.Color(f"{value}:Q", scale=scale, legend=legend),
-            stroke=alt.when(chosen, empty=False).then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
-            strokeWidth=alt.value(1.5),
-        )
-        .add_params(chosen)
-    )
 
 
 def _numbers(base: alt.Chart, value: str) -> alt.Chart:

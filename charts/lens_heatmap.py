@@ -6,12 +6,12 @@ import altair as alt
 import pandas as pd
 
 from charts import theme
+from charts.cells import cells, token_columns
 
 ROW = 28  # pixels
 ROOM = 690  # pixels for the cells of a page
 NARROW, WIDE = 46, 64  # of a column that still shows a word, and of one that shows most
 TEXT_FROM = 34  # narrower columns show no words
-PROBABILITIES = ("probability", "target_probability")
 STAGES = {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}
 
 
@@ -44,13 +44,18 @@ def lens_heatmap(
         pos: Position whose column is outlined.
         answer: Cells whose guess is this text are set in bold.
     """
-    cells = frame.assign(_column=theme.token_labels(frame["pos"], frame["token"]), _row=_rows(frame))
-    columns = list(cells.sort_values("pos")["_column"].unique())
-    rows = list(cells.assign(_stage=cells["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())
+    grid = frame.assign(_column=theme.token_labels(frame["pos"], frame["token"]), _row=_rows(frame))
+    columns = list(grid.sort_values("pos")["_column"].unique())
+    rows = list(grid.assign(_stage=grid["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())
     narrowest = NARROW if NARROW * len(columns) <= ROOM else WIDE  # no room for all: scroll, with room for words
     step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=104)
-    base = alt.Chart(cells).encode(x=_tokens(columns, step), y=_layers(rows), tooltip=theme.tooltips(cells))
-    layers = [_cells(base, cells, colour)]
+    base = alt.Chart(grid).encode(
+        x=token_columns("_column", columns, step, "token read (position · text)"),
+        y=_layers(rows),
+        tooltip=theme.tooltips(grid),
+    )
+    share = colour in theme.PROBABILITIES
+    layers = [cells(base, grid[colour], colour, name="cell", fields=["layer", "pos"], share=share)]
     if step >= TEXT_FROM:
         layers.append(_words(base, colour, answer, step))
     if pos is not None:
@@ -79,36 +84,9 @@ def _row(layer: int, stage: str, last: int) -> str:
     return ends.get(layer, str(layer))
 
 
-def _tokens(columns: list[str], step: int) -> alt.X:
-    fits = max(map(len, columns)) * 7 < step
-    axis = theme.band_axis(
-        "token read (position · text)", titleAnchor="start", orient="top", labelPadding=6,
-        labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
-        labelLimit=220, values=theme.readable(columns, step),
-    )  # fmt: skip
-    return alt.X("_column:O", axis=axis, scale=alt.Scale(domain=columns, padding=0))
-
-
 def _layers(rows: list[str]) -> alt.Y:
     axis = theme.band_axis("blocks passed", labelLimit=140, labelPadding=6)
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
-
-
-def _cells(base: alt.Chart, cells: pd.DataFrame, colour: str) -> alt.Chart:
-    chosen = alt.selection_point(name="cell", fields=["layer", "pos"], on="click", clear="dblclick")
-    top = 1.0 if colour in PROBABILITIES else max(float(cells[colour].max()), 1e-9)
-    scale = alt.Scale(domain=[0, top], range="ramp")
-    ticks = (".0%", theme.HALVES) if colour in PROBABILITIES else (",~f", None)
-    legend = theme.gradient(theme.axis_title(colour), *ticks)
-    return (
-        base.mark_rect(cursor="pointer")
-        .encode(
-            color=alt.Color(f"{colour}:Q", scale=scale, legend=legend),
-            stroke=alt.when(chosen, empty=False).then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
-            strokeWidth=alt.value(2.5),
-        )
-        .add_params(chosen)
-    )
 
 
 def _words(base: alt.Chart, colour: str, answer: str | None, step: int) -> alt.Chart:

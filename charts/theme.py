@@ -2,47 +2,44 @@
 
 Charts name their colours by role (Vega's ranges ``ramp``, ``diverging`` and ``category``) and carry no configuration.
 On screen Streamlit's theme fills the roles, light or dark, from `.streamlit/config.toml`; in exported files `config`
-fills them with the same colours.
+fills them with the same colours, read from there.
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
+import tomllib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 # Altair refuses frames of more than 5,000 rows, for the sake of notebooks that store them; a long prompt has more.
 alt.data_transformers.disable_max_rows()
+# Altair would check every part of a chart as it is put together, most of the time it takes; tests check whole charts.
+alt.utils.schemapi.disable_debug_mode()
 
-LIGHT = {
-    "background": "#FDFCFA",
-    "text": "#26231F",
-    "quiet": "#5F5A52",
-    "line": "#D9D4CA",
-    "category": ["#0B6E74", "#C4641A", "#3E63A8", "#A3476F", "#7A6A1F", "#4A8F52", "#7C5BA6", "#6B655B"],
-    "ramp": [
-        "#EEF5F4", "#D5E9E8", "#B8DAD9", "#98C9C9", "#75B6B8", "#51A1A4", "#2F8A8F", "#0B6E74", "#08575C", "#053F43",
-    ],
-    "diverging": [
-        "#8A3B06", "#B5571A", "#D37F47", "#E9B793", "#F6EAE0", "#E6F0EF", "#90C6C7", "#51A1A4", "#1F7F84", "#08575C",
-    ],
-}  # fmt: skip
-DARK = {
-    "background": "#171614",
-    "text": "#ECE9E3",
-    "quiet": "#B3ACA0",
-    "line": "#47433D",
-    "category": ["#4FC3C7", "#F0A15E", "#8FB1EE", "#E58FB3", "#D6C266", "#8ED09A", "#BFA1E6", "#B3ACA0"],
-    "ramp": [
-        "#1C2A2B", "#1B3E40", "#195356", "#17696D", "#1F8085", "#33989C", "#4FB0B4", "#79C8CB", "#A6DDDF", "#D6F1F1",
-    ],
-    "diverging": [
-        "#F8B985", "#EA9454", "#C9702F", "#8A4A1D", "#35291F", "#1F2C2C", "#1C5E62", "#26898E", "#4FB0B4", "#93D6D8",
-    ],
-}  # fmt: skip
+CONFIG = Path(__file__).parents[1] / ".streamlit" / "config.toml"
+
+
+def _palette(theme: str, quiet: str) -> dict[str, Any]:
+    """The dashboard's colours of one theme, by their role in charts; only `quiet`, for titles of axes, is our own."""
+    colours = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["theme"][theme]
+    return {
+        "background": colours["backgroundColor"],
+        "text": colours["textColor"],
+        "quiet": quiet,
+        "line": colours["borderColor"],
+        "category": colours["chartCategoricalColors"],
+        "ramp": colours["chartSequentialColors"],
+        "diverging": colours["chartDivergingColors"],
+    }
+
+
+LIGHT, DARK = _palette("light", "#5F5A52"), _palette("dark", "#B3ACA0")
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
 LABEL, SMALL = 12, 11  # type sizes in pixels
@@ -85,6 +82,12 @@ UNITS = {
     "cosine": ("cosine similarity", "+.2f"),
     "weight": ("share of attention", ".2f"),
 }
+# columns that cannot be negative, coloured from pale to full; and those of them that end at 1
+AT_LEAST_ZERO = {
+    "probability", "target_probability", "entropy", "kl_to_final", "surprisal", "kl", "activation", "share_of_max",
+    "weight",
+}  # fmt: skip
+PROBABILITIES = {"probability", "target_probability"}
 
 
 def axis_title(column: str, unit: str | None = None) -> str:
@@ -212,11 +215,11 @@ def flags(base: alt.Chart, mark: str, value: str, step: int) -> alt.Chart:
     )
 
 
-def tooltips(frame: pd.DataFrame, leave_out: Sequence[str] = ()) -> list[alt.Tooltip]:
+def tooltips(frame: pd.DataFrame) -> list[alt.Tooltip]:
     """Every column, with its name in words and its numbers as the axis writes them."""
     tips = []
     for column in frame.columns:
-        if column in leave_out or column.startswith("_"):
+        if column.startswith("_"):
             continue
         kind = "Q" if pd.api.types.is_float_dtype(frame[column]) else "N"
         options = {"format": number_format(column)} if kind == "Q" else {}

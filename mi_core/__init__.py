@@ -9,13 +9,17 @@ Importing this package costs milliseconds: torch is imported by the first comput
 
 import os
 
+__version__ = "0.2.0"
+
 # Read once, when torch loads its thread pool: with the default, threads that wait spin on a core that
 # another user's computation needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from mi_core.errors import InputError  # noqa: E402
-from mi_core.jobs.engine import run  # noqa: E402
-from mi_core.jobs.request import Request  # noqa: E402
+__version__ = "0.2.0"
 
-__all__ = ["InputError", "Request", "run"]
+from mi_core.errors import InputError
+from mi_core.jobs.engine import run
+from mi_core.jobs.request import Request
+
+__all__ = ["InputError", "Request", "__version__", "run"]

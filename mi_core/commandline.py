@@ -7,7 +7,6 @@ Exit status 0; 2 for input that cannot be used, with one line that says what to 
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import difflib
 import inspect
@@ -28,7 +27,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mi_core.analyses._index import analysis_names, find_analysis, settings_of
+from mi_core.analyses._index import analysis_names, find_analysis, parameters, question, settings_of
 from mi_core.errors import InputError
 from mi_core.models import catalogue
 from mi_core.models.forecast import gigabytes
@@ -135,12 +134,6 @@ def analyses(format: Annotated[ListFormat, typer.Option(help="For people or for 
         print(f"{name:<16}{text}")
 
 
-def question(analysis: str) -> str:
-    """First line of the analysis' file, read without importing it."""
-    source = Path(__file__).with_name("analyses") / f"{analysis}.py"
-    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-
-
 def _command():
     app = typer.Typer(
         cls=Commands, help="Look inside a language model.", add_completion=False, rich_markup_mode=None
@@ -151,21 +144,21 @@ def _command():
 
 
 def _analysis_command(name: str):
-    """A command whose options are the analysis' settings."""
-    analysis = find_analysis(name)
-    parameters = [_parameter("model", str, catalogue.DEFAULT, MODEL)]
-    parameters += options_of(analysis)
-    parameters += [
-        _parameter("edits", str | None, None, EDITS),
-        _parameter("prompts", Path | None, None, PROMPTS),
+    """A command whose options are the analysis' settings, and a model and a list of prompts where it takes these."""
+    analysis, takes = find_analysis(name), parameters(name)
+    options = [
+        *([_parameter("model", str, catalogue.DEFAULT, MODEL)] if "model" in takes else []),
+        *options_of(analysis),
+        *([_parameter("edits", str | None, None, EDITS)] if "model" in takes else []),
+        *([_parameter("prompts", Path | None, None, PROMPTS)] if "prompt" in takes else []),
         _parameter("format", str | None, None, FORMAT),
         _parameter("out", Path | None, None, OUT),
         _parameter("table", str | None, None, TABLE),
     ]
 
-    def command(model: str, prompts: Path | None, **given: Any) -> None:
-        plan = output.Plan(name, model, *(given.pop(option) for option in ("format", "out", "table")))
-        given["edits"] = output.read_edits(given["edits"])
+    def command(*, model: str = "", edits: str | None = None, prompts: Path | None = None, **given: Any) -> None:
+        plan = output.OutputPlan(name, model, *(given.pop(option) for option in ("format", "out", "table")))
+        given["edits"] = output.read_edits(edits)
         settings = {key: value for key, value in given.items() if value is not None}
         if prompts is None:
             output.run(plan, settings)
@@ -173,8 +166,8 @@ def _analysis_command(name: str):
             batch.run(plan, settings, prompts)
 
     command.__doc__ = (inspect.getdoc(analysis) or "").partition("\nArgs:")[0].strip()
-    command.__signature__ = inspect.Signature(parameters)
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(options)
+    command.__annotations__ = {option.name: option.annotation for option in options}
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name.replace("_", "-"))(command)
     return typer.main.get_command(app)

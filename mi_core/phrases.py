@@ -35,7 +35,7 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def doubt(entropy: float) -> str:
+def entropy_in_words(entropy: float) -> str:
     """An entropy in bits as the number of tokens a blind pick would be among (its perplexity)."""
     choices = 2.0 ** float(entropy)
     if choices < 1.25:

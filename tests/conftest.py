@@ -12,12 +12,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.pop("LOUPE_MODEL_FOLDERS", None)
 
-import functools  # noqa: E402
-import shutil  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
-import pytest  # noqa: E402
+import hypothesis
+import pytest
+from jaxtyping import install_import_hook
+
+from tests.shapes import arrays
+
+# Before anything imports mi_core.
+install_import_hook("mi_core", f"{arrays.__module__}.{arrays.__name__}")
+
+# No example has a deadline, and none is made too slowly.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 ARCHITECTURES = ("gpt2", "neox", "llama", "gemma2", "qwen3")
 WORDS = (" the", " cat", " dog", " sat", " on")  # the words that are one token for every tiny model
@@ -37,7 +50,12 @@ def mini():
     return load("loupe-mini")
 
 
-@pytest.fixture(scope="session", params=ARCHITECTURES)
+def _param(name: str):
+    """Quick tests see the three architectures that differ most: biases, parallel blocks, norms after each part."""
+    return pytest.param(name, marks=() if name in ("gpt2", "neox", "gemma2") else pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", params=map(_param, ARCHITECTURES))
 def architecture(request) -> str:
     """Every tiny architecture in turn: `tiny_model(architecture)`."""
     return request.param

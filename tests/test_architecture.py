@@ -28,7 +28,10 @@ NEVER = {
     "pages": {"torch", "transformer_lens", "sae_lens", "numpy"},
 }
 # The command line draws with the charts package when a picture is asked for, inside the one function that does so.
-EXCEPTIONS = {("mi_core/commandline.py", "charts.export"), ("mi_core/__main__.py", "charts.export")}
+EXCEPTIONS = {("mi_core/sharing/output.py", "charts.export")}
+
+# Analyses whose result is no chart: a time, two texts, lists of tokens.
+WITHOUT_FIGURE = {"ablated_text", "alignment", "cost", "tokens"}
 
 
 def files(layer: str) -> list[Path]:
@@ -67,7 +70,7 @@ def test_wings_of_the_core_import_only_what_stands_below_them():
     for path in files("mi_core"):
         wing = path.relative_to(ROOT / "mi_core").parts[0].removesuffix(".py")
         for module in imports(path):
-            other = (module.split(".") + [""])[1]
+            other = [*module.split("."), ""][1]
             if module.startswith("mi_core.") and wing != "__init__" and other in WINGS:
                 assert WINGS.index(other) <= WINGS.index(wing), f"{path.relative_to(ROOT)} imports {module}"
     found = {path.stem for path in (ROOT / "mi_core").iterdir() if path.suffix in ("", ".py")}
@@ -106,14 +109,52 @@ def test_every_analysis_has_a_function_and_a_result_of_its_name_and_a_test():
         assert kind in classes, f"{path.stem} returns {kind}, which its file does not define"
         methods = {node.name for node in classes[kind].body if isinstance(node, ast.FunctionDef)}
         assert {"tables", "reading"} <= methods, kind
-        assert (ROOT / "tests" / "core" / f"test_{path.stem}.py").is_file(), f"no test of {path.stem}"
+        assert (ROOT / "tests" / "core" / f"test_{path.stem}.py").is_file(), (
+            f"tests/core/test_{path.stem}.py is missing"
+        )
 
 
 def test_every_analysis_that_a_page_names_exists():
-    names = {path.stem for path in files("mi_core/analyses")}
     for path in files("pages") + files("ui"):
         for asked in re.findall(r'compute\(\s*"(\w+)"', path.read_text(encoding="utf-8")):
-            assert asked in names, f"{path.relative_to(ROOT)} asks for {asked}"
+            assert asked in analyses(), f"{path.relative_to(ROOT)} asks for {asked}"
+
+
+def analyses() -> set[str]:
+    return {path.stem for path in files("mi_core/analyses") if not path.stem.startswith("_")}
+
+
+def test_every_analysis_is_shown_somewhere():
+    shown = set()
+    for path in files("pages") + files("ui"):
+        shown |= set(re.findall(r'compute\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    missing = sorted(analyses() - shown)
+    assert not missing, f"no page asks for {missing}: write pages/<section>/<analysis>.py (docs/add-an-analysis.md)"
+
+
+def test_every_analysis_has_a_figure_or_says_that_it_has_none():
+    from charts.export import FIGURES
+
+    missing = sorted(analyses() - set(FIGURES) - WITHOUT_FIGURE)
+    assert not missing, f"no figure for {missing}: write one in charts/figures.py, or name it in WITHOUT_FIGURE here"
+    assert not WITHOUT_FIGURE & set(FIGURES), "these have a figure: take them out of WITHOUT_FIGURE"
+    assert set(FIGURES) | WITHOUT_FIGURE <= analyses(), "a figure of an analysis that is no more"
+
+
+def test_every_page_has_its_row_in_the_readme_and_in_the_browser_tests():
+    from tests.browser.screen import PAGES
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    app = (ROOT / "app.py").read_text(encoding="utf-8")
+    pages = dict(re.findall(r'st\.Page\("([^"]+)", title="([^"]+)"', app))
+    for path, title in pages.items():
+        heading = re.search(r'header\(\s*"([^"]+)"', (ROOT / path).read_text(encoding="utf-8"))
+        assert heading, f"{path} does not begin with header(title, question)"
+        assert f"\n| {title} |" in readme, f"README.md, “What each page shows”: no row of {title}"
+        row = (title, "" if path == "pages/start/start.py" else Path(path).stem, heading[1])
+        assert row in PAGES, f"tests/browser/screen.py, PAGES: add {row}"
+    gone = [link for link, *_ in PAGES if link not in pages.values()]
+    assert not gone, f"tests/browser/screen.py, PAGES: app.py has no page {gone}"
 
 
 def test_no_pickle_and_no_remote_code():

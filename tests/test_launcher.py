@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import loupe
+from tests.patience import SECONDS
 
 LINUX = (3, 11), "linux", "x86_64", 64
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="the fake programs here are shell scripts")
@@ -37,6 +38,20 @@ def steps(tmp_path, monkeypatch):
     monkeypatch.setattr(loupe, "make_environment", make_environment)
     monkeypatch.setattr(loupe, "pip_install", lambda files: done.append("+".join(files)))
     return done
+
+
+@pytest.fixture
+def started(steps, monkeypatch):
+    """The launcher with everything installed; returns the (command, environment) that took its place or ran beside."""
+    commands = []
+    for name in ("OMP_NUM_THREADS", "LOUPE_CHROMIUM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(signal, "signal", lambda *handler: None)
+    monkeypatch.setattr(loupe, "provide_browser", lambda: "/opt/chromium")
+    monkeypatch.setattr(loupe, "failed_checks", lambda arguments, environment: 0)
+    for name in ("become", "follow"):
+        monkeypatch.setattr(loupe, name, lambda command, environment: commands.append((command, environment)) or 7)
+    return commands
 
 
 @pytest.fixture
@@ -123,7 +138,7 @@ def test_second_start_at_the_same_time_waits_for_the_first(steps):
         assert "waiting" in other.stdout.readline()
         time.sleep(0.2)
         assert other.poll() is None
-    assert other.communicate(timeout=20)[0] == "mine\n"
+    assert other.communicate(timeout=SECONDS)[0] == "mine\n"
 
 
 def test_this_python_is_accepted():
@@ -192,21 +207,72 @@ def test_port_that_is_no_number_is_refused_before_installing(steps, capsys):
 
 
 def test_tests_run_on_two_workers_unless_told_otherwise():
-    assert loupe.test_command(["-k", "lens"])[1:] == ["-m", "pytest", "-n", "2", "--dist", "loadfile", "-k", "lens"]
+    assert loupe.test_command(["-k", "lens"])[1:] == ["-m", "pytest", "-n", "2", "--dist", "worksteal", "-k", "lens"]
     for given in (["-n", "0"], ["-n4"], ["--numprocesses=3"], ["--pdb"], ["-p", "no:xdist"]):
         assert loupe.test_command(given)[1:] == ["-m", "pytest", *given]
 
 
-def test_tests_get_the_browser_and_one_thread_per_worker(steps, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(loupe, "provide_browser", lambda: "/opt/chromium")
-    monkeypatch.setattr(loupe, "become", lambda command, environment: started.append((command, environment)) or 7)
-    monkeypatch.setattr(signal, "signal", lambda *handler: None)
-    started = []
+def test_tests_get_the_browser_and_one_thread_per_worker(started):
     assert loupe.main(["test", "-k", "lens"]) == 7
     command, environment = started[0]
     assert command == loupe.test_command(["-k", "lens"])
     assert environment["LOUPE_CHROMIUM"] == "/opt/chromium" and environment["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_quick_tests_need_no_browser(started):
+    assert loupe.main(["test", "--quick", "-x"]) == 7
+    command, environment = started[0]
+    assert "LOUPE_CHROMIUM" not in environment
+    assert command[-3:] == ["-m", "not browser and not slow", "-x"]
+
+
+def test_types_are_checked_alone_and_the_baseline_is_renewed_only_when_asked(started):
+    assert loupe.main(["types"]) == loupe.main(["types", "--renew"]) == 7
+    plain, renewed = (command for command, _ in started)
+    assert plain[1:3] == renewed[1:3] == ["-m", "basedpyright"]
+    assert "--writebaseline" in renewed and "--writebaseline" not in plain
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tools"),
+    [
+        ([], ["ruff", "ruff", "basedpyright"]),
+        (["--durations=5"], ["ruff", "ruff", "basedpyright"]),
+        (["--quick"], ["ruff", "ruff"]),
+        (["tests/test_launcher.py"], ["ruff", "ruff"]),
+        (["-k", "lens"], ["ruff", "ruff"]),
+    ],
+)
+def test_the_style_is_checked_before_any_tests_and_the_types_before_all(arguments, tools):
+    assert [command[2] for command in loupe.checks(arguments).values()] == tools
+
+
+@pytest.mark.parametrize(("status", "end"), [(0, 1), (5, 5)])
+def test_a_failed_check_fails_the_whole_and_the_tests_still_run_last(started, monkeypatch, status, end):
+    monkeypatch.setattr(loupe, "failed_checks", lambda arguments, environment: 1)
+    monkeypatch.setattr(loupe, "follow", lambda command, environment: started.append(command) or status)
+    assert loupe.main(["test"]) == end
+    assert started == [loupe.test_command([])]
+
+
+def test_each_failed_check_says_what_is_wrong(monkeypatch, capfd):
+    python = [sys.executable, "-c"]
+    commands = {"Too long.": [*python, "print('line 3'); exit(2)"], "Never said.": [*python, ""]}
+    monkeypatch.setattr(loupe, "checks", lambda arguments: commands)
+    assert loupe.failed_checks([], dict(os.environ)) == 1
+    assert capfd.readouterr().out.splitlines() == ["line 3", "loupe.py test: Too long."]
+
+
+@needs_posix
+def test_what_runs_beside_the_launcher_gives_its_status_and_ends_with_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(loupe, "ROOT", tmp_path)
+    assert loupe.follow([sys.executable, "-c", "exit(5)"], dict(os.environ)) == 5
+    ended = []
+    monkeypatch.setattr(subprocess.Popen, "wait", lambda child: sys.exit(143))
+    monkeypatch.setattr(subprocess.Popen, "terminate", lambda child: ended.append(child) or child.kill())
+    with pytest.raises(SystemExit):
+        loupe.follow([sys.executable, "-c", "input()"], dict(os.environ))
+    assert len(ended) == 1
 
 
 @needs_posix

@@ -38,7 +38,7 @@ class Answer:
 
 def compute(
     analysis: str,
-    model: str,
+    model: str = "",
     *,
     on_partial: Callable[[Any], None] | None = None,
     ask_first: bool = False,
@@ -51,12 +51,12 @@ def compute(
 
     Args:
         analysis: Name of the analysis.
-        model: Model id.
+        model: Model id; left out for an analysis that looks at no model.
         on_partial: Called with each partial result of a streaming analysis, for drawing it.
         ask_first: Tell beforehand what a long sweep will take, and run it only once the user agrees.
         **settings: The analysis' settings.
     """
-    request = Request.of(analysis, model, **{"edits": edits.current()} | settings)
+    request = Request.of(analysis, model, **{"edits": edits.current() if model else ""} | settings)
     _unless_stopped(request, on_partial)
     if ask_first:
         _agreed(request)
@@ -98,6 +98,8 @@ def _unless_stopped(request: Request, on_partial: Callable[[Any], None] | None) 
 def _agreed(request: Request) -> None:
     """Go on if the request is short, known, or agreed to; else say what it will take and offer to run it."""
     if st.session_state.get(AGREED) == request or engine().cached(request) is not None:
+        return
+    if not request.model:  # a cost is that of runs of a model
         return
     settings = json.dumps(dict(request.settings))
     cost = compute("cost", request.model, of=request.analysis, settings=settings).result

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import inputs, proof, slots
+from ui import address, inputs, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
+from ui.drawn import drawn
 from ui.text import literal
 
 
 def header(title: str, question: str) -> None:
-    """The page's name and the question it answers, in plain words; values that a link brought go into its fields."""
-    proof.arrive()
+    """The page's name and the question it answers, in plain words; and what its link asks for in vain."""
     st.title(title, anchor=False)
     st.markdown(literal(question))
+    address.show_remarks()
 
 
 def prompt() -> inputs.Inputs:
@@ -37,11 +39,12 @@ def prompt() -> inputs.Inputs:
     if given.pos is not None and pos is None:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
-    token_chips(_chips(found.tokens), selected=selected, key="chips", on_pick=inputs.set_position)
+    token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
     return replace(given, pos=pos)
 
 
-def _chips(tokens: Tokens) -> list[Chip]:
+def _chips(result: Any) -> list[Chip]:
+    tokens: Tokens = result.tokens
     rows = enumerate(zip(tokens.ids, tokens.texts, tokens.special, strict=True))
     return [
         Chip(text=visible(text), pos=pos, special=special, value=None, tooltip=f"token {pos}, id {token_id}")

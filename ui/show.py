@@ -3,64 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from charts import theme
 from charts.export import image
+from charts.figures import Figure
+from charts.ready import ready
 from mi_core.models.tokens import with_visible_tokens
-from mi_core.result import Check
+from mi_core.result import Check, Reading, Result
 from mi_core.sharing import export
 from ui.compute import Answer
+from ui.drawn import drawn
 from ui.text import literal
+from ui.text import table as markdown_table
 
 
 def tables(answer: Answer) -> dict[str, pd.DataFrame]:
-    """The result's tables for the eye: whitespace in tokens is visible."""
-    return {name: with_visible_tokens(table) for name, table in answer.result.tables().items()}
+    """The result's tables for the eye: whitespace in tokens is visible. Shared by all who look at it."""
+    return drawn(answer.result, _tables)
+
+
+def _tables(result: Result) -> dict[str, pd.DataFrame]:
+    return {name: with_visible_tokens(table) for name, table in result.tables().items()}
+
+
+def _reading(result: Result) -> Reading:
+    return result.reading()
 
 
 def finding(answer: Answer, told: Sequence[str] = ()) -> None:
     """The result's title, and its sentences below, but for those that the page has `told` already."""
-    reading = answer.result.reading()
+    reading = drawn(answer.result, _reading)
     st.subheader(literal(reading.title), anchor=False)
     st.markdown(" ".join(literal(sentence) for sentence in reading.sentences if sentence not in told))
 
 
 def chart(
     answer: Answer,
-    figure: alt.Chart,
+    figure: Figure,
     *,
     key: str,
     how: str,
     table: str,
     on_select: Callable[[], None] | None = None,
+    **view: Any,
 ) -> None:
     """A chart with everything that belongs to it: how to read it, the self-check, its table and its exports.
 
     Args:
         answer: Where the numbers came from.
-        figure: The chart.
+        figure: What draws its result, from `charts.figures`.
         key: Name of the chart on its page; unique there.
         how: How to read it, in two or three plain sentences.
         table: Which of the result's tables holds the chart's numbers.
         on_select: Called when a mark is clicked; the selection is in `st.session_state[key]`.
+        **view: What the reader chose about how it is shown: the figure's own settings.
     """
-    wide = figure.width is alt.Undefined  # charts of cells have a width of their own and scroll where it is narrow
+    spec = drawn(answer.result, _spec, figure, **view)
+    wide = "width" not in spec  # charts of cells have a width of their own and scroll where it is narrow
     with st.container(horizontal=True, wrap=False):
-        st.altair_chart(
-            _legible(figure), width="stretch" if wide else "content", key=key, on_select=on_select or "ignore"
+        st.vega_lite_chart(
+            spec | {"config": _legible()},
+            width="stretch" if wide else "content",
+            key=key,
+            on_select=on_select or "ignore",
         )
-    footer(answer, key=key, how=how, table=table, figure=figure)
+    footer(answer, key=key, how=how, table=table, spec=spec)
 
 
-def _legible(figure: alt.Chart) -> alt.Chart:
+def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
+    return ready(figure(result, **view))
+
+
+def _legible() -> dict[str, Any]:
     """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
     ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
     words = {"labelColor": ink["text"], "titleColor": ink["quiet"]}
-    return figure.configure_text(color=ink["text"]).configure_axis(**words).configure_legend(**words)
+    return {"text": {"color": ink["text"]}, "axis": words, "legend": words}
 
 
 def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
@@ -72,7 +94,7 @@ def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
     st.table(pd.DataFrame(written).style.hide(axis="index"))
 
 
-def footer(answer: Answer, *, key: str, how: str, table: str, figure: alt.Chart | None = None) -> None:
+def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
     """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
@@ -87,7 +109,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, figure: alt.Chart 
             "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
         ) as box:
             if box.open:
-                _exports(answer, figure, table, key)
+                _exports(answer, spec, table, key)
 
 
 def _badge(checks: tuple[Check, ...], key: str) -> None:
@@ -97,17 +119,23 @@ def _badge(checks: tuple[Check, ...], key: str) -> None:
     label, icon = ("Checked", ":material/verified:") if passed else ("Check failed", ":material/warning:")
     with st.popover(label, icon=icon, type="tertiary", key=f"{key}-checks"):
         st.markdown("These equations must hold. They were computed on exactly this result:")
-        rows = [(check.name, check.error, check.tolerance, "yes" if check.passed else "no") for check in checks]
-        st.table(pd.DataFrame(rows, columns=["what must hold", "largest error", "allowed", "holds"]).style.format(
-            {"largest error": "{:.1e}", "allowed": "{:.1e}"}).hide(axis="index"))  # fmt: skip
+        st.markdown(_equations(checks))
 
 
-def _exports(answer: Answer, figure: alt.Chart | None, table: str, key: str) -> None:
+def _equations(checks: tuple[Check, ...]) -> str:
+    rows = [
+        (check.name, f"{check.error:.1e}", f"{check.tolerance:.1e}", "yes" if check.passed else "no")
+        for check in checks
+    ]
+    return markdown_table(("what must hold", "largest error", "allowed", "holds"), rows)
+
+
+def _exports(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) -> None:
     name = f"{answer.request.analysis}-{table}"
     frame = answer.result.tables()[table]
-    if figure is not None:
+    if spec is not None:
         for form, mime in (("png", "image/png"), ("svg", "image/svg+xml"), ("pdf", "application/pdf")):
-            _download(f"Chart as {form.upper()}", lambda form=form: image(figure, form), f"{name}.{form}", mime, key)
+            _download(f"Chart as {form.upper()}", lambda form=form: image(spec, form), f"{name}.{form}", mime, key)
     _download("Table as CSV", lambda: export.frame_bytes(frame, "csv"), f"{name}.csv", "text/csv", key)
     _download(
         "Everything as JSON",

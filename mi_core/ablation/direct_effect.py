@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mi_core.ablation.component import Component
+from mi_core.ablation.component import Component, apart
 from mi_core.ablation.knockout import Knockout
 from mi_core.attribution import logit_parts
 from mi_core.attribution.logit_parts import EXPLAINED
+from mi_core.interventions.place import ATTENTION, HEAD, MLP, NEURON, POSITION, Part, Place
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 
 
-def sites(model: Model, out: Sequence[Component]) -> set[str]:
+def hooks_read(model: Model, out: Sequence[Component]) -> set[str]:
     """Every hook that `direct_effects` and the knockout of `out` read."""
     names = {*logit_parts.sites(model), *(one.hook for one in out)}
-    return names | {hooks.mlp_o(one.layer) for one in out if one.site == "neuron"}
+    return names | {hooks.mlp_value(one.layer) for one in out if one.kind == NEURON.kind}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each component: how much of what its knockout takes pointed at the target."""
+
+    model: Model
+    acts: Activations
+    """A run that kept `hooks_read`, query `pos`."""
+    knockout: Knockout
+    """What takes the components' place."""
+    target: Target
+    pos: int
+    """The position whose next token is asked for."""
+    reader: Float[Tensor, " d_model"]
+    """[d_model] What the target reads of the residual stream there."""
+
+    def taken(self, hook: str) -> Float[Tensor, "..."]:
+        """What of the activation at `hook` is not in its replacement, at `pos`."""
+        return (self.acts[hook] - self.knockout.instead[hook])[self.pos]
 
 
 @torch.no_grad()
@@ -29,76 +51,94 @@ def direct_effects(
     model: Model,
     acts: Activations,
     source: Activations,
-    chosen: Sequence[Component],
+    components: Sequence[Component],
     knockout: Knockout,
     target: Target,
     pos: int,
 ) -> Float[np.ndarray, " component"]:
     """What each component writes towards the target itself, less what its replacement would, in logits.
 
-    With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this. NaN
-    where attention cannot be split into heads, or an MLP into neurons. A position that is not read writes nothing
-    to the answer itself.
+    With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this (direct
+    logit attribution, Elhage et al. 2021). NaN where attention cannot be split into heads, or an
+    MLP into neurons. A position that is not read writes nothing to the answer itself.
 
     Args:
         model: The model.
-        acts: A run that kept `sites`, query `pos`.
+        acts: A run that kept `hooks_read`, query `pos`.
         source: The run that features are read in, see `Knockout.each`.
-        chosen: Components, all of one site; features of one SAE.
+        components: All of one kind; features of one SAE.
         knockout: What takes their place.
         target: The answer.
         pos: The position whose next token is asked for.
     """
     reader = logit_parts.reading_direction(model, acts, target, pos)
-    site = chosen[0].site
-    if site == "feature":
-        writes = knockout.features[chosen[0].sae]
-        along = knockout.taken(chosen, source)[pos] * (writes.directions @ reader)
-        return _numbers([float(along[writes.ids.index(one.number)]) for one in chosen])
-    taken = {one.hook: (acts[one.hook] - knockout.instead[one.hook])[pos] for one in chosen}
-    if site == "position":
-        return _numbers([float(taken[one.hook] @ reader) if one.number == pos else 0.0 for one in chosen])
-    if site in ("attn_out", "mlp_out"):
-        return _numbers([float(taken[one.hook] @ reader) for one in chosen])
-    layers = {one.layer for one in chosen}
-    if site == "head":
-        split = logit_parts.take_apart(model, acts, target, pos).split
-        back = {layer: _heads(model, acts, layer, pos, reader) / split[layer] for layer in layers}
-    else:
-        back = {layer: _neurons(model, acts, layer, pos, reader) for layer in layers}
-    written = {one.layer: taken[one.hook] * back[one.layer] for one in chosen}
-    if site == "head":
-        written = {layer: each.sum(-1) for layer, each in written.items()}
-    lists = {layer: each.tolist() for layer, each in written.items()}
-    return _numbers([lists[one.layer][one.number] for one in chosen])
+    question = Question(model, acts, knockout, target, pos, reader)
+    parts, features = apart(components)
+    values = WRITTEN[parts[0].place](question, parts) if parts else _features(question, source, features)
+    effects = np.array(values, dtype=np.float32)
+    return np.where(np.isfinite(effects), effects, np.float32(np.nan))
 
 
-def _heads(
-    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
-) -> Float[Tensor, "head d_head"]:
-    """What one unit of each head's `z` adds to the target."""
-    return model.attn_o_pull_back(layer, logit_parts.before_attention_norm(model, acts, layer, pos, reader)[0])
+def _features(question: Question, source: Activations, by_sae: Mapping[str, Sequence[int]]) -> list[float]:
+    written = []
+    for sae, numbers in by_sae.items():
+        writes = question.knockout.features[sae]
+        along = question.knockout.taken(sae, source)[question.pos] * (writes.directions @ question.reader)
+        written += [float(along[writes.ids.index(number)]) for number in numbers]
+    return written
 
 
-def _neurons(
-    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
-) -> Float[Tensor, " d_mlp"]:
+def _whole_layers(question: Question, parts: Sequence[Part]) -> list[float]:
+    return [float(question.taken(part.hook) @ question.reader) for part in parts]
+
+
+def _positions(question: Question, parts: Sequence[Part]) -> list[float]:
+    here = {part.hook: float(question.taken(part.hook) @ question.reader) for part in parts}
+    return [here[part.hook] if part.number == question.pos else 0.0 for part in parts]
+
+
+def _heads(question: Question, parts: Sequence[Part]) -> list[float]:
+    model, acts, pos = question.model, question.acts, question.pos
+    split = logit_parts.take_apart(model, acts, question.target, pos).split
+
+    def written(layer: int) -> Float[Tensor, " head"]:
+        inner = logit_parts.before_attention_norm(model, acts, layer, pos, question.reader)[0]
+        return (question.taken(hooks.z(layer)) * (model.attn_o_pull_back(layer, inner) / split[layer])).sum(-1)
+
+    return _numbered(parts, written)
+
+
+def _neurons(question: Question, parts: Sequence[Part]) -> list[float]:
+    return _numbered(parts, lambda layer: question.taken(hooks.post(layer)) * _of_one_unit(question, layer))
+
+
+def _numbered(parts: Sequence[Part], written: Callable[[int], Float[Tensor, " part"]]) -> list[float]:
+    """Of each part its own number among those that are `written` by its layer's."""
+    by_layer = {layer: written(layer).tolist() for layer in {part.layer for part in parts}}
+    return [by_layer[part.layer][part.number] for part in parts]
+
+
+WRITTEN: Mapping[Place, Callable[[Question, Sequence[Part]], list[float]]] = {
+    HEAD: _heads,
+    ATTENTION: _whole_layers,
+    MLP: _whole_layers,
+    NEURON: _neurons,
+    POSITION: _positions,
+}
+
+
+def _of_one_unit(question: Question, layer: int) -> Float[Tensor, " d_mlp"]:
     """What one unit of each neuron adds to the target; not finite where neurons do not explain the MLP."""
-    post = model.mlp_post_norm(layer)
-    inner = reader if post is None else post.pull_back(reader) / post.scale(acts[hooks.mlp_o(layer)][pos])
+    model = question.model
+    post, out = model.mlp_post_norm(layer), question.acts[hooks.mlp_value(layer)][question.pos]
+    inner = question.reader if post is None else post.pull_back(question.reader) / post.scale(out)
     back = model.mlp_pull_back(layer, inner)
-    return back / _explained(model, acts, layer, pos, back, inner)
+    return back / _explained(question, layer, back, inner)
 
 
-def _explained(
-    model: Model, acts: Activations, layer: int, pos: int, back: Tensor, inner: Float[Tensor, " d_model"]
-) -> Bool[Tensor, ""]:
+def _explained(question: Question, layer: int, back: Tensor, inner: Float[Tensor, " d_model"]) -> Bool[Tensor, ""]:
     """Whether neurons and bias give what the MLP's last projection writes."""
-    out = acts[hooks.mlp_o(layer)][pos]
-    whole = acts[hooks.post(layer)][pos] @ back + model.mlp_bias(layer) @ inner
+    acts, pos = question.acts, question.pos
+    out = acts[hooks.mlp_value(layer)][pos]
+    whole = acts[hooks.post(layer)][pos] @ back + question.model.mlp_bias(layer) @ inner
     return (whole - out @ inner).abs() <= EXPLAINED * (1 + out.norm() * inner.norm())
-
-
-def _numbers(values: list[float]) -> Float[np.ndarray, " component"]:
-    found = np.array(values, dtype=np.float32)
-    return np.where(np.isfinite(found), found, np.float32(np.nan))

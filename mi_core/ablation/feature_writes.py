@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.ablation.component import Component
+from mi_core.ablation.component import Feature
 from mi_core.interventions.intervention import Intervention
 from mi_core.saes.sae import Sae
 
@@ -85,30 +85,28 @@ class FeatureWrites:
         return self._map(out, first, end)
 
     def _map(self, function, first: int, end: int | None) -> Intervention:
-        site = self.sae.hook.rpartition("hook_")[2]
-        return Intervention(site, self.sae.layer, function, first=first, end=end, operation="map")
+        return Intervention(self.sae.site.name, self.sae.layer, function, first=first, end=end, operation="map")
 
 
 @dataclass(frozen=True)
 class Active:
-    """Features of a prompt, strongest first; `peaks` are their largest activations, `left_out` counts the others."""
+    """Features of a prompt, strongest first."""
 
-    ids: list[int]
-    peaks: list[float]
+    features: tuple[Feature, ...]
+    peaks: tuple[float, ...]
+    """[feature] The largest activation of each, in the SAE's units."""
     left_out: int
+    """How many more are active."""
 
 
 @torch.no_grad()
 def active(sae: Sae, x: Float[Tensor, "pos d_model"], only: int | None = None) -> Active:
     """Features active on any position, at most `MOST` of them; or one of them, active or not."""
     peaks = sae.encode(x).amax(0) if len(x) else x.new_zeros(sae.d_sae)
-    if only is not None:
-        return Active([only], [float(peaks[only])], 0)
     n = int((peaks > 0).sum())
-    order = peaks.argsort(descending=True)[: min(MOST, n)]
-    return Active(order.tolist(), peaks[order].tolist(), max(0, n - MOST))
-
-
-def as_components(sae: Sae, ids: list[int]) -> list[Component]:
-    """Features as components."""
-    return [Component("feature", sae.layer, one, sae.hook) for one in ids]
+    numbers = peaks.argsort(descending=True)[: min(MOST, n)].tolist() if only is None else [only]
+    return Active(
+        features=tuple(Feature(sae.hook, sae.layer, number) for number in numbers),
+        peaks=tuple(peaks[numbers].tolist()),
+        left_out=max(0, n - MOST) if only is None else 0,
+    )

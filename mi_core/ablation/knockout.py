@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -11,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.ablation.component import Component
+from mi_core.ablation.component import Component, apart
 from mi_core.ablation.feature_writes import FeatureWrites
 from mi_core.ablation.replacement import replacements
 from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.place import Part
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.saes.loading import load_sae
@@ -22,74 +22,76 @@ from mi_core.saes.loading import load_sae
 
 @dataclass(frozen=True, eq=False)
 class Knockout:
-    """What takes the place of some components on one prompt.
+    """What takes the place of some components on one prompt: interventions for runs without them.
 
-    `instead` [pos, …] by hook, and by SAE the amounts of its features; `features` their directions by SAE. A
-    beginning-of-sequence token has no features: the first `n_bos` positions are left to themselves there.
+    Knocking a part out and measuring what becomes of the answer is the oldest causal test of a network (LeCun et al.
+    1990 of weights, Morcos et al. 2018 of units, Michel et al. 2019 and Voita et al. 2019 of attention heads).
     """
 
     n_pos: int
+    """Positions of the prompt."""
     n_bos: int
+    """So many beginning-of-sequence tokens come first: they have no features, and are left to themselves there."""
     instead: dict[str, Tensor]
+    """[pos, …] What is put in place, by hook; and by SAE the amounts of its features [pos, feature]."""
     features: dict[str, FeatureWrites]
+    """What the features write, by SAE."""
 
-    def value(self, one: Component) -> Float[Tensor, "pos d"]:
-        """What takes the place of a component that is no feature."""
-        return one.activation(self.instead[one.hook])
+    def value(self, part: Part) -> Float[Tensor, "pos ..."]:
+        """What takes the place of a part of an activation."""
+        return part.of(self.instead[part.hook])
 
     def together(self, out: Sequence[Component], first: int = 0, end: int | None = None) -> list[Intervention]:
         """All of `out` in one run, at the positions from `first` to `end`."""
-        plain = [one.put(self.value(one), first, end) for one in out if one.site != "feature"]
-        return plain + self._features(out, first, end)
+        parts, features = apart(out)
+        return [part.put(self.value(part), first, end) for part in parts] + self._removals(features, first, end)
 
     def onwards(self, out: Sequence[Component]) -> list[Intervention]:
         """All of `out` in the prompt and in every token written after it, which gets what the last token gets."""
-        plain = [one for one in out if one.site != "feature"]
-        lasting = [one for one in plain if one.site != "position"]
-        beyond = [one.put(self.value(one)[-1:].expand(self.n_pos + 1, -1), self.n_pos) for one in lasting]
-        return [*self.together(plain, 0, self.n_pos), *beyond, *self._features(out, 0, None)]
+        parts, features = apart(out)
+        lasting = [part for part in parts if "pos" not in part.kind.axes]
+        beyond = [part.put(self.value(part)[-1:].expand(self.n_pos + 1, -1), self.n_pos) for part in lasting]
+        return [*self.together(parts, 0, self.n_pos), *beyond, *self._removals(features, 0, None)]
 
-    def _features(self, out: Sequence[Component], first: int, end: int | None) -> list[Intervention]:
-        by_sae: dict[str, list[int]] = defaultdict(list)
-        for one in out:
-            if one.site == "feature":
-                by_sae[one.sae].append(one.number)
-        found = []
-        for sae, ids in by_sae.items():
-            columns = [self.features[sae].ids.index(number) for number in ids]
-            writes = FeatureWrites(self.features[sae].sae, tuple(ids))
-            found.append(writes.removal(self.instead[_key(sae)][:, columns], max(first, self.n_bos), end))
-        return found
+    def _removals(self, features: Mapping[str, Sequence[int]], first: int, end: int | None) -> list[Intervention]:
+        """The features of each SAE out, all at once."""
+        removals = []
+        for sae, numbers in features.items():
+            columns = [self.features[sae].ids.index(number) for number in numbers]
+            writes = FeatureWrites(self.features[sae].sae, tuple(numbers))
+            removals.append(writes.removal(self.instead[_key(sae)][:, columns], max(first, self.n_bos), end))
+        return removals
 
-    def each(self, chosen: Sequence[Component], x: Activations, first: int, end: int) -> list[Intervention]:
-        """Each of `chosen` for a run of its own.
+    def each(self, out: Sequence[Component], x: Activations, first: int, end: int) -> list[Intervention]:
+        """Each of `out` for a run of its own.
 
         Args:
-            chosen: The components.
+            out: The components, all of one kind; features of one SAE.
             x: A run in which all is out that is out in every run, but for features of the same SAE.
             first: First position they are out at.
             end: The position after the last.
         """
-        taken = self.taken(chosen, x)
-        if taken is None:
-            return [one.put(self.value(one), first, end) for one in chosen]
-        writes = self.features[chosen[0].sae]
-        columns = [writes.ids.index(one.number) for one in chosen]
-        return [writes.taking(i, taken[:, i], max(first, self.n_bos), end) for i in columns]
+        parts, features = apart(out)
+        knocked = [part.put(self.value(part), first, end) for part in parts]
+        for sae, numbers in features.items():
+            writes, taken = self.features[sae], self.taken(sae, x)
+            columns = [writes.ids.index(number) for number in numbers]
+            knocked += [writes.taking(i, taken[:, i], max(first, self.n_bos), end) for i in columns]
+        return knocked
 
-    def itself(self, chosen: Sequence[Component], plain: Activations) -> list[Intervention]:
+    def itself(self, out: Sequence[Component], plain: Activations) -> list[Intervention]:
         """Each component's own activation in its place, all in one run: nothing may change."""
-        if chosen[0].site != "feature":
-            return [one.put(one.activation(plain[one.hook])) for one in chosen]
-        writes, x = self.features[chosen[0].sae], plain[chosen[0].sae]
-        own = writes.amounts(x[self.n_bos :])  # of as many rows as in the run: another number rounds otherwise
-        return [writes.removal(torch.cat([own.new_zeros(self.n_bos, own.shape[1]), own]), self.n_bos)]
+        parts, features = apart(out)
+        own = [part.put(part.of(plain[part.hook])) for part in parts]
+        for sae in features:
+            writes = self.features[sae]
+            amounts = writes.amounts(plain[sae][self.n_bos :])  # of as many rows as in the run, for equal rounding
+            padded = torch.cat([amounts.new_zeros(self.n_bos, amounts.shape[1]), amounts])
+            own.append(writes.removal(padded, self.n_bos))
+        return own
 
-    def taken(self, chosen: Sequence[Component], x: Activations) -> Float[Tensor, "pos feature"] | None:
-        """How much of every feature of the chosen ones' SAE goes; None where they are no features."""
-        if not chosen or chosen[0].site != "feature":
-            return None
-        sae = chosen[0].sae
+    def taken(self, sae: str, x: Activations) -> Float[Tensor, "pos feature"]:
+        """How much of every feature of an SAE goes, in a run `x`."""
         amounts = self.features[sae].amounts(x[sae]) - self.instead[_key(sae)]
         amounts[: self.n_bos] = 0
         return amounts
@@ -104,7 +106,7 @@ def prepare(
     reference: str,
     *,
     prepend_bos: bool | None = None,
-    between: Callable[[], None] | None = None,
+    between: Callable[[], None],
 ) -> Knockout:
     """Find what takes the place of the components `out`.
 
@@ -121,12 +123,9 @@ def prepare(
     Raises:
         InputError: No such mode, or an unusable reference prompt.
     """
-    by_sae: dict[str, dict[int, None]] = defaultdict(dict)
-    for one in out:
-        if one.site == "feature":
-            by_sae[one.sae][one.number] = None
-    features = {sae: FeatureWrites(load_sae(model, sae), tuple(ids)) for sae, ids in by_sae.items()}
-    parts = {one.hook: itemgetter(one.hook) for one in out if one.site != "feature"}
+    whole, numbers = apart(out)
+    features = {sae: FeatureWrites(load_sae(model, sae), tuple(ids)) for sae, ids in numbers.items()}
+    parts = {part.hook: itemgetter(part.hook) for part in whole}
     parts |= {_key(sae): lambda acts, sae=sae: features[sae].amounts(acts[sae]) for sae in features}
     names = {one.hook for one in out}
     instead = replacements(

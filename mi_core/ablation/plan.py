@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from mi_core.ablation import component, direct_effect, feature_writes, knockout
-from mi_core.ablation.component import Component
+from mi_core.ablation import feature_writes, knockout
+from mi_core.ablation.component import Component, Feature, asked_kind, component, components, place_of
+from mi_core.ablation.direct_effect import hooks_read
 from mi_core.ablation.knockout import Knockout
 from mi_core.errors import InputError
-from mi_core.interventions import intervention
-from mi_core.interventions.intervention import Intervention
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.intervention import run_with
+from mi_core.interventions.kind import FEATURE, Kind
+from mi_core.interventions.restart import Run
 from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Activations, Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.saes.loading import load_sae
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked: the settings of `mi_core.analyses.ablation.ablation`, which says what they mean."""
+
+    prompt: str
+    target: str | None
+    foil: str | None
+    pos: int | None
+    site: str
+    mode: str
+    reference: str
+    layer: int | None
+    head: int | None
+    neuron: int | None
+    feature: int | None
+    token: int | None
+    sae: str | None
+    also: tuple[str, ...]
+    at: str
+    prepend_bos: bool | None
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The runs of one ablation: cell i knocks out `chosen[i]`, and `others`, which are out in all of them.
-
-    `plain` is the run with nothing out, `acts` the one with `others` out. `peaks` are the largest activations of
-    features on the prompt; empty for all other components. `left_out` counts active features beyond the most that a
-    sweep takes.
-    """
+    """The runs of one ablation: run i knocks out `components[i]`, and `others`, which are out in all of them."""
 
     tokens: Tokens
     pos: int
+    """The position whose next token is asked for."""
     target: Target
+    kind: Kind
+    """What the components are."""
     plain: Activations
+    """The run with nothing out."""
     acts: Activations
-    chosen: tuple[Component, ...]
-    others: tuple[Component, ...]
-    peaks: tuple[float, ...]
-    left_out: int
-    knockout: Knockout
+    """The run with `others` out."""
     source: Activations
-    cells: tuple[Cell, ...]
+    """The run that features are read in: that of `acts`, but for others of the same SAE."""
+    components: Sequence[Component]
+    others: Sequence[Component]
+    peaks: tuple[float, ...]
+    """[component] Of features, the largest activation on the prompt; empty for all other components."""
+    left_out: int
+    """Active features beyond the most that a sweep takes."""
+    knockout: Knockout
+    runs: tuple[Run, ...]
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -46,84 +74,87 @@ class Plan:
         return self.tokens.ids[: self.pos + 1]
 
 
-def plan(
-    model: Model,
-    prompt: str,
-    *,
-    target: str | None,
-    foil: str | None,
-    pos: int | None,
-    site: str,
-    mode: str,
-    reference: str,
-    layer: int | None,
-    head: int | None,
-    neuron: int | None,
-    feature: int | None,
-    token: int | None,
-    sae: str | None,
-    also: Sequence[str],
-    at: str,
-    prepend_bos: bool | None,
-    between: Callable[[], None] | None = None,
-) -> Plan:
-    """All that comes before the sweep. Settings are those of the ablation; `between` is called between runs.
+def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
+    """All that comes before the sweep; `progress` is called between runs, with no hook active.
 
     Raises:
         InputError: A bad prompt, target, position, place or component.
     """
-    tokens = model.tokens(prompt, prepend_bos)
-    position = model.position(tokens, pos)
-    number = component.check_site(site, {"head": head, "neuron": neuron, "feature": feature, "token": token})
-    first, end = _range(at, site, position)
-    others = tuple(component.find(model, name, "also", position + 1, sae) for name in also)
-    chosen: Sequence[Component] = ()
-    if site != "feature":
-        chosen = component.components(model, site, layer, number, position + 1)
-    opened = load_sae(model, sae) if site == "feature" else None
-    names = direct_effect.sites(model, [*chosen, *others]) | ({opened.hook} if opened else set())
-    plain = model.run(tokens, names, logits=position, query=position)
-    peaks, left_out = (), 0
-    if opened is not None:
-        x = plain[opened.hook][int(tokens.has_bos) : position + 1]
-        found = feature_writes.active(opened, x, None if feature is None else opened.feature(feature))
-        if not found.ids:
-            raise InputError(f"No feature of the SAE at {opened.hook} is active here: choose another one.", "sae")
-        chosen, peaks, left_out = feature_writes.as_components(opened, found.ids), found.peaks, found.left_out
-    ready = knockout.prepare(
-        model, tokens, plain, [*chosen, *others], mode, reference, prepend_bos=prepend_bos, between=between
+    tokens = model.tokens(question.prompt, question.prepend_bos)
+    pos = model.position(tokens, question.pos)
+    asked = {name: getattr(question, name) for name in ("head", "neuron", "feature", "token")}
+    kind, number = asked_kind(question.site, asked)
+    first, end = _range(question.at, kind, pos)
+    others = [component(model, name, "also", pos + 1, question.sae) for name in question.also]
+    swept = (
+        _features(model, question, tokens, pos, others)
+        if kind == FEATURE
+        else _parts(model, components(model, place_of(kind), question.layer, number, pos + 1), tokens, pos, others)
     )
+    ready = knockout.prepare(
+        model, tokens, swept.plain, [*swept.components, *others], question.mode, question.reference,
+        prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
+    )  # fmt: skip
     base = ready.together(others, first, end)
-    acts = intervention.run(model, tokens, base, names, logits=position, query=position) if others else plain
-    source = acts
-    if opened is not None and any(one.sae == opened.hook for one in others):
-        apart = ready.together([one for one in others if one.sae != opened.hook], first, end)
-        source = intervention.run(model, tokens, apart, [opened.hook])
+    acts = run_with(model, tokens, base, swept.names, logits=pos, query=pos) if others else swept.plain
+    source, apart = acts, [one for one in others if not _of_the_same_sae(one, swept.components[0])]
+    if len(apart) < len(others):
+        source = run_with(model, tokens, ready.together(apart, first, end), [swept.components[0].hook])
     return Plan(
         tokens=tokens,
-        pos=position,
-        target=resolve(model, target, foil, int(plain.logits[0].argmax())),
-        plain=plain,
+        pos=pos,
+        target=resolve(model, question.target, question.foil, int(swept.plain.logits[0].argmax())),
+        kind=kind,
+        plain=swept.plain,
         acts=acts,
-        chosen=tuple(chosen),
-        others=others,
-        peaks=tuple(peaks),
-        left_out=left_out,
-        knockout=ready,
         source=source,
-        cells=_cells(base, ready.each(chosen, source, first, end)),
+        components=swept.components,
+        others=others,
+        peaks=swept.peaks,
+        left_out=swept.left_out,
+        knockout=ready,
+        runs=tuple((*base, one) for one in ready.each(swept.components, source, first, end)),
     )
 
 
-def _cells(base: Sequence[Intervention], each: Sequence[Intervention]) -> tuple[Cell, ...]:
-    return tuple((*base, one) for one in each)
+@dataclass(frozen=True, eq=False)
+class _Swept:
+    """What is knocked out one by one."""
+
+    plain: Activations
+    """A run with nothing out that kept `names`."""
+    names: set[str]
+    components: Sequence[Component]
+    peaks: tuple[float, ...] = ()
+    left_out: int = 0
 
 
-def _range(at: str, site: str, pos: int) -> tuple[int, int]:
+def _parts(model: Model, parts: Sequence[Component], tokens: Tokens, pos: int, others: Sequence[Component]) -> _Swept:
+    names = hooks_read(model, [*parts, *others])
+    return _Swept(model.run(tokens, names, logits=pos, query=pos), names, parts)
+
+
+def _features(model: Model, question: Question, tokens: Tokens, pos: int, others: Sequence[Component]) -> _Swept:
+    """Those active on the prompt, or the one asked for."""
+    sae = load_sae(model, question.sae)
+    names = hooks_read(model, others) | {sae.hook}
+    plain = model.run(tokens, names, logits=pos, query=pos)
+    only = None if question.feature is None else sae.feature(question.feature)
+    strongest = feature_writes.active(sae, plain[sae.hook][int(tokens.has_bos) : pos + 1], only)
+    if not strongest.features:
+        raise InputError(f"No feature of the SAE at {sae.hook} is active here: choose another one.", "sae")
+    return _Swept(plain, names, strongest.features, strongest.peaks, strongest.left_out)
+
+
+def _of_the_same_sae(one: Component, other: Component) -> bool:
+    return isinstance(one, Feature) and isinstance(other, Feature) and one.hook == other.hook
+
+
+def _range(at: str, kind: Kind, pos: int) -> tuple[int, int]:
     """First position that components are out at, and the one after the last."""
     first = {"all": 0, "pos": pos}.get(at)
     if first is None:
         raise InputError(f"“{str(at)[:40]}” is no choice of positions: use all or pos.", "at")
-    if site == "position" and at == "pos":
+    if at == "pos" and "pos" in kind.axes:
         raise InputError("A position is out at its own place only: choose all.", "at")
     return first, pos + 1

@@ -15,22 +15,29 @@ from mi_core.text.sentences import lines, sentences
 
 MODES = ("zero", "mean", "resample")
 
-Part = Callable[[Activations], Float[Tensor, "pos ..."]]
+#: What to read of a run: an activation, or the amounts of features.
+Reader = Callable[[Activations], Float[Tensor, "pos ..."]]
 
 
 def replacements(
     model: Model,
     tokens: Tokens,
     acts: Activations,
-    parts: Mapping[str, Part],
+    parts: Mapping[str, Reader],
     names: set[str],
     mode: str,
     reference: str,
     *,
     prepend_bos: bool | None = None,
-    between: Callable[[], None] | None = None,
+    between: Callable[[], None],
 ) -> dict[str, Float[Tensor, "pos ..."]]:
     """What is put in place of each part of the activations.
+
+    Zero takes away more than a part's information: its usual output too, which everything after it counts on. The mean
+    over other text keeps what is the same everywhere (Wang et al. 2022, "Interpretability in the Wild"). Another
+    prompt's value keeps the part in its usual range and breaks only what it says of this one (resample ablation, Chan
+    et al. 2022, "Causal Scrubbing"). How they differ: Heimersheim and Nanda 2024, "How to use and interpret activation
+    patching".
 
     Args:
         model: The model.
@@ -54,18 +61,17 @@ def replacements(
         return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
     prompts = lines(reference, "reference", "reference prompts") or sentences(model)
     prompts = prompts[: 1 if mode == "resample" else None]
-    found = {name: [] for name in parts}
+    seen = {name: [] for name in parts}
     for prompt in prompts:
         read = model.tokens(prompt, prepend_bos, "reference")
         run = model.run(read, names)
         for name, part in parts.items():
-            found[name].append(part(run)[int(read.has_bos) :])
-        if between is not None:
-            between()
+            seen[name].append(part(run)[int(read.has_bos) :])
+        between()
     kept = int(tokens.has_bos)
     n = len(tokens) - kept
     values = {}
-    for name, pieces in found.items():
+    for name, pieces in seen.items():
         piece = torch.cat(pieces)
         if mode == "mean":
             other = piece.mean(0).expand(n, *piece.shape[1:])

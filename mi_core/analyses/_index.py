@@ -2,28 +2,76 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mi_core.errors import InputError
 
+_added: dict[str, Callable] = {}
+
 
 def find_analysis(name: str) -> Callable:
-    """The function of that name; importing it imports torch."""
-    if name not in analysis_names():
-        raise InputError(f"There is no analysis “{name}”: choose one of {', '.join(analysis_names())}.", "analysis")
-    return getattr(importlib.import_module(f"mi_core.analyses.{name}"), name)
+    """The function of that name; importing it may import torch."""
+    _check_exists(name)
+    return _added.get(name) or getattr(importlib.import_module(f"mi_core.analyses.{name}"), name)
 
 
-@functools.cache
 def analysis_names() -> tuple[str, ...]:
     """Every analysis there is: one file each in `mi_core/analyses`."""
-    folder = Path(__file__).parent
-    return tuple(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
+    return tuple(sorted({*_files(), *_added}))
+
+
+@contextlib.contextmanager
+def added(*functions: Callable) -> Iterator[None]:
+    """These functions are analyses too, by their names, until it ends: for tests."""
+    names = {function.__name__: function for function in functions}
+    _added.update(names)
+    try:
+        yield
+    finally:
+        for name in names:
+            _added.pop(name, None)
+
+
+def question(analysis: str) -> str:
+    """What an analysis asks: the first line of its file, read without importing it."""
+    if analysis in _added:
+        return (inspect.getdoc(_added[analysis]) or "").partition("\n")[0]
+    return _read(analysis)[0]
+
+
+def parameters(analysis: str) -> tuple[str, ...]:
+    """Names of all that an analysis is given, the model among them if it needs one; read without importing it."""
+    _check_exists(analysis)
+    return tuple(inspect.signature(_added[analysis]).parameters) if analysis in _added else _read(analysis)[1]
+
+
+def is_imported(analysis: str) -> bool:
+    """Whether asking for its function costs nothing."""
+    return analysis in _added or f"mi_core.analyses.{analysis}" in sys.modules
+
+
+def check_model(analysis: str, model: str, edits: str = "") -> None:
+    """See that a model is named where one is needed, and only there.
+
+    Raises:
+        InputError: It is not so, or there is no such analysis.
+    """
+    name = analysis.replace("_", "-")
+    if "model" in parameters(analysis):
+        if not model:
+            raise InputError(f"{name} needs a model: name one, such as loupe-mini.", "model")
+    elif model:
+        raise InputError(f"{name} looks at no model: leave the model out.", "model")
+    elif edits:
+        raise InputError(f"{name} looks at no model, so there is nothing to edit: leave the edits out.", "edits")
 
 
 @functools.cache
@@ -39,12 +87,34 @@ def bound(analysis: str, given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: The analysis does not exist, or a setting is unknown to it or missing.
     """
-    parameters = settings_of(find_analysis(analysis))
+    known = settings_of(find_analysis(analysis))
     for name in given:
-        if name not in parameters:
-            raise InputError(f"{analysis} has no setting “{name}”: it takes {', '.join(parameters)}.", name)
-    settings = {name: parameter.default for name, parameter in parameters.items()} | given
+        if name not in known:
+            raise InputError(f"{analysis} has no setting “{name}”: it takes {', '.join(known)}.", name)
+    settings = {name: parameter.default for name, parameter in known.items()} | given
     for name, value in settings.items():
         if value is inspect.Parameter.empty:
             raise InputError(f"{analysis} needs a {name}.", name)
     return settings
+
+
+@functools.cache
+def _files() -> dict[str, Path]:
+    folder = Path(__file__).parent
+    return {path.stem: path for path in folder.glob("*.py") if not path.stem.startswith("_")}
+
+
+@functools.cache
+def _read(analysis: str) -> tuple[str, tuple[str, ...]]:
+    """(question, names of parameters) as the file has them."""
+    tree = ast.parse(_files()[analysis].read_text(encoding="utf-8"))
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == analysis)
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    asked = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return asked, tuple(argument.arg for argument in arguments)
+
+
+def _check_exists(analysis: str) -> None:
+    if analysis not in _files() and analysis not in _added:
+        names = ", ".join(analysis_names())
+        raise InputError(f"There is no analysis “{analysis}”: choose one of {names}.", "analysis")

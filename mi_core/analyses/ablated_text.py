@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from mi_core.ablation import component, knockout
+from mi_core.ablation import knockout
+from mi_core.ablation.component import component
 from mi_core.errors import InputError
 from mi_core.interventions.rows import row_hooks
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, within
 from mi_core.text.generation import continuation, generate
 
 MAX_NEW_TOKENS = 200
@@ -23,21 +24,25 @@ ROWS = ("nothing out", "knocked out")
 
 @dataclass(frozen=True)
 class AblatedText:
-    """Two continuations of one prompt, each token the likeliest: with everything in place, and with `without` out.
-
-    `texts` and `written` are in the order of `ROWS`; `written` are the texts of the tokens. `parting` is the first
-    new token at which they differ, None where one only ends earlier or they are the same.
-    """
+    """Two continuations of one prompt, each token the likeliest: with everything in place, and with `without` out."""
 
     model: str
     tokens: Tokens
     without: tuple[str, ...]
+    """Names of the components that are out."""
     mode: str
     texts: tuple[str, str]
+    """In the order of `ROWS`."""
     written: tuple[tuple[str, ...], tuple[str, ...]]
+    """[row][new token] The texts of the tokens written, in the order of `ROWS`."""
     parting: int | None
+    """The first new token at which they differ; None where one only ends earlier or they are the same."""
     checks: tuple[Check, ...]
     units: str = "tokens"
+
+    def __post_init__(self) -> None:
+        if self.parting is not None:
+            within(self, 0.0, min(map(len, self.written)) - 1.0, "parting")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`texts`: a row per text."""
@@ -69,7 +74,7 @@ def ablated_text(
     sae: str | None = None,
     max_new_tokens: int = 20,
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> AblatedText:
     """Continue the prompt with and without some components, taking the likeliest token each time.
 
@@ -95,9 +100,8 @@ def ablated_text(
     """
     if not 1 <= max_new_tokens <= MAX_NEW_TOKENS:
         raise InputError(f"max_new_tokens is {max_new_tokens}: choose 1 to {MAX_NEW_TOKENS}.", "max_new_tokens")
-    report = progress or _silent
     tokens = model.tokens(prompt, prepend_bos)
-    out = [component.find(model, name, "without", len(tokens), sae) for name in without]
+    out = [component(model, name, "without", len(tokens), sae) for name in without]
     plain = model.run(tokens, {one.hook for one in out})
     ready = knockout.prepare(
         model,
@@ -107,7 +111,7 @@ def ablated_text(
         mode,
         reference,
         prepend_bos=prepend_bos,
-        between=lambda: report(0, max_new_tokens),
+        between=lambda: progress(0, max_new_tokens),
     )
     hooks = row_hooks(model, [(), ready.onwards(out)])
     ids: tuple[list[int], list[int]] = ([], [])
@@ -116,7 +120,7 @@ def ablated_text(
         first = step.logits if first is None else first
         for row, drawn in zip(ids, step.ids, strict=True):
             row.extend([] if drawn is None else [drawn])
-        report(done, max_new_tokens, tuple(continuation(model, tokens.ids, row) for row in ids))
+        progress(done, max_new_tokens, tuple(continuation(model, tokens.ids, row) for row in ids))
     same = Check(
         "the text with nothing out begins as the model's own prediction",
         float((first[0] - plain.logits[-1].to(first)).abs().max()),
@@ -132,7 +136,3 @@ def ablated_text(
         parting=next((i for i, pair in enumerate(zip(*ids, strict=False)) if pair[0] != pair[1]), None),
         checks=(same,),
     )
-
-
-def _silent(done: int, total: int, partial: object = None) -> None:
-    pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,69 +11,93 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
+from mi_core.ablation.component import KINDS
 from mi_core.ablation.direct_effect import direct_effects
-from mi_core.ablation.plan import Plan, plan
-from mi_core.analyses._index import settings_of
-from mi_core.interventions import intervention
-from mi_core.interventions.restart import Cell
+from mi_core.ablation.plan import Plan, Question
+from mi_core.ablation.plan import plan as make_plan
+from mi_core.interventions.intervention import run_with
+from mi_core.interventions.kind import FEATURE, Kind
+from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics.metric import Metrics
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, percent, place, quoted, signed
-from mi_core.result import Check, Reading, whole_numbers
+from mi_core.result import Check, Reading, same_length, whole_numbers, within
 from mi_core.saes import loading as saes
 from mi_core.saes.notes import notes
 
-HEALED = 0.5  # of the direct effect: where the change is smaller than this share, the rest was made up for
-WORTH_SAYING = 0.1  # logits
+HEALED = 0.5  # of the direct effect. A smaller change means that later layers made up for more than half (self-repair)
+WORTH_SAYING = 0.1  # logits, about a tenth of the odds: smaller effects are left out of sentences
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The target's logit (difference) at `pos` with each component knocked out.
-
-    Component i is `components[i]` in block `component_layers[i]`; `component_numbers` says which head, neuron,
-    feature or position it is (−1: a whole layer's). `value` is the logit without it, `change` that less `baseline`;
-    `direct` is what it wrote towards the answer itself, less what its replacement writes: with nothing else reacting,
-    the change would be −`direct` (NaN where that cannot be said). `kl` is KL(baseline ‖ without it) in bits. `also`
-    are components knocked out in every run, the baseline's too; `plain` is the value with nothing knocked out. Of
-    features, `peaks` are the largest activations on the prompt, and `left_out` counts active ones not measured.
-    """
+    """The target's logit (difference) at `pos` with each component knocked out."""
 
     model: str
     tokens: Tokens
     target: Target
     pos: int
+    """The position whose next token is asked for."""
     site: str
+    """What kind the components are, as `mi_core.ablation.component.KINDS` names it."""
     mode: str
     at: str
     sae: str | None
+    """Hook of the SAE whose features they are; None for all other kinds."""
     also: tuple[str, ...]
+    """Components knocked out in every run, the baseline's too."""
     components: tuple[str, ...]
+    """[component] Names."""
     component_layers: tuple[int, ...]
+    """[component] The block of each."""
     component_numbers: tuple[int, ...]
+    """[component] Which head, neuron, feature or position; −1: a whole layer's."""
     labels: tuple[str, ...]
+    """[component] Of features what is known of them, of positions their token; empty for all other kinds."""
     peaks: tuple[float, ...]
+    """[component] Of features the largest activation on the prompt, in the SAE's units; none for all other kinds."""
     left_out: int
+    """Active features that were not measured."""
     value: Float[np.ndarray, " component"]
+    """[component] The logit (difference) without it."""
     change: Float[np.ndarray, " component"]
+    """[component] `value` less `baseline`, in logits."""
     direct: Float[np.ndarray, " component"]
+    """[component] What it wrote towards the answer itself, less what its replacement writes, in logits: with nothing
+    else reacting, the change would be −`direct`. NaN where that cannot be said."""
     probability: Float[np.ndarray, " component"]
+    """[component] The answer's without it, 0 to 1."""
     kl: Float[np.ndarray, " component"]
+    """[component] KL(baseline ‖ without it), in bits."""
     plain: float
+    """The value with nothing knocked out."""
     plain_probability: float
     baseline: float
+    """The value with `also` out, in logits; so the next two."""
     baseline_probability: float
     baseline_kl: float
     checks: tuple[Check, ...]
     units: str = "logits; probability; bits (KL)"
 
+    def __post_init__(self) -> None:
+        same_length(self, "components", "component_layers", "component_numbers", "labels", "value", "change", "direct")
+        same_length(self, "components", "probability", "kl")
+        within(self, 0.0, 1.0, "probability", "plain_probability", "baseline_probability")
+        within(self, 0.0, np.inf, "kl", "baseline_kl")
+
+    @property
+    def kind(self) -> Kind:
+        """What the components are."""
+        return next(kind for kind in KINDS if kind.name == self.site)
+
     @property
     def component_heads(self) -> tuple[int, ...]:
         """Which head each component is; −1 for all other kinds."""
-        return self.component_numbers if self.site == "head" else (-1,) * len(self.components)
+        return self.component_numbers if "head" in self.kind.axes else (-1,) * len(self.components)
 
     @property
     def strongest(self) -> int:
@@ -103,15 +127,17 @@ class Ablation:
 
     def _which(self) -> dict[str, Any]:
         """The columns that say which neuron, feature or position a component is."""
-        if self.site == "neuron":
-            return {"neuron": self.component_numbers}
-        if self.site == "feature":
-            return {"feature": self.component_numbers, "label": self.labels, "activation": self.peaks}
-        return {"pos": self.component_numbers, "token": self.labels} if self.site == "position" else {}
+        numbers = {axis: self.component_numbers for axis in self.kind.axes if axis != "head"}
+        if "feature" in numbers:
+            return numbers | {"label": self.labels, "activation": self.peaks}
+        return numbers | {"token": self.labels} if "pos" in numbers else numbers
 
     def said(self, index: int) -> str:
         """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
-        return _said(self, index)
+        kind, number = self.kind, self.component_numbers[index]
+        which = {axis: place(self.tokens, number) if axis == "pos" else number for axis in kind.axes}
+        said = kind.words.format(layer=self.component_layers[index], **which)
+        return f"{said} ({self.labels[index]})" if kind == FEATURE and self.labels[index] else said
 
     def reading(self) -> Reading:
         """Which knockout hurts most, and whether the direct effects foretold it."""
@@ -137,7 +163,7 @@ def ablation(
     also: tuple[str, ...] = (),
     at: Literal["all", "pos"] = "all",
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> Ablation:
     """Knock components out, one per run, and measure what becomes of the answer.
 
@@ -176,10 +202,8 @@ def ablation(
     Raises:
         InputError: A bad prompt, target, position, place or component.
     """
-    report = progress or _silent
-    found = plan(
-        model,
-        prompt,
+    ask = Question(
+        prompt=prompt,
         target=target,
         foil=foil,
         pos=pos,
@@ -195,32 +219,33 @@ def ablation(
         also=also,
         at=at,
         prepend_bos=prepend_bos,
-        between=lambda: report(0, 1),
     )
-    read = Metrics(found.target, found.acts.logits[0].float())
-    swept = sweep(model, found.ids, found.cells, read, report)
+    plan = make_plan(model, ask, progress)
+    read = Metrics(plan.target, plan.acts.logits[0].float())
+    swept = sweep(model, plan.ids, plan.runs, read, progress)
     value, probability, kl = swept.values.numpy(force=True).T
-    both = torch.cat([found.plain.logits, found.acts.logits]).float()
-    start = Metrics(found.target, found.plain.logits[0].float())(both).tolist()
+    both = torch.cat([plan.plain.logits, plan.acts.logits]).float()
+    start = Metrics(plan.target, plan.plain.logits[0].float())(both).tolist()
+    components = plan.components
     return Ablation(
         model=model.id,
-        tokens=found.tokens,
-        target=found.target,
-        pos=found.pos,
+        tokens=plan.tokens,
+        target=plan.target,
+        pos=plan.pos,
         site=site,
         mode=mode,
         at=at,
-        sae=found.chosen[0].sae,
-        also=tuple(one.name for one in found.others),
-        components=tuple(one.name for one in found.chosen),
-        component_layers=tuple(one.layer for one in found.chosen),
-        component_numbers=tuple(-1 if one.number is None else one.number for one in found.chosen),
-        labels=_labels(model, found),
-        peaks=found.peaks,
-        left_out=found.left_out,
+        sae=components[0].hook if plan.kind == FEATURE else None,
+        also=tuple(one.name for one in plan.others),
+        components=tuple(one.name for one in components),
+        component_layers=tuple(one.layer for one in components),
+        component_numbers=tuple(one.number for one in components),
+        labels=_labels(model, plan),
+        peaks=plan.peaks,
+        left_out=plan.left_out,
         value=value,
         change=value - np.float32(start[1][0]),
-        direct=direct_effects(model, found.acts, found.source, found.chosen, found.knockout, found.target, found.pos),
+        direct=direct_effects(model, plan.acts, plan.source, components, plan.knockout, plan.target, plan.pos),
         probability=probability,
         kl=kl,
         plain=start[0][0],
@@ -228,108 +253,91 @@ def ablation(
         baseline=start[1][0],
         baseline_probability=start[1][1],
         baseline_kl=start[1][2],
-        checks=(_check(model, found), *swept.checks()),
+        checks=(_check(model, plan), *swept.checks()),
     )
 
 
-def planned(model: Model, prompt: str, **settings: Any) -> tuple[tuple[int, ...], tuple[Cell, ...]]:
-    """The token ids and the runs that `ablation` would sweep over with these settings.
+def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], Sequence[Run]]:
+    """The token ids and the runs that `ablation` sweeps over, all of its settings given.
 
     Raises:
         InputError: As `ablation` does.
     """
-    usual = {name: setting.default for name, setting in settings_of(ablation).items() if name != "prompt"}
-    found = plan(model, prompt, **(usual | settings))
-    return found.ids, found.cells
+    plan = make_plan(model, Question(**settings))
+    return plan.ids, plan.runs
 
 
-def _silent(done: int, total: int, partial: object = None) -> None:
-    pass
-
-
-def _labels(model: Model, found: Plan) -> tuple[str, ...]:
+def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
     """Of features what is known of them, of positions their token; empty for all other components."""
-    first = found.chosen[0]
-    if first.site == "position":
-        return tuple(found.tokens.texts[one.number] for one in found.chosen)
-    if first.site != "feature":
-        return ("",) * len(found.chosen)
-    book = notes(saes.pick(model.id, first.sae))
-    return tuple(book.of(one.number).label for one in found.chosen)
+    components = plan.components
+    if plan.kind == FEATURE:
+        book = notes(saes.pick(model.id, components[0].hook))
+        return tuple(book.of(one.number).label for one in components)
+    if "pos" in plan.kind.axes:
+        return tuple(plan.tokens.texts[one.number] for one in components)
+    return ("",) * len(components)
 
 
-def _check(model: Model, found: Plan) -> Check:
-    own = found.knockout.itself(found.chosen, found.plain)
-    again = intervention.run(model, found.tokens, own, logits=found.pos).logits
-    return Check("ablating nothing changes nothing", float((again - found.plain.logits).abs().max()), 0.0)
+def _check(model: Model, plan: Plan) -> Check:
+    own = plan.knockout.itself(plan.components, plan.plain)
+    again = run_with(model, plan.tokens, own, logits=plan.pos).logits
+    return Check("ablating nothing changes nothing", float((again - plan.plain.logits).abs().max()), 0.0)
 
 
-def _said(found: Ablation, index: int) -> str:
-    """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
-    layer, number = found.component_layers[index], found.component_numbers[index]
-    if found.site == "neuron":
-        return f"neuron {number} of layer {layer}"
-    if found.site == "feature":
-        return f"feature {number}" + (f" ({found.labels[index]})" if found.labels[index] else "")
-    if found.site == "position":
-        return f"what {place(found.tokens, number)} holds before layer {layer}"
-    return found.components[index]
-
-
-def _read(found: Ablation) -> Reading:
+def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
-    worst = int(found.change.argmin())
-    what = f"the {found.target.quantity} of {found.target.label}"
-    if found.change[worst] < 0:
-        falls = "falls" if len(found.components) == 1 else "falls most"
-        title = f"Without {_said(found, worst)}, {what} {falls}: {signed(found.change[worst])}"
+    worst = int(result.change.argmin())
+    what = f"the {result.target.quantity} of {result.target.label}"
+    if result.change[worst] < 0:
+        falls = "falls" if len(result.components) == 1 else "falls most"
+        title = f"Without {result.said(worst)}, {what} {falls}: {signed(result.change[worst])}"
     else:
-        title = f"No knockout lowers {what}" if len(found.components) > 1 else f"{what} does not need it"
+        title = f"No knockout lowers {what}" if len(result.components) > 1 else f"{what} does not need it"
         title = _capital(title)
-    if found.also:
-        title = f"With {listed(list(found.also))} out already: {title[0].lower()}{title[1:]}"
-    return Reading(title, (_start(found), *_other_way(found), *_repair(found), *_unmeasured(found)))
+    if result.also:
+        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}"
+    return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
 
 
-def _start(found: Ablation) -> str:
-    at, value, given = place(found.tokens, found.pos), signed(found.baseline), percent(found.baseline_probability)
-    answer = quoted(found.target.text)
-    if found.also:
+def _start(result: Ablation) -> str:
+    at, value, given = place(result.tokens, result.pos), signed(result.baseline), percent(result.baseline_probability)
+    answer = quoted(result.target.text)
+    if result.also:
         return (
-            f"With {listed(list(found.also))} out, the {found.target.quantity} after {at} is {value} instead of "
-            f"{signed(found.plain)}, and {answer} gets {given} instead of {percent(found.plain_probability)}."
+            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is {value} instead of "
+            f"{signed(result.plain)}, and {answer} gets {given} instead of {percent(result.plain_probability)}."
         )
-    return f"With everything in place, the {found.target.quantity} after {at} is {value}; {answer} gets {given}."
+    return f"With everything in place, the {result.target.quantity} after {at} is {value}; {answer} gets {given}."
 
 
-def _other_way(found: Ablation) -> list[str]:
-    best = int(found.change.argmax())
-    if found.change[best] <= 0 or len(found.components) == 1:
+def _other_way(result: Ablation) -> list[str]:
+    best = int(result.change.argmax())
+    if result.change[best] <= 0 or len(result.components) == 1:
         return []
-    return [f"Without {_said(found, best)} it rises most: {signed(found.change[best])}."]
+    return [f"Without {result.said(best)} it rises most: {signed(result.change[best])}."]
 
 
-def _repair(found: Ablation) -> list[str]:
+def _repair(result: Ablation) -> list[str]:
     """Whose absence later layers make up for; otherwise how much of the strongest knockout is a direct effect."""
-    missing = np.abs(np.nan_to_num(found.change + found.direct))
-    healed = (np.abs(found.direct) >= WORTH_SAYING) & (np.abs(found.change) < HEALED * np.abs(found.direct))
+    missing = np.abs(np.nan_to_num(result.change + result.direct))
+    healed = (np.abs(result.direct) >= WORTH_SAYING) & (np.abs(result.change) < HEALED * np.abs(result.direct))
     if healed.any():
         index = int((missing * healed).argmax())
         return [
-            f"{_capital(_said(found, index))} writes {signed(found.direct[index])} towards the answer itself, "
-            f"yet without it the value moves only {signed(found.change[index])}: later layers make up for the rest "
+            f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
+            f"yet without it the value moves only {signed(result.change[index])}: later layers make up for the rest "
             "(self-repair)."
         ]
-    if missing[found.strongest] < WORTH_SAYING or found.site == "position":
+    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
         return []
     return [
-        f"From what {_said(found, found.strongest)} writes towards the answer itself one would expect "
-        f"{signed(-found.direct[found.strongest])}; the rest goes through later layers."
+        f"From what {result.said(result.strongest)} writes towards the answer itself one would expect "
+        f"{signed(-result.direct[result.strongest])}; the rest goes through later layers."
     ]
 
 
-def _unmeasured(found: Ablation) -> list[str]:
-    return [f"{found.left_out:,} weaker features were left out."] if found.left_out else []
+def _unmeasured(result: Ablation) -> list[str]:
+    return [f"{result.left_out:,} weaker features were left out."] if result.left_out else []
 
 
 def _capital(text: str) -> str:

@@ -15,18 +15,21 @@ from mi_core.result import Check, Reading, whole_numbers
 
 @dataclass(frozen=True)
 class Alignment:
-    """Two prompts side by side; nothing is computed by the model.
-
-    `pairs` are positions that stand beside each other, None where a prompt has nothing: position by position where
-    both are equally long, else by their longest common parts.
-    """
+    """Two prompts side by side; nothing is computed by the model."""
 
     model: str
     tokens: Tokens
     corrupted_tokens: Tokens
     pairs: tuple[tuple[int | None, int | None], ...]
+    """Positions that stand beside each other, None where a prompt has nothing: position by position where both are
+    equally long, else by their longest common parts."""
     checks: tuple[Check, ...] = ()
     units: str = "tokens"
+
+    def __post_init__(self) -> None:
+        for side, tokens in enumerate((self.tokens, self.corrupted_tokens)):
+            if [pair[side] for pair in self.pairs if pair[side] is not None] != list(range(len(tokens))):
+                raise ValueError("an alignment holds every position of both prompts once, in their order")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`pairs`: a row per pair, with position and token of both prompts (empty where one has none)."""

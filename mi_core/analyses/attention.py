@@ -15,7 +15,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import place, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, within
 
 MOST_BYTES = 256 * 2**20  # of patterns held at once
 STRONGEST = 100  # rows of the table of strongest keys
@@ -23,26 +23,41 @@ STRONGEST = 100  # rows of the table of strongest keys
 
 @dataclass(frozen=True)
 class Attention:
-    """Every head's attention pattern, and the layers' patterns multiplied through (rollout).
-
-    `pattern[i, h, q, k]` is how much head h of layer `layers[i]` reads position k when it stands at q; a row sums
-    to 1. `value_norm[i, h, k]` is the norm of what the head would move from k at full weight, ‖v W_O‖ (all 1 unless
-    `weighted`), so that `weight`, their product, is what a chart draws. `layer` and `head` are the choice that the
-    tables show, `pos` the query the reading speaks of.
-    """
+    """Every head's attention pattern, and the layers' patterns multiplied through (rollout)."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     pos: int
+    """The query position that the reading speaks of, from 0."""
     layer: int | None
+    """The layer that the tables show; None for all."""
     head: int | None
+    """The head that the tables show; None for all."""
     weighted: bool
+    """Whether weights are multiplied by the norm of what is moved."""
     layers: tuple[int, ...]
+    """[layer] Numbers of the layers that `pattern` has."""
     pattern: Float[np.ndarray, "layer head query_pos key_pos"]
+    """[layer, head, query, key] How much the head, standing at the query, reads the key: a row sums to 1."""
     value_norm: Float[np.ndarray, "layer head key_pos"]
+    """[layer, head, key] ‖v W_O‖: the norm of what the head would move from the key at full weight; 1 if unweighted."""
     rollout: Float[np.ndarray, "query_pos key_pos"]
+    """[query, key] The layers' average patterns, each half mixed with staying put, multiplied: a row sums to 1."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "share of attention"
+    """Unit of `weight`."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, layer=len(self.layers), query_pos=len(self.tokens), key_pos=len(self.tokens))
+        within(self, 0, 1, "pattern", "rollout")
+
+    @property
+    def column_units(self) -> dict[str, dict[str, str]]:
+        """Rollout stays a share; the heads' weights may not be."""
+        return {table: {"weight": self.units} for table in ("pattern", "average", "strongest")}
 
     @property
     def weight(self) -> Float[np.ndarray, "layer head query_pos key_pos"]:
@@ -52,10 +67,10 @@ class Attention:
     def tables(self) -> dict[str, pd.DataFrame]:
         """`pattern` and `average` (over heads): a row per query and key. `strongest`: for `pos`. `rollout`."""
         layers, heads = self._chosen()
-        chosen = self.weight[np.ix_(layers, heads)]
-        layer, head, query, key = (axis.ravel() for axis in np.indices(chosen.shape))
+        weight = self.weight[np.ix_(layers, heads)]
+        layer, head, query, key = (axis.ravel() for axis in np.indices(weight.shape))
         which = {"layer": np.asarray(self.layers)[layers][layer], "head": np.asarray(heads)[head]}
-        pattern = pd.DataFrame(which | self._pairs(query, key) | {"weight": chosen.ravel()})
+        pattern = pd.DataFrame(which | self._pairs(query, key) | {"weight": weight.ravel()})
         average = self.weight[layers].mean(1)
         layer, query, key = (axis.ravel() for axis in np.indices(average.shape))
         which = {"layer": np.asarray(self.layers)[layers][layer]}

@@ -17,36 +17,57 @@ from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, place, quoted, signed
-from mi_core.result import Check, Reading, whole_numbers
+from mi_core.result import Check, Reading, check_axes, same_length, whole_numbers
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What every component adds to one logit (difference) at `pos`; the contributions sum to `total`.
-
-    Component i is `components[i]` of kind `kinds[i]` (embed, pos_embed, head, attn, attn_bias, mlp, other,
-    norm_bias, unembed_bias) in block `component_layers[i]` and head `component_heads[i]` (−1: none).
-    `sources` splits the heads' contributions over the tokens they read. `layer` and `head` are the choice that the
-    `sources` table shows; `whole_layers` are attention layers that could not be split into heads.
-    """
+    """What every component adds to one logit (difference) at one position."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     target: Target
+    """The answer, and the foil whose logit is subtracted."""
     pos: int
+    """The position whose next-token logits are split, from 0."""
     layer: int | None
+    """The layer that the table `sources` shows; None for the sum over all."""
     head: int | None
+    """The head that it shows; None for the sum over all."""
     components: tuple[str, ...]
+    """[component] Names, in the order of the computation."""
     kinds: tuple[str, ...]
+    """[component] embed, pos_embed, head, attn, attn_bias, mlp, other, norm_bias or unembed_bias."""
     component_layers: tuple[int, ...]
+    """[component] Block; −1 for none."""
     component_heads: tuple[int, ...]
+    """[component] Head; −1 for none."""
     contribution: Float[np.ndarray, " component"]
+    """[component] Logits, before any soft cap; they sum to `total`."""
     sources: Float[np.ndarray, "layer head key_pos"]
+    """[layer, head, key] Logits: the heads' contributions, split over the tokens that they read."""
     whole_layers: tuple[int, ...]
+    """Attention layers that could not be split into heads."""
     total: float
+    """Logits: the logit (difference), before any soft cap."""
     capped: bool
+    """Whether the model has a soft cap."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "logits"
+    """Unit of every contribution."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, component=len(self.components))
+        same_length(self, "components", "kinds", "component_layers", "component_heads")
+
+    @property
+    def column_units(self) -> dict[str, dict[str, str]]:
+        """Logits may be those before a soft cap."""
+        logits = dict.fromkeys(("contribution", "cumulative"), self.units)
+        return dict.fromkeys(("contributions", "layers", "sources"), logits)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`contributions`: a row per component. `layers`: attention and MLP per block. `sources`: a row per token read.
@@ -175,15 +196,15 @@ def attribution(
     _check_choice(model, layer, head)
     acts = model.run(tokens, sites(model), logits=position, query=position)
     logits = acts.logits[0]
-    wanted = resolve(model, target, foil, int(logits.argmax()))
-    parts = take_apart(model, acts, wanted, position)
+    answer = resolve(model, target, foil, int(logits.argmax()))
+    parts = take_apart(model, acts, answer, position)
     rows = list(_rows(parts))
     contribution = np.array([row[-1] for row in rows], dtype=np.float32)
-    total = _logit_before_cap(model, acts, logits, wanted, position)
+    total = _logit_before_cap(model, acts, logits, answer, position)
     return Attribution(
         model=model.id,
         tokens=tokens,
-        target=wanted,
+        target=answer,
         pos=position,
         layer=layer,
         head=head,
@@ -196,7 +217,7 @@ def attribution(
         whole_layers=tuple(np.flatnonzero(~parts.split.numpy(force=True)).tolist()),
         total=total,
         capped=model.logit_cap is not None,
-        checks=_checks(parts, contribution, total, wanted),
+        checks=_checks(parts, contribution, total, answer),
         units="logits, before the soft cap" if model.logit_cap else "logits",
     )
 

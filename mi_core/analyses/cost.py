@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import importlib
 import json
+import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses._index import analysis_names, bound
+from mi_core.analyses import ablation, patching, path_patching
+from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
+from mi_core.interventions.restart import Run
 from mi_core.models.model import Model
 from mi_core.phrases import duration, listed
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, within
+
+#: The analyses that sweep, and what each would run: (token ids, runs), from all of its settings.
+SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
+    "ablation": ablation.planned,
+    "patching": patching.planned,
+    "path_patching": path_patching.planned,
+}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """`runs` of the model that `analysis` will make, the `seconds` and `megabytes` (10⁶ bytes, beside the weights)
-    they will take on this machine as busy as it is now."""
+    """What an analysis will take on this machine, as busy as it is now."""
 
     model: str
     analysis: str
+    """The one that is foretold."""
     runs: int
+    """Runs of the model that it will make."""
     seconds: float
     megabytes: float
+    """10⁶ bytes, beside the weights."""
     checks: tuple[Check, ...] = ()
     units: str = "seconds; megabytes"
     #: A time holds for this machine and this hour: it is not kept on disk.
     lasting: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        within(self, 0.0, math.inf, "runs", "seconds", "megabytes")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`cost`: one row."""
@@ -59,24 +74,15 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
     Raises:
         InputError: The analysis does not sweep, the settings are no JSON object, or the analysis refuses them.
     """
-    if of not in sweeping():
-        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed(list(sweeping()))}.", "of")
+    if of not in SWEEPS:
+        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed(list(SWEEPS))}.", "of")
     try:
         given = dict(json.loads(settings))
     except (ValueError, TypeError) as error:
         raise InputError('The settings must be a JSON object, such as {"prompt": "Hello"}.', "settings") from error
     filled = bound(of, given)
     began = time.perf_counter()
-    ids, cells = _module(of).planned(model, **filled)
+    ids, runs = SWEEPS[of](model, **filled)
     preparing = time.perf_counter() - began
-    found = sweep_cost.foretell(model, ids, cells)
-    return Cost(model.id, of, found.runs, preparing + found.seconds, found.bytes / 1e6)
-
-
-def sweeping() -> tuple[str, ...]:
-    """The analyses that say what they would run."""
-    return tuple(name for name in analysis_names() if hasattr(_module(name), "planned"))
-
-
-def _module(name: str):
-    return importlib.import_module(f"mi_core.analyses.{name}")
+    whole = sweep_cost.foretell(model, ids, runs)
+    return Cost(model.id, of, whole.runs, preparing + whole.seconds, whole.bytes / 1e6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,11 +15,12 @@ from mi_core.errors import InputError
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Model
-from mi_core.models.neighbours import written
+from mi_core.models.neighbours import spelling
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching import swaps
 from mi_core.phrases import percent, place, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, within
 
 POSITIONS_TRIED = 12
 NEIGHBOURS = 4
@@ -28,38 +29,48 @@ POSITIONS_AT_ONCE = 512  # rows × positions of a batch
 
 @dataclass(frozen=True)
 class Swap:
-    """One exchange: at `pos`, `replacement` for `token`, which gives `prompt`.
-
-    `probability` is what is left of the answer's; `prediction` the model's guess other than the answer, and
-    `prediction_probability` its probability.
-    """
+    """One exchange, and what the model then answers."""
 
     pos: int
+    """Where a word is exchanged."""
     token: str
+    """The word that stands there."""
     replacement: str
+    """The word put in its place."""
     prompt: str
+    """The whole text with it."""
     probability: float
+    """What is left of the answer's, 0 to 1."""
     prediction: str
+    """The likeliest token other than the answer."""
     prediction_probability: float
+    """Of that token, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        within(self, 0.0, 1.0, "probability", "prediction_probability")
 
 
 @dataclass(frozen=True)
 class Counterpart:
-    """Prompts that differ from the given one in one word, those that exchange the answer most clearly first.
-
-    `before` is the answer's probability in the prompt itself; `swaps` are ordered by how far the best other guess
-    stands above the answer, first those where it wins and is written like the answer: “·Lansing” for “·Austin” is
-    another answer, “·in” is another sentence.
-    """
+    """Prompts that differ from the given one in one word, those that exchange the answer most clearly first."""
 
     model: str
     tokens: Tokens
     target: Target
     pos: int
+    """The position whose next token is asked for."""
     before: float
+    """The answer's probability in the prompt itself, 0 to 1."""
     swaps: tuple[Swap, ...]
+    """At least one. By how far the best other guess stands above the answer, first those where it wins and is written
+    like the answer: “·Lansing” for “·Austin” is another answer, “·in” is another sentence."""
     checks: tuple[Check, ...]
     units: str = "probability"
+
+    def __post_init__(self) -> None:
+        within(self, 0.0, 1.0, "before")
+        if not all(0 <= swap.pos < self.pos for swap in self.swaps) or not self.swaps:
+            raise ValueError("swaps stand before the position that is read, and there is one at least")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`swaps`: a row per exchange that was run."""
@@ -86,7 +97,7 @@ def counterpart(
     target: str | None = None,
     pos: int | None = None,
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> Counterpart:
     """A second prompt for patching: one word exchanged for a near one, so that the model answers something else.
 
@@ -111,22 +122,22 @@ def counterpart(
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
     plain = model.run(tokens, [hooks.resid_pre(0)], logits=position)
-    wanted = resolve(model, target, None, int(plain.logits[0].argmax()))
-    tried = swaps.single_swaps(model, tokens, _sensitive(model, tokens, position, wanted, plain), NEIGHBOURS)
+    answer = resolve(model, target, None, int(plain.logits[0].argmax()))
+    tried = swaps.single_swaps(model, tokens, _sensitive(model, tokens, position, answer, plain), NEIGHBOURS)
     if not tried:
         raise InputError(
             "No word of this prompt has another of its kind near it: exchange a word of your choice.", "corrupted"
         )
     rows = [tokens.ids, *(ids for _, _, ids, _ in tried)]
-    found = _probabilities(model, [row[: position + 1] for row in rows], progress)
-    unchanged = float((found[0] - plain.logits[0].float().softmax(-1)).abs().max())
+    odds = _probabilities(model, [row[: position + 1] for row in rows], progress)
+    unchanged = float((odds[0] - plain.logits[0].float().softmax(-1)).abs().max())
     return Counterpart(
         model=model.id,
         tokens=tokens,
-        target=wanted,
+        target=answer,
         pos=position,
-        before=float(found[0, wanted.token_id]),
-        swaps=_ordered(model, tokens, wanted, tried, found[1:]),
+        before=float(odds[0, answer.token_id]),
+        swaps=_ordered(model, tokens, answer, tried, odds[1:]),
         checks=(Check("the prompt among the others gives its own guesses", unchanged, 1e-4),),
     )
 
@@ -138,28 +149,27 @@ def _sensitive(model: Model, tokens: Tokens, position: int, target: Target, plai
     """
     name = hooks.resid_pre(0)
     nothing = {name: torch.zeros_like(plain[name][: position + 1])}
-    found = attribution_patching.effects(
+    effects = attribution_patching.effects(
         model, tokens.ids[: position + 1], nothing, lambda row: row.log_softmax(-1)[target.token_id]
     )
-    order = found[name].sum(-1).abs().argsort(descending=True).tolist()
-    words = [pos for pos in order if pos < position and not tokens.special[pos] and written(tokens.texts[pos])]
+    order = effects[name].sum(-1).abs().argsort(descending=True).tolist()
+    words = [pos for pos in order if pos < position and not tokens.special[pos] and spelling(tokens.texts[pos])]
     return words[:POSITIONS_TRIED]
 
 
 @torch.no_grad()
-def _probabilities(model: Model, rows: Sequence[Sequence[int]], progress) -> Float[Tensor, "row d_vocab"]:
+def _probabilities(model: Model, rows: Sequence[Sequence[int]], progress: Progress) -> Float[Tensor, "row d_vocab"]:
     """What comes after each row; rows are equally long."""
     out = []
     for chunk in model.rows(rows).split(max(1, POSITIONS_AT_ONCE // len(rows[0]))):
         out.append(model.run_ids(chunk).logits[:, -1].float().softmax(-1))
-        if progress is not None:
-            progress(sum(map(len, out)), len(rows))
+        progress(sum(map(len, out)), len(rows))
     return torch.cat(out)
 
 
-def _ordered(model: Model, tokens: Tokens, target: Target, tried, found: Float[Tensor, "swap d_vocab"]) -> tuple:
-    left = found[:, target.token_id].clone()
-    others = found.clone()
+def _ordered(model: Model, tokens: Tokens, target: Target, tried, odds: Float[Tensor, "swap d_vocab"]) -> tuple:
+    left = odds[:, target.token_id].clone()
+    others = odds.clone()
     others[:, target.token_id] = -1
     best = others.max(-1)
     run = [
@@ -177,6 +187,6 @@ def _ordered(model: Model, tokens: Tokens, target: Target, tried, found: Float[T
 
     def order(swap: Swap) -> tuple[bool, float]:
         lead = swap.prediction_probability - swap.probability
-        return not (lead > 0 and written(swap.prediction) == written(target.text)), -lead
+        return not (lead > 0 and spelling(swap.prediction) == spelling(target.text)), -lead
 
     return tuple(sorted(run, key=order))

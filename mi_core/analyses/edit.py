@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float
 
-from mi_core.editing import overlay, trials
+from mi_core.directions import spec
+from mi_core.editing import overlay, recipes, trials
 from mi_core.editing.orthogonalise import largest_share
-from mi_core.editing.recipes import Orthogonalise, Rome, canonical
+from mi_core.editing.recipes import Orthogonalise, Recipe, Rome, canonical
 from mi_core.editing.rome import Rewrite
 from mi_core.editing.trials import Trial, trial
-from mi_core.errors import InputError
+from mi_core.errors import InputError, choose
 from mi_core.metrics import distribution
+from mi_core.metrics.shift import Shift, likeliest, shift
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
 from mi_core.text.sentences import lines, sentences
 
+COLUMNS = ("token", "token_id", "probability_before", "probability_after", "change")
 ROLES = ("edited", "rephrased", "other subject", "unrelated")
 MEANING = {
     "efficacy": "the edited prompt gets the new answer",
@@ -38,39 +42,61 @@ MEANING = {
 class Edit:
     """One edit, and how the model answers before and after it.
 
-    `edit` is the edit as JSON, ready for a stack. Trial i is `trial_prompts[i]` in `trial_roles[i]` (one of `ROLES`),
-    with the top guess, its probability, and the new and the old answer's probabilities before (`*_before`) and after
-    (`*_after`), and `trial_kl` as in `mi_core.editing.trials.Trial`. `scores` are named as in `MEANING`; `own_bytes`
-    are the weights that the edited model does not share.
+    Trial i is one prompt that both models were asked; the first is the edited prompt itself.
     """
 
     model: str
     tokens: Tokens
+    """The edited prompt, or the one on which the edit is shown."""
     kind: str
+    """``rome`` or ``orthogonalise``."""
     name: str
+    """What it does, for people."""
     edit: str
+    """The edit as JSON, ready for a stack."""
     layer: int
+    """The block that was edited, or the layer where the direction belongs."""
     target: str
+    """The new answer; for a direction the answer that is followed."""
     old: str
+    """The top guess before."""
     scores: tuple[tuple[str, float, int], ...]
+    """(name, value, number of prompts); names and units as in `MEANING`."""
     trial_roles: tuple[str, ...]
+    """[trial] One of `ROLES`."""
     trial_prompts: tuple[str, ...]
+    """[trial] What was asked."""
     top_before: tuple[str, ...]
+    """[trial] The top guess before."""
     top_after: tuple[str, ...]
+    """[trial] The top guess after."""
     top_probability_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the top guess before, 0 to 1."""
     top_probability_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the top guess after."""
     target_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the new answer before."""
     target_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the new answer after."""
     old_before: Float[np.ndarray, " trial"]
+    """[trial] Probability of the old answer before."""
     old_after: Float[np.ndarray, " trial"]
+    """[trial] Probability of the old answer after."""
     trial_kl: Float[np.ndarray, " trial"]
-    shift_ids: Int[np.ndarray, " token"]
-    shift_tokens: tuple[str, ...]
-    probability_before: Float[np.ndarray, " token"]
-    probability_after: Float[np.ndarray, " token"]
+    """[trial] KL(before ‖ after) in bits of the next token; for unrelated text the mean over its positions."""
+    shift: Shift
+    """[run, token] The edited prompt's likeliest next tokens before and after, the largest gain first."""
     own_bytes: int
+    """Bytes of the weights that the edited model does not share."""
     checks: tuple[Check, ...]
     units: str = "probability; shares; bits (KL)"
+
+    def __post_init__(self) -> None:
+        n = len(self.trial_roles)
+        columns = ("trial_prompts", "top_before", "top_after", "top_probability_before", "top_probability_after",
+                   "target_before", "target_after", "old_before", "old_after", "trial_kl")  # fmt: skip
+        if {len(getattr(self, name)) for name in columns} != {n} or self.trial_roles[:1] != ROLES[:1]:
+            raise ValueError(f"{n} trials, the first of which is {self.trial_roles[:1]}")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`scores`; `prompts`: a row per trial; `shift`: the edited prompt's next token before and after."""
@@ -87,16 +113,9 @@ class Edit:
             "old_answer_after": self.old_after,
             "kl": self.trial_kl,
         }
-        shift = {
-            "token": np.asarray(self.shift_tokens, dtype=object),
-            "token_id": self.shift_ids,
-            "probability_before": self.probability_before,
-            "probability_after": self.probability_after,
-            "change": self.probability_after - self.probability_before,
-        }
         scores = pd.DataFrame(self.scores, columns=["score", "value", "prompts"])
         scores["meaning"] = scores["score"].map(MEANING)
-        return {"scores": scores, "prompts": pd.DataFrame(prompts), "shift": pd.DataFrame(shift)}
+        return {"scores": scores, "prompts": pd.DataFrame(prompts), "shift": self.shift.table(COLUMNS)}
 
     def reading(self) -> Reading:
         """Whether the edit took, how far it reaches, and what else it moved."""
@@ -154,7 +173,7 @@ def edit(
     sae: str | None = None,
     positive: str = "",
     negative: str = "",
-    numbers: str = "",
+    vector: str = "",
     paraphrases: str = "",
     neighbours: str = "",
     unrelated: str = "",
@@ -177,11 +196,13 @@ def edit(
         target: For ROME, the new answer, one token; otherwise the answer to follow, None for the top guess.
         layer: For ROME, the block that is edited, None for the usual one; for a contrast, the blocks passed where the
             prompts are read, None for the middle.
-        direction: To take out: ``"feature:123"``, ``"token: word"``, ``"contrast"`` or ``"numbers"``.
+        direction: To take out, in the words that `steering` takes, which stand for the same vector: ``"feature:123"``;
+            ``"token:Paris"``, what the output reads for a token, so that nothing can make it likelier; ``"contrast"``;
+            or ``"vector"``.
         sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
         positive: Prompts for the contrast, one per line.
         negative: What they are contrasted with, one per line.
-        numbers: The direction itself, d_model numbers.
+        vector: The direction itself, d_model numbers.
         paraphrases: The prompt in other words, one per line; empty for ROME: the prompt behind a few openings.
         neighbours: Prompts whose answers must stay, one per line; empty for ROME: the subjects most like this one.
         unrelated: Text whose odds should not move, one per line; empty for a built-in set.
@@ -197,9 +218,11 @@ def edit(
     """
     distribution.check_top_k(top_k, model.d_vocab)
     tokens = model.tokens(prompt, prepend_bos)
-    recipe = _recipe(kind, prompt, subject, target, layer, direction, sae, positive, negative, numbers)
+    settings = {"sae": sae, "positive": positive, "negative": negative, "vector": vector, "layer": layer}
+    choose(kind, recipes.KINDS, "kind", "kind of edit")
+    recipe = _rome(prompt, subject, target, layer) if kind == "rome" else _orthogonalise(direction, settings)
     former = model.run(tokens).logits[-1]
-    made = overlay.made(model, recipe, progress)
+    made = overlay.with_edit(model, recipe, progress)
     old = int(former.argmax())
     new = model.token_id(target, "target") if target else old
     asked = _asked(model, prompt, recipe, (old, new), paraphrases, neighbours, unrelated, prepend_bos)
@@ -220,46 +243,29 @@ def edit(
         old=model.text(old),
         scores=_scores(model, made, tried, old, new),
         **_answers(model, tried, old, new),
-        **_shift(model, tried[0], top_k),
+        shift=_shift(model, tried[0], top_k),
         own_bytes=made.own_bytes,
         checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
     )
 
 
-def _recipe(
-    kind: str,
-    prompt: str,
-    subject: str,
-    target: str | None,
-    layer: int | None,
-    direction: str,
-    sae: str | None,
-    positive: str,
-    negative: str,
-    numbers: str,
-) -> Rome | Orthogonalise:
-    """The edit these settings describe; what it does not use is left out of it."""
-    if kind == "rome":
-        if not target:
-            raise InputError("The new answer is empty: type one word.", "target")
-        return Rome(prompt, subject.strip(), target, layer)
-    if kind != "orthogonalise":
-        raise InputError(f"“{str(kind)[:40]}” is no kind of edit: use rome or orthogonalise.", "kind")
-    source = direction.partition(":")[0].strip()
-    return Orthogonalise(
-        direction,
-        sae=sae if source == "feature" else None,
-        positive=positive if source == "contrast" else "",
-        negative=negative if source == "contrast" else "",
-        layer=layer if source == "contrast" else None,
-        numbers=numbers if source == "numbers" else "",
-    )
+def _rome(prompt: str, subject: str, target: str | None, layer: int | None) -> Rome:
+    if not target:
+        raise InputError("The new answer is empty: type one word.", "target")
+    return Rome(prompt, subject.strip(), target, layer)
+
+
+def _orthogonalise(direction: str, settings: dict[str, Any]) -> Orthogonalise:
+    """The edit, without the settings that a direction of its kind does not read."""
+    asked = spec.read(Orthogonalise, {"direction": direction} | settings)
+    read = {name: getattr(asked, name) for name in spec.SETTINGS.get(asked.source, ())}
+    return Orthogonalise(asked.direction, **read, layer=asked.layer if asked.source == "contrast" else None)
 
 
 def _asked(
     model: Model,
     prompt: str,
-    recipe: Rome | Orthogonalise,
+    recipe: Recipe,
     answers: tuple[int, int],
     paraphrases: str,
     neighbours: str,
@@ -280,7 +286,7 @@ def _asked(
     ]
 
 
-def _scores(model: Model, made: overlay.Made, tried: list[Trial], old: int, new: int) -> tuple:
+def _scores(model: Model, made: overlay.EditedModel, tried: list[Trial], old: int, new: int) -> tuple:
     """(name, value, number of prompts) of every score that there are prompts for."""
     by_role = {role: [one for one in tried if one.role == role] for role in ROLES}
     kept = [float(one.before.argmax() == one.after.argmax()) for one in by_role["other subject"]]
@@ -310,14 +316,6 @@ def _answers(model: Model, tried: list[Trial], old: int, new: int) -> dict:
     return columns
 
 
-def _shift(model: Model, one: Trial, k: int) -> dict:
-    """The likeliest tokens before and after, the largest gain first."""
-    before, after = one.before.exp(), one.after.exp()
-    ids = np.union1d(before.topk(min(k, len(before))).indices.numpy(), after.topk(min(k, len(after))).indices.numpy())
-    ids = ids[np.argsort(-(after - before).numpy()[ids], kind="stable")]
-    return {
-        "shift_ids": ids,
-        "shift_tokens": tuple(model.texts(ids)),
-        "probability_before": before.numpy()[ids],
-        "probability_after": after.numpy()[ids],
-    }
+def _shift(model: Model, one: Trial, k: int) -> Shift:
+    odds = torch.stack([one.before, one.after])
+    return shift(model, likeliest(odds.exp(), k), odds.exp(), odds)

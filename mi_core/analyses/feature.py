@@ -14,7 +14,7 @@ from mi_core.directions.promotion import Promotion, promotion
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, within
 from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import Context, contexts, neuronpedia_url, notes
@@ -25,35 +25,55 @@ NEAREST = 5
 
 @dataclass(frozen=True)
 class Feature:
-    """One SAE feature: where it fires in the prompt, and what is known of it.
-
-    `activations` [pos] is NaN at `skipped_pos`. `label` was found by `rule`, one part of `label_rule`, with
-    `confidence` (0 to 1); `density` is the share of tokens on which it is active and `max_activation` its largest
-    value, all in the SAE's own corpus; empty or NaN where that is not known. `nearest_ids` have the decoder directions
-    with the largest cosine to its own.
-    """
+    """One SAE feature: where it fires in the prompt, and what is known of it from the SAE's own corpus."""
 
     model: str
+    """Id of the model."""
     sae: str
+    """Hook name of the SAE."""
     d_sae: int
+    """How many features it has."""
     tokens: Tokens
+    """[pos] What was read."""
     feature: int
+    """Number of the feature, from 0."""
     skipped_pos: tuple[int, ...]
+    """Positions that the SAE does not read."""
     activations: Float[np.ndarray, " pos"]
+    """[pos] Activations, in the SAE's units; NaN at `skipped_pos`."""
     label: str
+    """What it seems to stand for; empty where nobody has said."""
     rule: str
+    """The part of `label_rule` by which the label was found."""
     label_rule: str
+    """How labels were found, in a sentence."""
     confidence: float
+    """0 to 1: how far the label can be trusted; NaN where that is not known."""
     density: float
+    """Share of the corpus' tokens on which it is active; NaN where that is not known."""
     max_activation: float
+    """Its largest activation in the corpus; NaN where that is not known."""
     neuronpedia: str | None
+    """Address of its page on neuronpedia.org, where it has one."""
     promotion: Promotion
+    """[1] The tokens that it speaks for and against."""
     nearest_ids: Int[np.ndarray, " near"]
+    """[near] The features whose decoder directions are most like its own, the nearest first."""
     nearest_cosines: Float[np.ndarray, " near"]
+    """[near] Cosines between these directions and its own, −1 to 1."""
     nearest_labels: tuple[str, ...]
+    """[near] Their labels."""
     contexts: tuple[Context, ...]
+    """Where in the corpus it fires most, best first."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "activation; logits per unit (promoted); cosine"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens), near=len(self.nearest_labels))
+        within(self, -1, 1, "nearest_cosines")
+        within(self, 0, 1, "confidence", "density")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`activations` over the prompt, `promoted` tokens, `contexts` where it fires most, `nearest` features."""

@@ -16,7 +16,7 @@ from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, check_axes, within
 from mi_core.saes import quality as sae_quality
 from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
@@ -29,31 +29,48 @@ PROMOTED = 8  # tokens shown on each side
 
 @dataclass(frozen=True)
 class Features:
-    """The strongest SAE features at every position.
-
-    Arrays [pos, k] are ordered by activation; `feature_ids` is −1 and `activations` NaN where fewer than k are
-    active, and at `skipped_pos`, which the SAE does not read. `max_activations` and `densities` (share of tokens on
-    which the feature is active) come from the SAE's own corpus, NaN where that is not known. `promotion` has a row
-    for each feature active at `pos`.
-    """
+    """The strongest SAE features at every position, by activation."""
 
     model: str
+    """Id of the model."""
     sae: str
+    """Hook name of the SAE."""
     d_sae: int
+    """How many features it has."""
     centred: bool
+    """Whether it reads activations less their mean over d_model."""
     tokens: Tokens
+    """[pos] What was read."""
     pos: int
+    """The position that the reading speaks of, from 0."""
     skipped_pos: tuple[int, ...]
+    """Positions that the SAE does not read."""
     feature_ids: Int[np.ndarray, "pos k"]
+    """[pos, k] Feature numbers, the strongest first; −1 where fewer are active."""
     activations: Float[np.ndarray, "pos k"]
-    labels: tuple[str, ...]  # of feature_ids, flattened; empty where there is none
+    """[pos, k] Activations, in the SAE's units; NaN where fewer are active."""
+    labels: tuple[str, ...]
+    """[pos · k] Labels, flattened; empty where there is none."""
     max_activations: Float[np.ndarray, "pos k"]
+    """[pos, k] Each feature's largest activation in the SAE's corpus; NaN where that is not known."""
     densities: Float[np.ndarray, "pos k"]
+    """[pos, k] Share of that corpus' tokens on which it is active; NaN where that is not known."""
     n_active: Int[np.ndarray, " pos"]
+    """[pos] How many features are active."""
     promotion: Promotion
+    """[feature active at `pos`] The tokens that each speaks for."""
     quality: Quality
+    """How much the SAE leaves out on this prompt."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "activation; share of the largest known activation; bits per token (cross-entropy)"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens))
+        within(self, 0, 1, "densities")
+        if len(self.labels) != self.feature_ids.size:
+            raise ValueError("labels and features differ in number")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`features`: the strongest per position. `promoted`: tokens they speak for, at `pos`. `quality`: the SAE."""
@@ -160,18 +177,18 @@ def features(
     check_top_k(top_k, opened)
     acts = model.run(tokens, [opened.hook, hooks.FINAL_NORM_IN])
     kept = kept_positions(tokens)
-    found = _encode(opened, acts[opened.hook].float(), kept, top_k)
-    ids = found.ids.numpy(force=True)
+    strongest = _encode(opened, acts[opened.hook].float(), kept, top_k)
+    ids = strongest.ids.numpy(force=True)
     active = ids[position][ids[position] >= 0]
     quality, spliced = sae_quality.measure(
         model,
         tokens,
         opened.hook,
         acts[opened.hook].float(),
-        found.reconstruction,
+        strongest.reconstruction,
         acts[hooks.FINAL_NORM_IN],
         torch.tensor(kept, device=model.device),
-        float(found.n_active[kept].double().mean()),
+        float(strongest.n_active[kept].double().mean()),
     )
     book = notes(opened.entry)
     known = [book.of(int(feature)) for feature in ids.ravel()]
@@ -184,26 +201,26 @@ def features(
         pos=position,
         skipped_pos=tuple(np.flatnonzero(~np.asarray(kept)).tolist()),
         feature_ids=ids,
-        activations=found.activations.numpy(force=True),
+        activations=strongest.activations.numpy(force=True),
         labels=tuple(note.label for note in known),
         max_activations=np.array([note.max_activation for note in known]).reshape(ids.shape),
         densities=np.array([note.density for note in known]).reshape(ids.shape),
-        n_active=found.n_active.numpy(force=True),
+        n_active=strongest.n_active.numpy(force=True),
         promotion=promotion(model, opened.directions(active.tolist()), PROMOTED),
         quality=quality,
-        checks=(*_checks(opened, acts[opened.hook].float(), found, kept), spliced),
+        checks=(*_checks(opened, acts[opened.hook].float(), strongest, kept), spliced),
     )
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Strongest:
     ids: Int[Tensor, "pos k"]
     activations: Float[Tensor, "pos k"]
     n_active: Int[Tensor, " pos"]
     reconstruction: Float[Tensor, "pos d_model"]
 
 
-def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Found:
+def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int) -> _Strongest:
     """The k strongest features of every kept position, a few positions at a time so that memory stays bounded."""
     ids = torch.full((len(x), k), -1, device=x.device)
     activations = torch.full((len(x), k), torch.nan, device=x.device)
@@ -216,17 +233,17 @@ def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int)
         activations[rows] = best.values.where(best.values > 0, torch.nan)
         n_active[rows] = (encoded > 0).sum(-1)
         reconstruction[rows] = sae.decode(encoded, x[rows]).to(x.dtype)
-    return _Found(ids, activations, n_active, reconstruction)
+    return _Strongest(ids, activations, n_active, reconstruction)
 
 
-def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], found: _Found, kept: list[bool]) -> tuple[Check, Check]:
+def _checks(sae: Sae, x: Float[Tensor, "pos d_model"], strongest: _Strongest, kept: list[bool]) -> tuple[Check, Check]:
     """What is kept against sae_lens on the same input, and decode(encode(x)) + error against x."""
     rows = torch.tensor(kept, device=x.device).nonzero()[:POSITIONS_AT_ONCE, 0]
     there = x[rows]
     theirs = sae.inner.encode(there - there.mean(-1, keepdim=True) if sae.centred else there)
-    ours = found.activations[rows].nan_to_num(0.0)
-    shown = theirs.gather(-1, found.ids[rows].clamp(min=0)).where(found.ids[rows] >= 0, 0.0)
-    rebuilt = sae.decode(theirs, there) + (there - found.reconstruction[rows])
+    ours = strongest.activations[rows].nan_to_num(0.0)
+    shown = theirs.gather(-1, strongest.ids[rows].clamp(min=0)).where(strongest.ids[rows] >= 0, 0.0)
+    rebuilt = sae.decode(theirs, there) + (there - strongest.reconstruction[rows])
     relative = (rebuilt - there).norm(dim=-1) / there.norm(dim=-1)
     return (
         Check("activations equal sae_lens' encode of the same input", float((shown - ours).abs().max()), 1e-3),

@@ -19,38 +19,59 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import after_layer, doubt, percent, place, quoted
-from mi_core.result import Check, Reading
+from mi_core.phrases import after_layer, entropy_in_words, percent, place, quoted
+from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
 
 
 @dataclass(frozen=True)
 class LogitLens:
-    """The vocabulary's view of every layer and position.
-
-    Rows run over `stages` (the residual stream before each block, optionally between attention and MLP, and after
-    the last block), columns over positions. `layers[i]` is the number of blocks that stage i has passed.
-    """
+    """The vocabulary's view of every layer and position."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     norm: str
+    """``"recomputed"`` or ``"frozen"``."""
     target: Target
+    """The answer that is followed."""
     pos: int
+    """The position that the reading speaks of, from 0."""
     stages: tuple[str, ...]
+    """[stage] Where the residual stream is read: before each block, between attention and MLP if asked, at the end."""
     layers: tuple[int, ...]
+    """[stage] How many blocks it has passed there: 0 for the embeddings."""
     prediction_ids: Int[np.ndarray, "stage pos k"]
-    predictions: tuple[str, ...]  # text of prediction_ids, flattened
+    """[stage, pos, k] Token ids of the top guesses, best first."""
+    predictions: tuple[str, ...]
+    """[stage · pos · k] Their texts, flattened."""
     top_logits: Float[np.ndarray, "stage pos k"]
+    """[stage, pos, k] Their logits, after any soft cap."""
     top_probabilities: Float[np.ndarray, "stage pos k"]
+    """[stage, pos, k] Their probabilities."""
     target_logit: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Logit of the answer."""
     target_probability: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Its probability."""
     target_rank: Int[np.ndarray, "stage pos"]
+    """[stage, pos] Its rank, 1 for the top guess."""
     entropy: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Bits: doubt, the entropy of all guesses."""
     kl_to_final: Float[np.ndarray, "stage pos"]
+    """[stage, pos] Bits: KL(final ‖ stage), from 0."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "bits (entropy, KL), logits, probability"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens), stage=len(self.stages))
+        within(self, 0, 1, "top_probabilities", "target_probability")
+        same_length(self, "stages", "layers")
+        if len(self.predictions) != self.prediction_ids.size:
+            raise ValueError("predictions and their ids differ in number")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`lens`: the top guesses, a row per layer, position and rank. `target`: the answer, per layer and position."""
@@ -111,7 +132,7 @@ class LogitLens:
         return [f"It stands highest {after_layer(self.layers[best], self.layers[-1])}, at rank {rank[best]:,}."]
 
     def _doubt(self) -> str:
-        return f"In the end the model {doubt(self.entropy[-1, self.pos])}."
+        return f"In the end the model {entropy_in_words(self.entropy[-1, self.pos])}."
 
     def _guess(self, stage: int) -> tuple[str, str]:
         """The top guess at a stage and its probability, in words."""
@@ -170,13 +191,13 @@ def logit_lens(
     position = model.position(tokens, pos)
     stages = _stages(model, resid_mid)
     acts = model.run(tokens, [name for name, _, _ in stages], logits=position)
-    wanted = resolve(model, target, foil, int(acts.logits[0].argmax()))
-    rows = _read(model, torch.stack([acts[name] for name, _, _ in stages]), norm, wanted, top_k)
+    answer = resolve(model, target, foil, int(acts.logits[0].argmax()))
+    rows = _read(model, torch.stack([acts[name] for name, _, _ in stages]), norm, answer, top_k)
     return LogitLens(
         model=model.id,
         tokens=tokens,
         norm=norm,
-        target=wanted,
+        target=answer,
         pos=position,
         stages=tuple(stage for _, stage, _ in stages),
         layers=tuple(layer for _, _, layer in stages),
@@ -219,16 +240,16 @@ def _read_chunk(
     """Every summary, [stage, pos] or [stage, pos, k]."""
     final = model.final_norm
     normed = final.apply(resid) if norm == "recomputed" else final.frozen(resid, final.scale(resid[-1:]))
-    found = readout.read(model, normed, target.token_id, k)
-    kl = found.cross_entropy - found.cross_entropy[-1]
+    cells = readout.read(model, normed, target.token_id, k)
+    kl = cells.cross_entropy - cells.cross_entropy[-1]
     return {
-        "prediction_ids": found.top.ids,
-        "top_logits": found.top.values,
-        "top_probabilities": (found.top.values - found.lse[..., None]).exp(),
-        "target_logit": found.target_logit,
-        "target_probability": (found.target_logit - found.lse).exp(),
-        "target_rank": found.target_rank,
-        "entropy": found.entropy / math.log(2),
+        "prediction_ids": cells.top.ids,
+        "top_logits": cells.top.values,
+        "top_probabilities": (cells.top.values - cells.lse[..., None]).exp(),
+        "target_logit": cells.target_logit,
+        "target_probability": (cells.target_logit - cells.lse).exp(),
+        "target_rank": cells.target_rank,
+        "entropy": cells.entropy / math.log(2),
         "kl_to_final": (kl / math.log(2)).clamp(min=0.0),
     }
 
@@ -238,8 +259,8 @@ def _check(rows: dict[str, np.ndarray], logits: Float[np.ndarray, " d_vocab"], p
 
     Compared are the logits that are kept, and log Σ exp over the whole vocabulary, in which every other one counts.
     """
-    best, found = rows["prediction_ids"][-1, pos], rows["top_logits"][-1, pos]
-    error = np.abs(found - logits[best]).max()
-    total = found[0] - np.log(rows["top_probabilities"][-1, pos, 0])
+    best, kept = rows["prediction_ids"][-1, pos], rows["top_logits"][-1, pos]
+    error = np.abs(kept - logits[best]).max()
+    total = kept[0] - np.log(rows["top_probabilities"][-1, pos, 0])
     error = max(error, np.abs(total - np.logaddexp.reduce(logits, dtype=np.float64)))
     return Check("the last row equals the model's logits", float(error), 1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,10 +17,12 @@ from mi_core.metrics.distribution import check_top_k
 from mi_core.metrics.shift import Shift, movers, shift
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching.run import PatchRun, open_pair
+from mi_core.patching.site import cell as find_cell
 from mi_core.phrases import listed, percent, percent_of_gap, quoted
-from mi_core.result import Check, Reading
+from mi_core.result import Check, Reading, same_length
 
 RUNS = ("before", "after", "goal")
 
@@ -29,26 +30,32 @@ RUNS = ("before", "after", "goal")
 @dataclass(frozen=True)
 class PatchedRun:
     """One patch, run exactly: the next-token guesses without it (`before`), with it (`after`), and in the run that the
-    activation came from (`goal`).
-
-    `cell` names the patch: `L2@4`, `L2H3`, `L2H3@4`. `token_ids` are the tokens whose probability it moves most, the
-    answer and what it is compared with among them; `logits` and `probabilities` [run, token] are theirs. `measured`
-    [metric, run] holds every metric of the patched run as of both plain ones, `restored` its share of the gap.
-    """
+    activation came from (`goal`)."""
 
     model: str
     tokens: Tokens
     corrupted_tokens: Tokens
     target: Target
     pos: int
+    """The position whose next token is asked for."""
     site: str
     cell: str
+    """Name of the patch: `L2@4`, `L2H3`, `L2H3@4`."""
     direction: str
     shift: Shift
+    """The tokens whose probability it moves most, and the answers; its runs are `RUNS`."""
     measured: Float[np.ndarray, "metric run"]
+    """[metric, run] Every metric in every run, in the unit that `metric.UNITS` says."""
     restored: Float[np.ndarray, " metric"]
+    """[metric] Share of the gap between both plain runs; NaN where there is too small a gap."""
     checks: tuple[Check, ...]
     units: str = "probability, logits, bits (KL)"
+
+    def __post_init__(self) -> None:
+        same_length(self, "tokens", "corrupted_tokens")
+        same_length(self, "measured", "restored")
+        if self.measured.shape[1:] != (len(RUNS),) or len(self.shift.probabilities) != len(RUNS):
+            raise ValueError(f"a patch has {len(RUNS)} runs, not {self.measured.shape[1:]}")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`shift`: a row per token. `measures`: a row per metric, with the share of the gap that the patch restores."""
@@ -104,7 +111,7 @@ def patched_run(
     direction: Literal["denoise", "noise"] = "denoise",
     top_k: int = 10,
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> PatchedRun:
     """One cell of `patching`, with everything that the run says.
 
@@ -133,29 +140,29 @@ def patched_run(
         model, prompt, corrupted=corrupted, site=site, target=target, foil=foil, pos=pos,
         metric_name=measures.NAMES[0], direction=direction, prepend_bos=prepend_bos, check=False,
     )  # fmt: skip
-    chosen = run.site.find_cell(cell, model, run.n_pos)
-    found = sweep(model, run.ids, [(), (run.patch(chosen),)], lambda logits: logits, progress)
-    logits = torch.stack([run.base.logits[0], found.values[1], run.source.logits[0]]).float()
+    part = find_cell(model, run.place, cell, run.n_pos)
+    swept = sweep(model, run.ids, [(), (run.patch(part),)], lambda logits: logits, progress)
+    logits = torch.stack([run.base.logits[0], swept.values[1], run.source.logits[0]]).float()
     probabilities = logits.softmax(-1)
     answers = [run.target.token_id, *([] if run.target.foil_id is None else [run.target.foil_id])]
     shown = movers(probabilities, top_k, [*answers, *logits.argmax(-1).tolist()])
     measured = _measured(run, logits)
-    unchanged = float((found.values[0] - logits[0]).abs().max() / logits[0].abs().max())
+    unchanged = float((swept.values[0] - logits[0]).abs().max() / logits[0].abs().max())
     return PatchedRun(
         model=model.id,
-        tokens=run.tokens,
-        corrupted_tokens=run.corrupted_tokens,
+        tokens=run.prompts.clean,
+        corrupted_tokens=run.prompts.corrupted,
         target=run.target,
         pos=run.pos,
         site=site,
-        cell=run.site.cell_name(chosen),
+        cell=part.name,
         direction=direction,
         shift=shift(model, shown, probabilities, logits),
         measured=measured,
         restored=_restored(run, measured),
         checks=(
             Check("without the patch, the model's own logits (share of the largest)", unchanged, 1e-5),
-            *found.checks(),
+            *swept.checks(),
         ),
     )
 

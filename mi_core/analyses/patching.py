@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,57 +10,77 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.place import HEAD, RESID_PRE, Part, Place
+from mi_core.interventions.restart import Run
 from mi_core.metrics import metric as measures
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
-from mi_core.patching import site as patch_site
+from mi_core.patching.pair import PromptPair
 from mi_core.patching.run import PatchRun, open_pair
-from mi_core.patching.site import Cell
+from mi_core.patching.site import patch_place
 from mi_core.phrases import listed, percent, percent_of_gap, place
-from mi_core.result import Check, Reading, whole_numbers
+from mi_core.result import Check, Reading, same_length, whole_numbers, within
 
 CONFIRMED = 10  # estimates that are run exactly
 DISAGREEMENT = 0.1  # of the gap: an estimate that is further from the exact run is marked
-
-SHARE = 0.05  # of the gap: less than this is called nothing
+SHARE = 0.05  # of the gap: where no cell reaches it, the title says that none carries the difference
 
 
 @dataclass(frozen=True)
 class Patching:
-    """The metric with one activation of one prompt's run put into the other's.
-
-    `clean` and `corrupted` are the metric in each prompt's own run; `quantity` names it, in the unit that `units` says.
-    `value` and `restored` have a cell for each patch: [layer, pos] or [layer, head] (all positions at once; of keys
-    and values, a head that several query heads may share) or, for ``head_pos``, [layer, head, pos]. `restored` is
-    (value − corrupted) / (clean − corrupted): 1 is the clean run, 0 the corrupted one, in both directions. With
-    `estimated`, both come from one backward pass, and `exact` is `restored` where a cell was run (NaN elsewhere);
-    `correlation` is between the two, and cells further apart than `disagreement` are marked. Patches before
-    `first_difference`, the first position where the prompts differ, change nothing.
-    """
+    """The metric with one activation of one prompt's run put into the other's."""
 
     model: str
     tokens: Tokens
     corrupted_tokens: Tokens
     target: Target
     pos: int
+    """The position that is read."""
     site: str
+    """What is patched, as `mi_core.patching.site.PLACES` names it."""
     n_heads: int
+    """Of each layer; of keys and values a map has fewer, where several query heads share them."""
     direction: str
     metric: str
     quantity: str
+    """What the metric is, in words; `units` says its unit."""
     estimated: bool
+    """Whether `value` and `restored` come from one backward pass."""
     clean: float
+    """The metric in the clean prompt's own run."""
     corrupted: float
+    """The metric in the corrupted prompt's own run."""
     first_difference: int
+    """The first position where the prompts differ: patches before it change nothing."""
     value: Float[np.ndarray, "layer ..."]
+    """[layer, pos], [layer, head] (all positions at once) or [layer, head, pos] The metric with each patch."""
     restored: Float[np.ndarray, "layer ..."]
+    """[as `value`] (value − corrupted) / (clean − corrupted): 1 is the clean run, 0 the corrupted one, in both
+    directions."""
     exact: Float[np.ndarray, "layer ..."]
+    """[as `value`] `restored` where a cell was run, NaN elsewhere."""
     correlation: float | None
+    """Of estimates, Pearson's r between `restored` and `exact`; None where it says nothing."""
     checks: tuple[Check, ...]
     units: str
     disagreement: float = DISAGREEMENT
+    """Of the gap: estimates further than this from the exact run are marked."""
+
+    def __post_init__(self) -> None:
+        same_length(self, "tokens", "corrupted_tokens")
+        if not self.value.shape == self.restored.shape == self.exact.shape:
+            raise ValueError(f"maps of {self.value.shape}, {self.restored.shape} and {self.exact.shape}")
+        if self.value.ndim != 1 + len(self.place.kind.axes):
+            raise ValueError(f"{self.site} is no map of {self.value.ndim} axes")
+        if self.correlation is not None:
+            within(self, -1.0, 1.0, "correlation")
+
+    @property
+    def place(self) -> Place:
+        """What is patched."""
+        return patch_place(self.site)
 
     @property
     def disagrees(self) -> Bool[np.ndarray, "layer ..."]:
@@ -77,7 +96,7 @@ class Patching:
         """`effects`: a row per patch; head, pos and token (of the clean prompt) are empty where a patch has none. Of
         estimates, `best` is `exact` where that is known.
         `prompts`: token by token."""
-        axes = patch_site.find(self.site).axes
+        axes = self.place.kind.axes
         at = dict(zip(("layer", *axes), (axis.ravel() for axis in np.indices(self.value.shape)), strict=True))
         none = np.full(self.value.size, -1)
         effects = {
@@ -91,13 +110,8 @@ class Patching:
         }
         if self.estimated:
             effects |= {"best": self.best.ravel(), "exact": self.exact.ravel(), "disagrees": self.disagrees.ravel()}
-        prompts = {
-            "pos": np.arange(len(self.tokens)),
-            "clean": self.tokens.texts,
-            "corrupted": self.corrupted_tokens.texts,
-            "differs": np.not_equal(self.tokens.ids, self.corrupted_tokens.ids),
-        }
-        return {"effects": pd.DataFrame(effects), "prompts": pd.DataFrame(prompts)}
+        prompts = PromptPair(self.tokens, self.corrupted_tokens).table()
+        return {"effects": pd.DataFrame(effects), "prompts": prompts}
 
     def reading(self) -> Reading:
         """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
@@ -117,7 +131,7 @@ def patching(
     direction: Literal["denoise", "noise"] = "denoise",
     estimate: bool = False,
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> Patching:
     """Put one activation of one prompt's run into another prompt's run, for every place in turn.
 
@@ -159,8 +173,8 @@ def patching(
     clean, corrupt = run.ends()
     return Patching(
         model=model.id,
-        tokens=run.tokens,
-        corrupted_tokens=run.corrupted_tokens,
+        tokens=run.prompts.clean,
+        corrupted_tokens=run.prompts.corrupted,
         target=run.target,
         pos=run.pos,
         site=site,
@@ -171,7 +185,7 @@ def patching(
         estimated=estimate,
         clean=clean,
         corrupted=corrupt,
-        first_difference=run.first,
+        first_difference=run.prompts.first_difference,
         value=values,
         restored=restored,
         exact=share,
@@ -181,33 +195,28 @@ def patching(
     )
 
 
-def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], list[tuple[Intervention, ...]]]:
-    """The prompt and the runs that `patching` with these settings gives to the sweep: (token ids, cells)."""
-    ask = {name: settings.get(name) for name in ("target", "foil", "pos", "prepend_bos")}
-    run = open_pair(
-        model,
-        settings["prompt"],
-        corrupted=settings["corrupted"],
-        site=settings.get("site", "resid_pre"),
-        metric_name=settings.get("metric", "logit_difference"),
-        direction=settings.get("direction", "denoise"),
-        **ask,
-    )
-    cells = run.largest(run.estimated(), CONFIRMED) if settings.get("estimate") else run.cells()
-    return run.ids, run.rows(cells)
+def planned(model: Model, *, metric: str, estimate: bool, **pair: Any) -> tuple[tuple[int, ...], list[Run]]:
+    """The token ids and the runs that `patching` sweeps over, all of its settings given.
+
+    Raises:
+        InputError: As `patching` does.
+    """
+    run = open_pair(model, metric_name=metric, **pair)
+    cells = run.largest(run.estimated(), CONFIRMED) if estimate else run.cells()
+    return run.ids, run.runs(cells)
 
 
 Measured = tuple[np.ndarray, np.ndarray, tuple[Check, ...]]
 
 
-def _all(run: PatchRun, progress: Callable[..., None] | None) -> Measured:
+def _all(run: PatchRun, progress: Progress) -> Measured:
     """Every cell's value, twice (all of them are exact), and the checks."""
     values, checks = run.exact(run.cells(), progress)
     values = np.where(np.isnan(values), np.float32(run.value(run.base)), values)
     return values, values, checks
 
 
-def _estimated(run: PatchRun, progress: Callable[..., None] | None) -> Measured:
+def _estimated(run: PatchRun, progress: Progress) -> Measured:
     """Every cell's value estimated, the values of the largest `CONFIRMED` as run (NaN elsewhere), the checks."""
     change = run.estimated()
     exact, checks = run.exact(run.largest(change, CONFIRMED), progress)
@@ -222,46 +231,38 @@ def _correlation(estimated: np.ndarray, exact: np.ndarray) -> float | None:
     return float(np.corrcoef(estimated[done], exact[done])[0, 1])
 
 
-def _reading(found: Patching) -> Reading:
+def _reading(result: Patching) -> Reading:
     """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
-    return Reading(_title(found), (_ends(found), _strongest(found), *_trust(found)))
+    return Reading(_title(result), (_ends(result), _strongest(result), *_trust(result)))
 
 
-def cell_words(found: Patching, cell: Cell) -> str:
+def cell_words(result: Patching, cell: tuple[int, ...]) -> str:
     """A cell in running text: `L3H7`, `the keys of L3H1`, `MLP 2 at “·Texas” (position 4)`."""
-    site = patch_site.find(found.site)
-    at = dict(zip(site.axes, cell[1:], strict=True))
-    if "head" in at:
-        shared = found.site in ("k", "v") and found.n_heads > found.value.shape[1]
-        head = f"key-value head {at['head']} of layer {cell[0]}" if shared else f"L{cell[0]}H{at['head']}"
-        head = f"the {_PLURAL[found.site]} of {head}" if found.site in _PLURAL else head
-        return f"{head} at {place(found.tokens, at['pos'])}" if "pos" in at else head
-    names = {"attn_out": f"attention {cell[0]}", "mlp_out": f"MLP {cell[0]}"}
-    return f"{names.get(found.site, f'layer {cell[0]}')} at {place(found.tokens, at['pos'])}"
+    part = Part(result.place, cell[0], tuple(cell[1:]))
+    words = part.kind.words
+    if "kv_head" in part.place.site.axes and result.n_heads > result.value.shape[1]:
+        words = words.replace(HEAD.kind.words, "key-value head {head} of layer {layer}")
+    at = {axis: place(result.tokens, number) if axis == "pos" else number for axis, number in part.numbers.items()}
+    return words.format(layer=part.layer, **at)
 
 
-_PLURAL = {"q": "queries", "k": "keys", "v": "values", "pattern": "attention weights"}
-
-
-def _effect(found: Patching) -> Float[np.ndarray, "layer ..."]:
+def _effect(result: Patching) -> Float[np.ndarray, "layer ..."]:
     """How far each patch moves the run it is put into towards the other, as a share of the gap."""
-    return found.best if found.direction == "denoise" else 1 - found.best
+    return result.best if result.direction == "denoise" else 1 - result.best
 
 
-def _title(found: Patching) -> str:
-    effect = _effect(found)
+def _title(result: Patching) -> str:
+    effect, kind = _effect(result), result.place.kind
     if effect.max() < SHARE:
-        if found.site in _PLURAL:
-            return f"The {_PLURAL[found.site]} of no single head carry the difference between the two prompts"
-        return f"No single {patch_site.find(found.site).noun} carries the difference between the two prompts"
-    if found.site == "resid_pre":
-        return "The difference sits " + ", then ".join(_trail(found.tokens, effect))
+        nobody = f"No single {kind.noun}" if kind.verb == "carries" else f"The {kind.plural} of no single head"
+        return f"{nobody} {kind.verb} the difference between the two prompts"
+    if result.place == RESID_PRE:
+        return "The difference sits " + ", then ".join(_trail(result.tokens, effect))
     cell = np.unravel_index(int(effect.argmax()), effect.shape)
-    words, share = cell_words(found, tuple(int(i) for i in cell)), percent(effect[cell])
-    if found.site == "head":
+    words, share = cell_words(result, tuple(int(i) for i in cell)), percent(effect[cell])
+    if result.place == HEAD:
         return f"{words} alone carries {share} of the difference"
-    verb = "carry" if found.site in _PLURAL else "carries"
-    return f"{words[0].upper()}{words[1:]} {verb} most of the difference: {share}"
+    return f"{words[0].upper()}{words[1:]} {kind.verb} most of the difference: {share}"
 
 
 def _trail(tokens: Tokens, effect: Float[np.ndarray, "layer pos"]) -> list[str]:
@@ -278,38 +279,38 @@ def _stays(effect: Float[np.ndarray, "layer pos"]) -> list[tuple[int, int]]:
     return [(pos, list(group)[-1][1]) for pos, group in groups]
 
 
-def _ends(found: Patching) -> str:
-    clean, corrupted = (measures.said(found.metric, value) for value in (found.clean, found.corrupted))
-    if found.metric == "kl":
+def _ends(result: Patching) -> str:
+    clean, corrupted = (measures.said(result.metric, value) for value in (result.clean, result.corrupted))
+    if result.metric == "kl":
         return (
             f"The corrupted prompt's guesses are {corrupted} (KL) away from the clean prompt's; 100% restored means "
             "that all of them are as in the clean run."
         )
-    return f"The {found.quantity} is {clean} in the clean prompt and {corrupted} in the corrupted one."
+    return f"The {result.quantity} is {clean} in the clean prompt and {corrupted} in the corrupted one."
 
 
-def _strongest(found: Patching) -> str:
-    effect = _effect(found)
+def _strongest(result: Patching) -> str:
+    effect = _effect(result)
     cells = [np.unravel_index(index, effect.shape) for index in np.argsort(effect, axis=None)[::-1][:3]]
-    named = [f"{_short(found, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in cells]
-    does = "restore most of it" if found.direction == "denoise" else "destroy most of it"
+    named = [f"{_short(result, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in cells]
+    does = "restore most of it" if result.direction == "denoise" else "destroy most of it"
     return f"Patches that {does}: {listed(named)}."
 
 
-def _short(found: Patching, cell: Cell) -> str:
-    site = patch_site.find(found.site)
-    return site.cell_name(cell) if "head" in site.axes else f"layer {cell[0]} at position {cell[1]}"
+def _short(result: Patching, cell: tuple[int, ...]) -> str:
+    part = Part(result.place, cell[0], cell[1:])
+    return part.name if "head" in part.kind.axes else f"layer {part.layer} at position {part.number}"
 
 
-def _trust(found: Patching) -> list[str]:
-    if not found.estimated:
+def _trust(result: Patching) -> list[str]:
+    if not result.estimated:
         return []
-    agree = "" if found.correlation is None else f"; there the correlation is {found.correlation:.2f}"
-    n, wrong = int(np.isfinite(found.exact).sum()), int(found.disagrees.sum())
+    agree = "" if result.correlation is None else f"; there the correlation is {result.correlation:.2f}"
+    n, wrong = int(np.isfinite(result.exact).sum()), int(result.disagrees.sum())
     sentences = [f"These are estimates from one backward pass; the {n} largest were run exactly{agree}."]
     if wrong:
         sentences.append(
-            f"{wrong} of them {'is' if wrong == 1 else 'are'} off by more than {percent_of_gap(found.disagreement)} "
+            f"{wrong} of them {'is' if wrong == 1 else 'are'} off by more than {percent_of_gap(result.disagreement)} "
             "of the gap, and marked."
         )
     return sentences

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,30 +9,29 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mi_core.analyses._index import settings_of
 from mi_core.errors import InputError
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.restart import Run
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching import pair, paths
+from mi_core.patching.pair import PromptPair
 from mi_core.patching.paths import Paths
+from mi_core.patching.run import check_direction
 from mi_core.phrases import listed, signed
-from mi_core.result import Check, Reading, whole_numbers
+from mi_core.result import Check, Reading, same_length, whole_numbers
 
-SHARE = 0.02  # of the gap: a path that moves less is called none
+# Of the gap: where no path reaches it, the title says that none carries the difference. Smaller than patching's share,
+# because a path is a part of what one head does.
+SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class PathPatching:
     """The target's logit (difference) with one path of one prompt's run put into the other's.
 
-    A path leads from sender i, `components[i]` in block `component_layers[i]` and head `component_heads[i]` (−1:
-    none), to the `receiver`: ``"logits"``, or the `input` (q, k or v; empty for logits) of a head. `shared_with` are
-    heads that read the same keys or values (grouped-query models) and so receive with it. `clean` and `corrupted` are
-    the value in each prompt's own run; `restored` is (value − corrupted) / (clean − corrupted). `whole` is the value
-    with all that reaches the receiving head's q, k and v (in this order) put in at once; empty for logits. Senders
-    that do not come before the receiver move nothing.
+    A path leads from sender i to the `receiver`. Senders that do not come before it move nothing.
     """
 
     model: str
@@ -41,22 +39,41 @@ class PathPatching:
     corrupted_tokens: Tokens
     target: Target
     pos: int
+    """The position whose next token is asked for."""
     receiver: str
+    """``"logits"``, or a head such as `L3H1`."""
     input: str
+    """What of the receiving head changes: ``"q"``, ``"k"`` or ``"v"``; empty for logits."""
     shared_with: tuple[str, ...]
+    """Heads that read the same keys or values (grouped-query models) and so receive with it."""
     site: str
     mlps: str
     direction: str
     components: tuple[str, ...]
+    """[sender] Names."""
     component_layers: tuple[int, ...]
+    """[sender] The block of each."""
     component_heads: tuple[int, ...]
+    """[sender] Which head each is; −1: none."""
     clean: float
+    """The value in the clean prompt's own run, in logits."""
     corrupted: float
+    """The value in the corrupted prompt's own run, in logits."""
     value: Float[np.ndarray, " sender"]
+    """[sender] The logit (difference) with its path put in."""
     restored: Float[np.ndarray, " sender"]
+    """[sender] (value − corrupted) / (clean − corrupted): 1 is the clean run, 0 the corrupted one."""
     whole: tuple[float, ...]
+    """The value with all that reaches the receiving head's q, k and v (in this order) put in, in logits; empty for
+    logits as receiver."""
     checks: tuple[Check, ...]
     units: str = "logits; share of the gap (restored, moved)"
+
+    def __post_init__(self) -> None:
+        same_length(self, "tokens", "corrupted_tokens")
+        same_length(self, "components", "component_layers", "component_heads", "value", "restored")
+        if len(self.whole) != (0 if self.receiver == "logits" else len(paths.INPUTS)):
+            raise ValueError(f"{self.receiver} has {len(self.whole)} inputs")
 
     @property
     def moved(self) -> Float[np.ndarray, " sender"]:
@@ -77,13 +94,8 @@ class PathPatching:
             "restored": self.restored,
             "moved": self.moved,
         }
-        prompts = {
-            "pos": np.arange(len(self.tokens)),
-            "clean": self.tokens.texts,
-            "corrupted": self.corrupted_tokens.texts,
-            "differs": np.not_equal(self.tokens.ids, self.corrupted_tokens.ids),
-        }
-        return {"effects": pd.DataFrame(effects), "prompts": pd.DataFrame(prompts)}
+        prompts = PromptPair(self.tokens, self.corrupted_tokens).table()
+        return {"effects": pd.DataFrame(effects), "prompts": prompts}
 
     def reading(self) -> Reading:
         """Which sender the receiver listens to most."""
@@ -92,7 +104,7 @@ class PathPatching:
     @property
     def place(self) -> str:
         """The receiver in words: `the answer`, or `L2H1's queries`."""
-        return "the answer" if self.receiver == "logits" else f"{self.receiver}’s {paths.INPUTS[self.input]}"
+        return "the answer" if self.receiver == "logits" else f"{self.receiver}’s {_plural(self.input)}"
 
     def _title(self) -> str:
         best = int(np.abs(self.moved).argmax())
@@ -120,7 +132,7 @@ class PathPatching:
         if self.receiver == "logits":
             return []
         shares = dict(zip(paths.INPUTS, self._moved(np.array(self.whole)), strict=True))
-        others = [f"its {paths.INPUTS[name]} {_percent(shares[name])}" for name in shares if name != self.input]
+        others = [f"its {_plural(name)} {_percent(shares[name])}" for name in shares if name != self.input]
         here = _percent(shares[self.input])
         return [f"All that reaches {self.place} moves {here} of the difference; {' and '.join(others)}."]
 
@@ -128,10 +140,15 @@ class PathPatching:
         if not self.shared_with:
             return []
         whom = listed(list(self.shared_with))
-        return [f"{self.receiver} shares its {paths.INPUTS[self.input]} with {whom}: all of them read the change."]
+        return [f"{self.receiver} shares its {_plural(self.input)} with {whom}: all of them read the change."]
 
 
-def _percent(share: float) -> str:
+def _plural(input: str) -> str:
+    """`queries`, `keys` or `values`."""
+    return paths.INPUTS[input].kind.plural
+
+
+def _percent(share: float | np.floating) -> str:
     """A share of the gap with its sign where it is negative; `−0.0` of a rounding is none."""
     return f"{share:.1%}".replace("-0.0%", "0.0%").replace("-", "−")
 
@@ -151,7 +168,7 @@ def path_patching(
     foil: str | None = None,
     pos: int | None = None,
     prepend_bos: bool | None = None,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> PathPatching:
     """Put what one component sends to one receiver from one prompt's run into another's, all other paths held.
 
@@ -209,19 +226,19 @@ def path_patching(
     value, checks = setup.paths.values(progress)
     return PathPatching(
         model=model.id,
-        tokens=setup.tokens,
-        corrupted_tokens=setup.corrupted_tokens,
+        tokens=setup.prompts.clean,
+        corrupted_tokens=setup.prompts.corrupted,
         target=setup.paths.target,
         pos=setup.pos,
         receiver="logits" if to is None else to.name,
         input="" if to is None else to.input,
-        shared_with=() if to is None else tuple(f"L{to.layer}H{head}" for head in to.readers if head != to.head),
+        shared_with=() if to is None else to.shared_with,
         site=site,
         mlps=mlps,
         direction=direction,
         components=tuple(one.name for one in senders),
         component_layers=tuple(one.layer for one in senders),
-        component_heads=tuple(-1 if one.head is None else one.head for one in senders),
+        component_heads=tuple(one.head for one in senders),
         clean=clean,
         corrupted=corrupt,
         value=value.numpy(force=True),
@@ -231,56 +248,68 @@ def path_patching(
     )
 
 
-def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], list[Cell]]:
-    """The token ids and the runs that `path_patching` takes with these settings.
+def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], list[Run]]:
+    """The token ids and the runs that `path_patching` takes, all of its settings given.
 
     With a head as receiver each of them ends there, and a second run goes on from there: as much work as one.
+
+    Raises:
+        InputError: As `path_patching` does.
     """
-    defaults = {name: setting.default for name, setting in settings_of(path_patching).items()}
-    setup = _set_up(model, **defaults | settings)
-    return setup.paths.ids, setup.paths.cells()
+    setup = _set_up(model, **settings)
+    return setup.paths.ids, setup.paths.runs()
 
 
 @dataclass(frozen=True)
 class _SetUp:
-    """The two prompts and what is run on them; `ends` are the target's value in each prompt's own run."""
+    """The two prompts and what is run on them."""
 
-    tokens: Tokens
-    corrupted_tokens: Tokens
+    prompts: PromptPair
     pos: int
     ends: tuple[float, float]
+    """The target's value in each prompt's own run."""
     whole: tuple[float, ...]
     paths: Paths
 
 
 def _set_up(
-    model: Model, prompt: str, *, corrupted: str, receiver: str, input: str, site: str, layer: int | None, **ask: Any
+    model: Model,
+    prompt: str,
+    *,
+    corrupted: str,
+    receiver: str,
+    input: str,
+    site: str,
+    layer: int | None,
+    mlps: str,
+    direction: str,
+    target: str | None,
+    foil: str | None,
+    pos: int | None,
+    prepend_bos: bool | None,
 ) -> _SetUp:
-    _check_choices(input, ask["mlps"], ask["direction"])
+    _check_choices(input, mlps)
+    check_direction(direction)
     receivers = paths.inputs(model, receiver)
     senders = paths.senders(model, site, layer, receivers)
-    tokens = model.tokens(prompt, ask["prepend_bos"])
-    other = pair.corrupted_tokens(model, corrupted, tokens, ask["prepend_bos"])
-    pos = model.position(tokens, ask["pos"])
-    names = paths.sites(model, receivers.values(), senders)
-    clean, corrupt = (model.run(each, names, logits=pos) for each in (tokens, other))
-    target = pair.answers(model, ask["target"], ask["foil"], clean, corrupt)
-    ends = float(target.of(clean.logits[0])), float(target.of(corrupt.logits[0]))
-    differ = int(np.not_equal(tokens.ids, other.ids).argmax())
-    pair.check_gap(ends, target, pos, differ)
-    denoise = ask["direction"] == "denoise"
-    ids = (other if denoise else tokens).ids[: pos + 1]
+    prompts = pair.prompt_pair(model, prompt, corrupted, prepend_bos)
+    position, differ = model.position(prompts.clean, pos), prompts.first_difference
+    names = paths.hooks_read(model, receivers.values(), senders)
+    clean, corrupt = (model.run(each, names, logits=position) for each in (prompts.clean, prompts.corrupted))
+    answer = pair.answers(model, target, foil, clean, corrupt)
+    ends = float(answer.of(clean.logits[0])), float(answer.of(corrupt.logits[0]))
+    pair.check_gap(ends, answer, position, differ)
+    denoise = direction == "denoise"
+    ids = (prompts.corrupted if denoise else prompts.clean).ids[: position + 1]
     source, base = (clean, corrupt) if denoise else (corrupt, clean)
-    whole = paths.carried(model, ids, source, target, receivers.values(), differ)
+    whole = paths.carried(model, ids, source, answer, receivers.values(), differ)
     to, all_of_it = paths.choose(receivers, input, whole, ends if denoise else ends[::-1])
-    found = Paths(model, ids, source, base, target, to, all_of_it, senders, differ, ask["mlps"] == "freeze")
-    return _SetUp(tokens, other, pos, ends, tuple(whole), found)
+    ready = Paths(model, ids, source, base, answer, to, all_of_it, senders, differ, mlps == "freeze")
+    return _SetUp(prompts, position, ends, tuple(whole), ready)
 
 
-def _check_choices(input: str, mlps: str, direction: str) -> None:
+def _check_choices(input: str, mlps: str) -> None:
     if input != "auto" and input not in paths.INPUTS:
         raise InputError(f"“{str(input)[:40]}” is no input of a head: use auto, q, k or v.", "input")
     if mlps not in ("recompute", "freeze"):
         raise InputError(f"“{str(mlps)[:40]}” is nothing MLPs can do here: use recompute or freeze.", "mlps")
-    if direction not in ("denoise", "noise"):
-        raise InputError(f"“{str(direction)[:40]}” is no direction: use denoise or noise.", "direction")

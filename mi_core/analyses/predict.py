@@ -18,43 +18,65 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import doubt, percent, place, quoted
-from mi_core.result import Check, Reading
+from mi_core.phrases import entropy_in_words, percent, place, quoted
+from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class Predict:
-    """The model's next-token guesses at `pos`, how every position went, and where to look further.
-
-    `entropy[p]` and `guess_*[p]` speak of what follows position p; `surprisal[p]` of how unexpected token p itself
-    was, NaN for the first, which nothing came before. `target_*` are the answer's numbers at `pos`, `foil_*` those of
-    what it is compared with (NaN and 0 without one).
-    """
+    """The model's next-token guesses at one position, how every position went, and where to look further."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What was read."""
     pos: int
+    """The position whose next token is predicted, from 0."""
     target: Target
+    """The answer that is followed, and the foil it is compared with."""
     prediction_ids: Int[np.ndarray, " k"]
+    """[k] Token ids of the top guesses at `pos`, best first."""
     predictions: tuple[str, ...]
+    """[k] Their texts."""
     top_logits: Float[np.ndarray, " k"]
+    """[k] Logits, after any soft cap."""
     top_probabilities: Float[np.ndarray, " k"]
+    """[k] Probabilities."""
     surprisal: Float[np.ndarray, " pos"]
+    """[pos] Bits: how unexpected the token there was itself; NaN for the first, which nothing came before."""
     entropy: Float[np.ndarray, " pos"]
+    """[pos] Bits: doubt about the token that follows."""
     guesses: tuple[str, ...]
+    """[pos] Text of the top guess for the token that follows."""
     guess_probability: Float[np.ndarray, " pos"]
+    """[pos] Its probability."""
     target_logit: float
+    """Logit of the answer at `pos`."""
     target_probability: float
+    """Its probability."""
     target_rank: int
+    """Its rank, 1 for the top guess."""
     foil_logit: float
+    """Logit of the foil; NaN without one."""
     foil_probability: float
+    """Its probability; NaN without one."""
     foil_rank: int
+    """Its rank; 0 without one."""
     logit_difference: float
+    """Logits: answer minus foil; NaN without one."""
     leads: tuple[Lead, ...]
+    """Up to three things worth a look."""
     checks: tuple[Check, ...]
+    """What must hold of these numbers."""
     units: str = "logits, probability, bits (surprisal, entropy)"
+    """All units, in words."""
+
+    def __post_init__(self) -> None:
+        check_axes(self, pos=len(self.tokens), k=len(self.predictions))
+        within(self, 0, 1, "top_probabilities", "guess_probability")
+        same_length(self, "tokens", "guesses")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`predictions`: the top guesses at `pos`. `positions`: a row per position. `answer`. `leads`."""
@@ -94,7 +116,7 @@ class Predict:
         """The guess, how sure it is, and where the answer stands."""
         here, sure = quoted(self.tokens.texts[self.pos]), percent(self.top_probabilities[0])
         title = f"After {here}, the model expects {quoted(self.predictions[0])}: {sure}"
-        unsure = f"At {place(self.tokens, self.pos)} it {doubt(self.entropy[self.pos])}."
+        unsure = f"At {place(self.tokens, self.pos)} it {entropy_in_words(self.entropy[self.pos])}."
         return Reading(title, (unsure, *self._standing(), *self._surprise()))
 
     def _standing(self) -> list[str]:
@@ -150,22 +172,22 @@ def predict(
     sae = ready_sae(model)
     acts = model.run(tokens, sites(model) + ([sae.hook] if sae else []), logits="all", query=position)
     logits = acts.logits[position].float()
-    wanted = resolve(model, target, foil, int(logits.argmax()))
+    answer = resolve(model, target, foil, int(logits.argmax()))
     best = distribution.top_k(logits, top_k)
     log_probs = logits.log_softmax(-1)
     return Predict(
         model=model.id,
         tokens=tokens,
         pos=position,
-        target=wanted,
+        target=answer,
         prediction_ids=best.ids.numpy(force=True),
         predictions=tuple(model.texts(best.ids)),
         top_logits=best.values.numpy(force=True),
         top_probabilities=log_probs[best.ids].exp().numpy(force=True),
-        leads=tuple(leads(model, tokens, acts, wanted, position, sae)),
+        leads=tuple(leads(model, tokens, acts, answer, position, sae)),
         checks=_checks(model, acts, log_probs, position),
         **_by_position(model, tokens, acts.logits),
-        **_answer(logits, log_probs, wanted),
+        **_answer(logits, log_probs, answer),
     )
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
-from torch import Tensor, cat
+from jaxtyping import Float
+from torch import Tensor
 
 from mi_core.directions import push, steering_vector
-from mi_core.directions.push import PushSpec, check_positions
+from mi_core.directions.push import OPERATIONS, PushSpec, check_positions
 from mi_core.directions.steering_vector import SteeringVector
+from mi_core.errors import choose
 from mi_core.metrics import distribution
+from mi_core.metrics.shift import Shift, gains_and_losses, shift
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import quoted
@@ -24,70 +25,84 @@ from mi_core.text import side_by_side
 from mi_core.text.generation import check_length
 from mi_core.text.side_by_side import ROWS, Text
 
+COLUMNS = (
+    "token", "token_id", "probability_before", "probability_after", "change", "logit_before", "logit_after",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Push:
     """One direction of a run: what it is, where it acts and how hard.
 
-    Added, it is ``strength × scale`` long, where `scale` is the mean length of the prompt's residuals there. A feature
-    that is clamped is set to ``strength × scale``, where `scale` is its largest activation, known from `scale_from`.
+    Added, it is ``strength × scale`` long; a feature that is clamped is set to ``strength × scale``.
     """
 
     direction: str
+    """As it was asked for: ``feature:123``, ``token:Paris``, ``contrast`` or ``vector``."""
     label: str
+    """What it is, for people."""
     operation: str
+    """``add`` or ``clamp``."""
     hook: str
+    """Where it acts."""
     layer: int
+    """Blocks passed there, 0 to n_layers."""
     sae: str | None
+    """Hook name of the SAE whose feature it is, or None."""
     feature: int | None
+    """The feature, or None."""
     strength: float
+    """In units of `scale`."""
     scale: float
+    """Mean length of the prompt's residuals there, or the largest activation of a feature that is clamped."""
     scale_from: str
+    """Where a largest activation is known from; empty where the direction is added."""
+
+    def __post_init__(self) -> None:
+        choose(self.operation, OPERATIONS, "operation")
+        if self.operation == "clamp" and self.feature is None:
+            raise ValueError("only a feature can be clamped")
 
 
 @dataclass(frozen=True)
 class Steering:
-    """Directions put into one run together, and what became of the prediction.
-
-    `shift_*` hold the tokens whose probability moved most, gains first; `kl` is KL(steered ‖ unsteered) of the next
-    token in bits.
-    """
+    """Directions put into one run together, and what became of the prediction."""
 
     model: str
     tokens: Tokens
+    """The prompt."""
     pushes: tuple[Push, ...]
+    """What was pushed, at least one."""
     positions: str
+    """On which tokens: ``all``, ``prompt`` or ``new``."""
     temperature: float
+    """Of the texts; 0 takes the likeliest token."""
     seed: int
     kl: float
-    shift_ids: Int[np.ndarray, " token"]
-    shift_tokens: tuple[str, ...]
-    probability_before: Float[np.ndarray, " token"]
-    probability_after: Float[np.ndarray, " token"]
-    logit_before: Float[np.ndarray, " token"]
-    logit_after: Float[np.ndarray, " token"]
+    """KL(steered ‖ unsteered) of the next token, in bits."""
+    shift: Shift
+    """[run, token] The next token's biggest movers, gains first: without the directions, and with them."""
     top_before: str
+    """The likeliest next token without the directions."""
     top_after: str
+    """The same with them."""
     texts: tuple[Text, ...]
+    """The unsteered continuation and the steered one."""
     notes: tuple[str, ...]
+    """What a person should know before believing the steered text."""
     checks: tuple[Check, ...]
     units: str = "probability; logits; bits (KL); perplexity"
+
+    def __post_init__(self) -> None:
+        if not self.pushes or len(self.texts) != len(ROWS) or not self.kl >= 0:
+            raise ValueError(f"{len(self.pushes)} pushes, {len(self.texts)} texts, {self.kl} bits")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`shift`: the next token's biggest movers. `texts`: what was written without and with the directions.
         `directions`: what was pushed."""
-        shift = {
-            "token": np.asarray(self.shift_tokens, dtype=object),
-            "token_id": self.shift_ids,
-            "probability_before": self.probability_before,
-            "probability_after": self.probability_after,
-            "change": self.probability_after - self.probability_before,
-            "logit_before": self.logit_before,
-            "logit_after": self.logit_after,
-        }
         texts = [(text.which, text.text, text.perplexity, text.n_tokens) for text in self.texts]
         return {
-            "shift": pd.DataFrame(shift),
+            "shift": self.shift.table(COLUMNS),
             "texts": pd.DataFrame(texts, columns=["which", "text", "perplexity", "n_tokens"]),
             "directions": pd.DataFrame([asdict(push) for push in self.pushes]),
         }
@@ -104,18 +119,19 @@ class Steering:
         return Reading(title, (*self.notes[:2], *self._movement())[:3])
 
     def _movement(self) -> tuple[str, ...]:
-        gain = self.probability_after - self.probability_before
+        gain = self.shift.change
         best, worst = int(gain.argmax()), int(gain.argmin())
         if gain[best] <= 0:
             return (f"The likeliest next token is {quoted(self.top_before)}, with and without the direction.",)
         return (
-            f"{quoted(self.shift_tokens[best])} gains most, {self._move(best)}; "
-            f"{quoted(self.shift_tokens[worst])} loses most, {self._move(worst)}.",
+            f"{quoted(self.shift.texts[best])} gains most, {self._move(best)}; "
+            f"{quoted(self.shift.texts[worst])} loses most, {self._move(worst)}.",
             f"All in all the next token's probabilities move by {self.kl:.2f} bits (KL divergence).",
         )
 
     def _move(self, token: int) -> str:
-        return f"from {self.probability_before[token]:.1%} to {self.probability_after[token]:.1%}"
+        before, after = self.shift.probabilities[:, token]
+        return f"from {before:.1%} to {after:.1%}"
 
 
 def steering(
@@ -153,8 +169,10 @@ def steering(
         model: The model.
         prompt: Text to continue.
         direction: ``"feature:123"``, the decoder direction of an SAE feature; ``"token:Paris"``, what the output reads
-            for a token; ``"contrast"``, the mean last-token activation of the `positive` prompts less that of the
-            `negative` ones; or ``"vector"``, the numbers in `vector`.
+            for a token: its unembedding taken back through the final norm's weight, the gradient of its logit at the
+            end of the stream; ``"contrast"``, the mean last-token activation of the `positive` prompts less that of the
+            `negative` ones; or ``"vector"``, the numbers in `vector`. The same words are the same vector in an edit;
+            see `mi_core.directions.spec`, also for a JSON object that says all in one string.
         sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
         positive: Prompts for the contrast, one per line.
         negative: What they are contrasted with, one per line.
@@ -205,7 +223,7 @@ def steering(
         positions=positions,
         temperature=temperature,
         seed=seed,
-        **_shift(model, pair.first, top_k),
+        **_next_token(model, pair.first, top_k),
         texts=pair.texts,
         notes=side_by_side.warnings(pair, model.n_ctx - len(tokens) + 1, max_new_tokens),
         checks=steering_vector.checks(model, tokens, vectors, pair.first[0], len(ROWS)),
@@ -232,22 +250,13 @@ def _push(one: PushSpec, vector: SteeringVector) -> Push:
     )
 
 
-def _shift(model: Model, first: Float[Tensor, "row d_vocab"], k: int) -> dict:
-    """The tokens whose probability rises and falls most, rises first; ties go to the likelier token."""
+def _next_token(model: Model, first: Float[Tensor, "row d_vocab"], k: int) -> dict:
+    """How the steered row's next token differs from the unsteered one's."""
     log_probability = first.double().log_softmax(-1)
-    before, after = log_probability.exp()
-    change = after - before
-    gains, losses = (change + 1e-9 * before).topk(k).indices, (1e-9 * before - change).topk(k).indices
-    ids = cat([gains, losses]).unique()
-    ids = ids[change[ids].argsort(descending=True)]
+    probability = log_probability.exp()
     return {
         "kl": float(distribution.kl_bits(log_probability[1], log_probability[0]).clamp(min=0.0)),
-        "shift_ids": ids.numpy(),
-        "shift_tokens": tuple(model.texts(ids)),
-        "probability_before": before[ids].numpy(),
-        "probability_after": after[ids].numpy(),
-        "logit_before": first[0, ids].numpy(),
-        "logit_after": first[1, ids].numpy(),
-        "top_before": model.text(int(before.argmax())),
-        "top_after": model.text(int(after.argmax())),
+        "shift": shift(model, gains_and_losses(probability, k), probability, first),
+        "top_before": model.text(int(probability[0].argmax())),
+        "top_after": model.text(int(probability[1].argmax())),
     }

@@ -32,38 +32,58 @@ STATES = ("fine", "too surprising", "repeats itself")
 
 @dataclass(frozen=True)
 class SteeringSweep:
-    """One direction at many strengths.
-
-    Per strength: `kl` is KL(steered ‖ unsteered) of the next token in bits; `probability` that of each token in
-    `token_texts`: the answer, what it is compared with, and the one that gains most at any strength; `perplexity` that
-    of the text under the plain model; `repeats` whether the text repeats itself and the unsteered one does not.
-    `unsteered` is what is written without the direction; a text `BROKEN` times as surprising is called broken.
-    """
+    """One direction at many strengths, each a run of its own, and the run without it."""
 
     model: str
     tokens: Tokens
+    """The prompt."""
     direction: str
+    """As it was asked for: ``feature:123``, ``token:Paris``, ``contrast`` or ``vector``."""
     label: str
+    """What it is, for people."""
     operation: str
+    """``add`` or ``clamp``."""
     layer: int
+    """Blocks passed where it acts, 0 to n_layers."""
     scale: float
+    """What a strength of 1 is: the mean length of the prompt's residuals there, or a feature's largest activation."""
     scale_from: str
+    """Where a largest activation is known from; empty where the direction is added."""
     target: Target
+    """The answer that is followed, and what it is compared with."""
     positions: str
+    """On which tokens: ``all``, ``prompt`` or ``new``."""
     temperature: float
+    """Of the texts; 0 takes the likeliest token."""
     seed: int
     strengths: Float[np.ndarray, " strength"]
+    """[strength] In units of `scale`, in the order that was asked for."""
     kl: Float[np.ndarray, " strength"]
+    """[strength] KL(steered ‖ unsteered) of the next token, in bits."""
     token_ids: Int[np.ndarray, " token"]
+    """[token] The answer, what it is compared with, and the token that gains most at any strength."""
     token_texts: tuple[str, ...]
+    """[token] Raw text of each."""
     probability: Float[np.ndarray, "strength token"]
+    """[strength, token] Of coming next, 0 to 1."""
     unsteered_probability: Float[np.ndarray, " token"]
+    """[token] The same without the direction."""
     perplexity: Float[np.ndarray, " strength"]
+    """[strength] Of the text under the plain model; NaN for an empty text."""
     repeats: Bool[np.ndarray, " strength"]
+    """[strength] Whether the text repeats itself and the unsteered one does not."""
     texts: tuple[Text, ...]
+    """[strength] What was written."""
     unsteered: Text
+    """What was written without the direction."""
     checks: tuple[Check, ...]
     units: str = "bits (KL); probability; perplexity"
+
+    def __post_init__(self) -> None:
+        n, n_tokens = len(self.strengths), len(self.token_ids)
+        rows = {len(self.kl), len(self.perplexity), len(self.repeats), len(self.texts)}
+        if rows != {n} or self.probability.shape != (n, n_tokens) or len(self.token_texts) != n_tokens:
+            raise ValueError(f"{n} strengths and {n_tokens} tokens, but {rows} and {self.probability.shape}")
 
     @property
     def limit(self) -> float:

@@ -17,22 +17,32 @@ from mi_core.result import Check, Reading
 
 @dataclass(frozen=True)
 class PromptTokens:
-    """A prompt as a list of tokens; nothing is computed by the model.
-
-    `target_id` and `target_text` are the answer that was meant by what was typed, `foil_id` and `foil_text` what
-    it is compared with; None where nothing was typed. `notes` say, in plain words, what may surprise.
-    """
+    """A prompt as a list of tokens; nothing is computed by the model."""
 
     model: str
+    """Id of the model."""
     tokens: Tokens
+    """[pos] What is read."""
     n_ctx: int
+    """How many tokens the model can read."""
     target_id: int | None
+    """Token id of the answer that was meant; None where nothing was typed."""
     target_text: str | None
+    """Its text."""
     foil_id: int | None
+    """Token id of what it is compared with; None where nothing was typed."""
     foil_text: str | None
+    """Its text."""
     notes: tuple[str, ...]
+    """What may surprise, in plain words."""
     checks: tuple[Check, ...] = ()
+    """None: nothing is computed."""
     units: str = "tokens"
+    """What is counted."""
+
+    def __post_init__(self) -> None:
+        if (self.target_id is None) != (self.target_text is None) or (self.foil_id is None) != (self.foil_text is None):
+            raise ValueError("a token without its text, or the other way round")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`tokens`: a row per position."""

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.directions.spec import DirectionSpec
 from mi_core.errors import InputError, shortened
 from mi_core.models.model import Model
 from mi_core.phrases import quoted
@@ -32,6 +33,38 @@ class Direction:
     """Hook name of the SAE whose feature it is, or None."""
     feature: int | None = None
     """The feature, or None."""
+
+
+def find(
+    model: Model,
+    spec: DirectionSpec,
+    *,
+    prepend_bos: bool | None = None,
+    between: Callable[[], None] | None = None,
+) -> Direction:
+    """The unit vector that the words stand for in this model.
+
+    Args:
+        model: The model.
+        spec: The words.
+        prepend_bos: Of contrast prompts; None follows the model's own habit.
+        between: Called between prompts.
+
+    Raises:
+        InputError: The words are no direction, or name something that this model has not.
+    """
+    if spec.source == "feature":
+        return feature_direction(model, spec.value, spec.sae, spec.layer)
+    if spec.source == "token":
+        return token_direction(model, spec.value, spec.layer)
+    if spec.direction == "contrast":
+        return contrast(model, spec.positive, spec.negative, spec.layer, prepend_bos=prepend_bos, between=between)
+    if spec.direction == "vector":
+        return pasted(model, spec.vector, spec.layer)
+    raise InputError(
+        f"“{shortened(spec.direction)}” is no direction: write feature:123, token:Paris, contrast, or vector.",
+        "direction",
+    )
 
 
 def feature_direction(model: Model, number: str, sae: str | None, layer: int | None) -> Direction:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.directions import spec
-from mi_core.directions.direction import Direction
+from mi_core.directions.direction import Direction, find
 from mi_core.directions.spec import DirectionSpec
 from mi_core.directions.steering_vector import SteeringVector
 from mi_core.errors import InputError, choose, shortened
@@ -119,7 +119,7 @@ def steering_vectors(
     """
 
     def vector(push: PushSpec) -> SteeringVector:
-        return _placed(model, push, spec.find(model, push, prepend_bos=prepend_bos, between=between), between)
+        return _placed(model, push, find(model, push, prepend_bos=prepend_bos, between=between), between)
 
     placed = [numbered(number, lambda push=push: vector(push)) for number, push in enumerate(wanted, start=1)]
     acts = model.run(tokens, {vector.hook for vector in placed if vector.sae is None})

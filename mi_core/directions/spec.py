@@ -15,16 +15,11 @@ Words and settings fit into one string, which every `direction` takes: ``token:P
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
-from mi_core.directions import direction
-from mi_core.directions.direction import Direction
 from mi_core.errors import InputError, shortened
-from mi_core.models.model import Model
 from mi_core.models.tokens import whole
 
 # What each kind reads beside its words; `layer` says where a direction is read or added.
@@ -123,6 +118,8 @@ def read(kind: type[S], given: Mapping[str, Any], field: str = "direction") -> S
     Raises:
         InputError: A setting of the wrong type (its own field), or one that there is not.
     """
+    from pydantic import ValidationError
+
     try:
         return validated(kind, {"direction": "", **settings(given)})
     except ValidationError as error:
@@ -141,41 +138,9 @@ def validated(kind: type[V], given: Mapping[str, Any]) -> V:
     Raises:
         ValidationError: A value is of another type than its field, or a field lacks or is not there.
     """
+    from pydantic import TypeAdapter
+
     return TypeAdapter(kind).validate_json(whole(json.dumps(given, ensure_ascii=False, default=str)))
-
-
-def find(
-    model: Model,
-    spec: DirectionSpec,
-    *,
-    prepend_bos: bool | None = None,
-    between: Callable[[], None] | None = None,
-) -> Direction:
-    """The unit vector that the words stand for in this model.
-
-    Args:
-        model: The model.
-        spec: The words.
-        prepend_bos: Of contrast prompts; None follows the model's own habit.
-        between: Called between prompts.
-
-    Raises:
-        InputError: The words are no direction, or name something that this model has not.
-    """
-    if spec.source == "feature":
-        return direction.feature_direction(model, spec.value, spec.sae, spec.layer)
-    if spec.source == "token":
-        return direction.token_direction(model, spec.value, spec.layer)
-    if spec.direction == "contrast":
-        return direction.contrast(
-            model, spec.positive, spec.negative, spec.layer, prepend_bos=prepend_bos, between=between
-        )
-    if spec.direction == "vector":
-        return direction.pasted(model, spec.vector, spec.layer)
-    raise InputError(
-        f"“{shortened(spec.direction)}” is no direction: write feature:123, token:Paris, contrast, or vector.",
-        "direction",
-    )
 
 
 def _spelled(words: str) -> str:

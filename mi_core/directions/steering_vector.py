@@ -43,8 +43,8 @@ class SteeringVector:
 
     def delta(
         self, x: Float[Tensor, "row pos d_model"], strengths: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row pos d_model"]:
-        """What is added to `x`, whose rows have a strength each."""
+    ) -> Float[Tensor, "row _ d_model"]:
+        """What is added to `x`, whose rows have a strength each: where no SAE is, the same at every position."""
         goals = (strengths * self.scale)[:, None]
         if self.sae is None:
             return goals[..., None].to(x) * self.direction.unit.to(x)

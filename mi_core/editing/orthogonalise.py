@@ -3,6 +3,9 @@
 ``W' = W (I − d dᵀ)`` for the embeddings and the output of every attention layer and MLP, biases too: nothing can write
 along the unit direction d any more, at any position, for any prompt (Arditi et al. 2024, "Refusal in Language Models Is
 Mediated by a Single Direction", weight orthogonalisation).
+
+A token's direction is the one that the output reads for it (`mi_core.directions.direction.token_direction`): the same
+as in steering, and the one whose absence holds the token's logit where it is above the mean.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
-from mi_core.directions import spec
-from mi_core.directions.direction import Direction
+from mi_core.directions.direction import Direction, find
 from mi_core.editing.recipes import Orthogonalise
 from mi_core.errors import InputError
 from mi_core.models import projection
@@ -78,7 +80,7 @@ def removal(model: Model, edit: Orthogonalise, between: Callable[[], None] | Non
     Raises:
         InputError: It describes none, or this model writes through something else than plain matrices.
     """
-    direction = spec.find(model, edit, between=between)
+    direction = find(model, edit, between=between)
     for _ in writers(model, direction.unit):
         pass
     return Removal(direction)

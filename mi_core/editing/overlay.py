@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,10 @@ from torch.nn import Parameter
 
 from mi_core.editing import recipes
 from mi_core.editing.orthogonalise import Removal, removal
-from mi_core.editing.recipes import Edit, Rome
+from mi_core.editing.recipes import Recipe, Rome
 from mi_core.editing.rome import Rewrite, rewrite
 from mi_core.errors import Absent, InputError
+from mi_core.lru import LRU
 from mi_core.models.loading import boot_lock
 from mi_core.models.model import Model
 from mi_core.models.projection import Change
@@ -24,16 +26,23 @@ KEPT_BYTES = 512 * 2**20  # of edited weights, over all edits of one model; thos
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """A model with one edit more: how it was changed, what must hold of it, and how many bytes of weights it added."""
+class EditedModel:
+    """A model with one edit more."""
 
     model: Model
     how: Rewrite | Removal
+    """What was done to the weights."""
     checks: tuple[Check, ...]
+    """What must hold of it."""
     own_bytes: int
+    """Bytes of the weights that it does not share with the model before this edit."""
 
 
-def edited(model: Model, stack: str | Sequence[Edit], progress: Callable[..., None] | None = None) -> Model:
+_kept: weakref.WeakKeyDictionary[Model, LRU[str, EditedModel]] = weakref.WeakKeyDictionary()
+_origins: weakref.WeakKeyDictionary[Model, weakref.ref[Model]] = weakref.WeakKeyDictionary()
+
+
+def edited(model: Model, stack: str | Sequence[Recipe], progress: Callable[..., None] | None = None) -> Model:
     """The model with a stack of edits, each made on the model as the ones before have left it.
 
     Nothing is written to the model's own weights, so whoever uses it at the same time sees nothing, and a shorter
@@ -48,7 +57,7 @@ def edited(model: Model, stack: str | Sequence[Edit], progress: Callable[..., No
         InputError: The stack is none (field ``"edits"``), or one of its edits cannot be made in this model.
     """
     for edit in recipes.parse(stack):
-        model = made(model, edit, progress).model
+        model = with_edit(model, edit, progress).model
     return model
 
 
@@ -66,28 +75,32 @@ def for_all(model: Model, stack: str, progress: Callable[..., None] | None = Non
         raise InputError(f"The edits that are on cannot be made in {model.id}: {error.message}", "edits") from error
 
 
-def made(model: Model, edit: Edit, progress: Callable[..., None] | None = None) -> Made:
+def with_edit(model: Model, edit: Recipe, progress: Callable[..., None] | None = None) -> EditedModel:
     """The model with one edit, and what is known of it. Raises InputError if it cannot be made."""
     name = hashlib.sha256(json.dumps(recipes.as_dict(edit), sort_keys=True).encode()).hexdigest()[:16]
     fingerprint = f"{model.fingerprint}+{name}"
-    kept = model.edited
-    if fingerprint not in kept:
-        found = _made(model, edit, fingerprint, progress)  # which others' edits may come between
-        kept[fingerprint] = found
-    kept.move_to_end(fingerprint)
-    one = kept[fingerprint]
-    while len(kept) > 1 and sum(other.own_bytes for other in kept.values()) > KEPT_BYTES:
-        kept.popitem(last=False)
-    return one
+    edited_model = kept(model).get(fingerprint)
+    if edited_model is None:
+        edited_model = _edited(model, edit, fingerprint, progress)  # which others' edits may come between
+        kept(model).put(fingerprint, edited_model)
+    return edited_model
 
 
-def _made(model: Model, edit: Edit, fingerprint: str, progress: Callable[..., None] | None) -> Made:
+def kept(model: Model) -> LRU[str, EditedModel]:
+    """The edited models, by fingerprint, of the unedited one that `model` goes back to; they go when that one goes."""
+    origin = _origins.get(model, lambda: model)() or model
+    if origin not in _kept:
+        _kept[origin] = LRU(KEPT_BYTES, lambda edited_model: edited_model.own_bytes, spared=1)
+    return _kept[origin]
+
+
+def _edited(model: Model, edit: Recipe, fingerprint: str, progress: Callable[..., None] | None) -> EditedModel:
     if isinstance(edit, Rome):
         how = rewrite(model, edit, progress)
     else:
         how = removal(model, edit, None if progress is None else lambda: progress(0, 1))
     other = with_changes(model, how.changes(model), fingerprint)
-    return Made(other, how, how.checks(other), own_bytes(other, model))
+    return EditedModel(other, how, how.checks(other), own_bytes(other, model))
 
 
 def with_changes(model: Model, changes: Sequence[Change], fingerprint: str) -> Model:
@@ -101,9 +114,9 @@ def with_changes(model: Model, changes: Sequence[Change], fingerprint: str) -> M
         other = copy.deepcopy(bridge, memo)
     for module, name, values in changes:
         setattr(memo[id(module)], name, Parameter(values.detach().to(getattr(module, name)), requires_grad=False))
-    made = Model(other, model.id, fingerprint, model.opening, model.tokenizer)
-    made.edited = model.edited
-    return made
+    changed = Model(other, model.id, fingerprint, model.opening, model.tokenizer)
+    _origins[changed] = _origins.get(model) or weakref.ref(model)
+    return changed
 
 
 def own_bytes(model: Model, of: Model) -> int:

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
-
 from mi_core.directions.spec import DirectionSpec, present_names, validated
 from mi_core.errors import InputError, shortened
 from mi_core.models.tokens import visible
@@ -55,11 +53,11 @@ class Orthogonalise(DirectionSpec):
         return f"without the direction {_short(self.direction)}"
 
 
-Edit = Rome | Orthogonalise
-KINDS: dict[str, type[Edit]] = {kind.kind: kind for kind in (Rome, Orthogonalise)}
+Recipe = Rome | Orthogonalise
+KINDS: dict[str, type[Recipe]] = {kind.kind: kind for kind in (Rome, Orthogonalise)}
 
 
-def parse(stack: str | Sequence[Edit | dict[str, Any]]) -> tuple[Edit, ...]:
+def parse(stack: str | Sequence[Recipe | dict[str, Any]]) -> tuple[Recipe, ...]:
     """The edits of a stack, the first made first.
 
     Args:
@@ -79,19 +77,19 @@ def parse(stack: str | Sequence[Edit | dict[str, Any]]) -> tuple[Edit, ...]:
     return tuple(_edit(item, number) for number, item in enumerate(stack, 1))
 
 
-def canonical(stack: str | Sequence[Edit | dict[str, Any]]) -> str:
+def canonical(stack: str | Sequence[Recipe | dict[str, Any]]) -> str:
     """The one spelling of a stack, for keys and commands: compact JSON without what is at its default; "" for none."""
     edits = parse(stack)
     return json.dumps([as_dict(edit) for edit in edits], ensure_ascii=False, separators=(",", ":")) if edits else ""
 
 
-def as_dict(edit: Edit) -> dict[str, Any]:
+def as_dict(edit: Recipe) -> dict[str, Any]:
     """An edit as JSON holds it, `kind` first."""
     defaults = {field.name: field.default for field in fields(edit)}
     return {"kind": edit.kind} | {name: value for name, value in asdict(edit).items() if value != defaults[name]}
 
 
-def settings(edit: Edit) -> dict[str, Any]:
+def settings(edit: Recipe) -> dict[str, Any]:
     """An edit as the settings of the analysis that measures it."""
     return {"kind": edit.kind} | asdict(edit)
 
@@ -103,12 +101,14 @@ def _read(text: str) -> Any:
         raise InputError("The edits are not JSON: use a file that Loupe exported.", "edits") from error
 
 
-def _edit(item: Any, number: int) -> Edit:
+def _edit(item: Any, number: int) -> Recipe:
     if isinstance(item, Rome | Orthogonalise):
         return item
     kind = KINDS.get(item.get("kind")) if isinstance(item, dict) and isinstance(item.get("kind"), str) else None
     if kind is None:
         raise InputError(f"Edit {number} has no known kind: write {' or '.join(KINDS)}.", "edits")
+    from pydantic import ValidationError
+
     given = present_names({name: value for name, value in item.items() if name != "kind"})
     try:
         return validated(kind, given)
@@ -116,7 +116,7 @@ def _edit(item: Any, number: int) -> Edit:
         raise InputError(_problem(kind, number, error.errors()[0]), "edits") from error
 
 
-def _problem(kind: type[Edit], number: int, error: Mapping[str, Any]) -> str:
+def _problem(kind: type[Recipe], number: int, error: Mapping[str, Any]) -> str:
     """What is wrong with an edit, as a sentence."""
     name = _short(str(error["loc"][-1]))
     if error["type"] == "missing":

@@ -3,6 +3,7 @@
 Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 3 and appendix: the projection is read as
 a memory that answers keys with values, ``W k = v``. The key `k*` stands for the subject, the value `v*` makes the model
 give the new answer, and of all matrices with ``W' k* = v*`` the one is taken that changes least for other keys.
+The method is theirs; which of the numbers below are says the comment above them.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ from mi_core.result import Check
 from mi_core.text import sampled
 from mi_core.text.sentences import sentences
 
-DEPTH = 0.35  # of the layers, counted from 1: the paper edits layer 17 of GPT-2 XL's 48
-ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
-FREE_TOKENS, RELATED_TOKENS = 40, 12
-RIDGE = 1e-4  # added to the covariance, in units of its mean diagonal
-PREFIXES, PREFIX_TOKENS = 6, 8
-STEPS = 40
-RATE = 0.5  # of a step, in units of the value's typical entry
-ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends
+# The authors' own, from the settings that they published for GPT-2 XL:
+DEPTH = 0.35  # of the layers, counted from 1: they edit layer 17 of 48, counted from 0
 LARGEST = 4.0  # length of the change of the value, in lengths of the value
 ESSENCE = 0.0625  # weight of the drift of what the subject is
-DECAY = 0.05  # weight of the squared relative length of the change
+# Chosen here, for models and sentences of any size; theirs in brackets:
+ROWS = 48  # texts that the model writes for the covariance, from nothing and from the prompt's own beginning
+FREE_TOKENS, RELATED_TOKENS = 40, 12  # of these texts (100,000 samples of Wikipedia)
+RIDGE = 1e-4  # added to the covariance, in units of its mean diagonal (none: they have keys enough)
+PREFIXES, PREFIX_TOKENS = 6, 8  # random beginnings before the prompt (20, of 5 or 10 tokens)
+STEPS = 40  # of Adam (20)
+RATE = 0.5  # of a step, in units of the value's typical entry (0.5, as it is)
+ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends (the whole loss)
+DECAY = 0.05  # weight of the squared relative length of the change (0.5, of the length over the value's, squared)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +92,8 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
     first, pos = subject_span(model, tokens, edit.prompt, edit.subject)
     target = model.token_id(edit.target, "target")
     steps = _Steps(progress, FREE_TOKENS + RELATED_TOKENS + STEPS)
-    free = sampled.written(model, sampled.start(model), ROWS, FREE_TOKENS, steps)
-    related = sampled.written(model, list(tokens.ids[:first]) or sampled.start(model), ROWS, RELATED_TOKENS, steps)
+    free = sampled.sampled_text(model, sampled.start(model), ROWS, FREE_TOKENS, steps)
+    related = sampled.sampled_text(model, list(tokens.ids[:first]) or sampled.start(model), ROWS, RELATED_TOKENS, steps)
     rows = _Rows.of(model, tokens, pos, free)
     key = rows.keys(model, layer).mean(0)
     sample = _sample(model, layer, free, related, max(first, 1))
@@ -161,7 +164,7 @@ def whitened(sample: Float[Tensor, "key d_mlp"], key: Float[Tensor, " d_mlp"]) -
 class _Rows:
     """The prompt, alone and behind random beginnings: batches of token ids, and the subject's last position in each."""
 
-    batches: tuple[tuple[Int[Tensor, "row pos"], int], ...]
+    batches: tuple[tuple[Int[Tensor, "_row _pos"], int], ...]
 
     @classmethod
     def of(cls, model: Model, tokens: Tokens, pos: int, free: Int[Tensor, "row pos"]) -> _Rows:
@@ -186,7 +189,7 @@ def _keys(model: Model, layer: int, ids: Int[Tensor, "row pos"]) -> Float[Tensor
 
 
 def _sample(
-    model: Model, layer: int, free: Int[Tensor, "row pos"], related: Int[Tensor, "row pos"], skipped: int
+    model: Model, layer: int, free: Int[Tensor, "row pos"], related: Int[Tensor, "_row _pos"], skipped: int
 ) -> Float[Tensor, "key d_mlp"]:
     """Keys of everyday sentences and of what the model wrote, weighed so that the related half counts as much.
 
@@ -213,35 +216,27 @@ def _value(
     old = int(before.argmax())
     if old == target:
         raise InputError(f"The model answers {quoted(model.text(target))} already: type another answer.", "target")
-    change = torch.zeros_like(plain)
-    moments = torch.zeros_like(plain), torch.zeros_like(plain)
-    for step in range(1, STEPS + 1):
-        change.requires_grad_(True)
+    change = torch.zeros_like(plain, requires_grad=True)
+    adam = torch.optim.Adam([change], lr=RATE * size / len(change) ** 0.5, eps=1e-12)
+    for _ in range(STEPS):
         with torch.enable_grad():
-            found = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
+            odds = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
             drift = (kept.exp() * (kept - _log_probs(model, layer, *about, change))).sum()
-            surprise = -found[:, target].mean()
+            surprise = -odds[:, target].mean()
             loss = surprise + ESSENCE * drift + DECAY * change.square().sum() / size**2
-            gradient = torch.autograd.grad(loss, change)[0]
-        change = change.detach()
         if float(surprise.detach()) < ENOUGH:
             break
-        change, moments = _stepped(change, gradient, moments, step, RATE * size / len(change) ** 0.5)
-        change = change * min(1.0, LARGEST * size / max(float(change.norm()), 1e-12))
+        (change.grad,) = torch.autograd.grad(loss, change)
+        adam.step()
+        with torch.no_grad():
+            change.mul_(min(1.0, LARGEST * size / max(float(change.norm()), 1e-12)))
         steps()
+    change = change.detach()
     with torch.no_grad():
         after = _log_probs(model, layer, *rows.batches[0], change)[0]
     if after.argmax() != target:
         raise _not_found(model, layer, float(after[target].exp()), target)
     return change
-
-
-def _stepped(change: Tensor, gradient: Tensor, moments: tuple, step: int, rate: float) -> tuple[Tensor, tuple]:
-    """One step of Adam (Kingma and Ba 2015)."""
-    mean = 0.9 * moments[0] + 0.1 * gradient
-    square = 0.999 * moments[1] + 0.001 * gradient.square()
-    unbiased = mean / (1 - 0.9**step), square / (1 - 0.999**step)
-    return change - rate * unbiased[0] / (unbiased[1].sqrt() + 1e-12), (mean, square)
 
 
 def _log_probs(

@@ -12,7 +12,7 @@ from torch import Tensor
 from mi_core.editing.rome import subject_span
 from mi_core.metrics import distribution
 from mi_core.models.model import Model
-from mi_core.models.neighbours import neighbours, written
+from mi_core.models.neighbours import neighbours, spelling
 from mi_core.models.tokens import encode
 
 # What may stand before a sentence without changing what follows it.
@@ -52,13 +52,13 @@ def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[in
         return []
     begin = prompt.rfind(subject.strip())
     end = begin + len(subject.strip())
-    kinds = set(map(written, model.texts(answers)))
+    kinds = set(map(spelling, model.texts(answers)))
     found: list[str] = []
     for text in model.texts(neighbours(model, [tokens.ids[first]], CANDIDATES)):
         asked = prompt[:begin] + text.strip() + prompt[end:]
         odds = model.run(model.tokens(asked, bos)).logits[-1].float().softmax(-1)
         best = int(odds.argmax())
-        if written(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
+        if spelling(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
             found.append(asked)
         if len(found) == NEIGHBOURS:
             break

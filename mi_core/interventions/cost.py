@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mi_core.interventions.restart import Cell, Restart, begin
+from mi_core.interventions.restart import Restart, Run, begin
 from mi_core.interventions.sweep import chunks, reproducing, whole
 from mi_core.metrics.metric import METRIC_ROWS
 from mi_core.models.model import Model
@@ -26,28 +26,28 @@ class SweepCost:
     bytes: int
 
 
-def foretell(model: Model, ids: Sequence[int], cells: Sequence[Cell]) -> SweepCost:
-    """What `sweep.sweep` of these cells will take.
+def foretell(model: Model, ids: Sequence[int], runs: Sequence[Run]) -> SweepCost:
+    """What `sweep.sweep` of these runs will take.
 
     Args:
         model: The model.
         ids: The prompt, up to the position that is read.
-        cells: Interventions of each run.
+        runs: Interventions of each.
     """
     began = time.perf_counter()
     restart, _ = reproducing(model, ids)
     setting_up = time.perf_counter() - began
-    planned = [[cells[index] for index in chunk] for chunk in chunks(cells, len(ids), restart is not None)]
-    work = [_work(model, len(ids), rows, restart is not None) for rows in planned]
-    chosen = [planned[len(planned) * quarter // 4] for quarter in (1, 2, 3)]
-    per_chunk, per_work = _pace(model, ids, restart, chosen)
+    chunked = [[runs[index] for index in chunk] for chunk in chunks(runs, len(ids), restart is not None)]
+    work = [_work(model, len(ids), rows, restart is not None) for rows in chunked]
+    sample = [chunked[len(chunked) * quarter // 4] for quarter in (1, 2, 3)]
+    per_chunk, per_work = _pace(model, ids, restart, sample)
     seconds = setting_up + sum(per_chunk + per_work * each for each in work)
-    return SweepCost(len(cells), seconds, max(_bytes(model, len(ids), rows, restart is not None) for rows in planned))
+    return SweepCost(len(runs), seconds, max(_bytes(model, len(ids), rows, restart is not None) for rows in chunked))
 
 
-def _pace(model: Model, ids: Sequence[int], restart: Restart | None, chosen: list[list[Cell]]) -> tuple[float, float]:
-    """Seconds that any chunk takes, and seconds per unit of work, from one row and from more of each chosen chunk."""
-    some = [rows[: max(1, PROBE_POSITIONS // (len(ids) - (begin(rows[-1])[0] if restart else 0)))] for rows in chosen]
+def _pace(model: Model, ids: Sequence[int], restart: Restart | None, sample: list[list[Run]]) -> tuple[float, float]:
+    """Seconds that any chunk takes, and seconds per unit of work, from one row and from more of each sampled chunk."""
+    some = [rows[: max(1, PROBE_POSITIONS // (len(ids) - (begin(rows[-1])[0] if restart else 0)))] for rows in sample]
     small, large = (
         sum(_work(model, len(ids), part, restart is not None) for part in parts)
         for parts in ([rows[:1] for rows in some], some)
@@ -56,10 +56,10 @@ def _pace(model: Model, ids: Sequence[int], restart: Restart | None, chosen: lis
     short = _seconds(model, ids, restart, [rows[:1] for rows in some])
     long = _seconds(model, ids, restart, some)
     per_work = (long - short) / (large - small) if large > small and long > short else long / large
-    return max(short - per_work * small, 0.0) / len(chosen), per_work
+    return max(short - per_work * small, 0.0) / len(sample), per_work
 
 
-def _seconds(model: Model, ids: Sequence[int], restart: Restart | None, parts: list[list[Cell]]) -> float:
+def _seconds(model: Model, ids: Sequence[int], restart: Restart | None, parts: list[list[Run]]) -> float:
     began = time.perf_counter()
     for rows in parts:
         if restart is None:
@@ -69,7 +69,7 @@ def _seconds(model: Model, ids: Sequence[int], restart: Restart | None, parts: l
     return time.perf_counter() - began
 
 
-def _work(model: Model, n_pos: int, rows: list[Cell], restarts: bool) -> float:
+def _work(model: Model, n_pos: int, rows: list[Run], restarts: bool) -> float:
     """Positions that pass through a block; unembedding counts as the blocks that have as many weights."""
     first = min(begin(row)[0] for row in rows) if restarts else 0
     unembedding = model.d_vocab / (12 * model.d_model)
@@ -77,7 +77,7 @@ def _work(model: Model, n_pos: int, rows: list[Cell], restarts: bool) -> float:
     return sum(layers) * (n_pos - first) + len(rows) * unembedding
 
 
-def _bytes(model: Model, n_pos: int, rows: list[Cell], restarts: bool) -> int:
+def _bytes(model: Model, n_pos: int, rows: list[Run], restarts: bool) -> int:
     """A block's activations, one pattern, the keys and values, and the logits with what is read of them."""
     first = min(begin(row)[0] for row in rows) if restarts else 0
     n = len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,33 +15,21 @@ from torch import Tensor
 
 from mi_core.errors import InputError
 from mi_core.models import hooks
+from mi_core.models.hooks import Site
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
-
-SITES: Mapping[str, Callable[[int], str]] = {
-    "resid_pre": hooks.resid_pre,
-    "resid_mid": hooks.resid_mid,
-    "resid_post": hooks.resid_post,
-    "attn_out": hooks.attn_out,
-    "mlp_out": hooks.mlp_out,
-    "post": hooks.post,
-    "z": hooks.z,
-    "q": hooks.q,
-    "k": hooks.k,
-    "v": hooks.v,
-    "pattern": hooks.pattern,
-}
-HEADED = ("z", "q", "k", "v", "pattern")
 
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
     """`value` takes the place of an activation, is added to it, or bounds it from both sides.
 
-    Patching, zero, mean and resample ablation differ in the value alone: another run's activation, 0, a mean.
+    Patching, zero, mean and resample ablation differ in the value alone: another run's activation, 0, a mean. Giving an
+    activation a value of one's own and letting all that follows react is an intervention in the sense of causal
+    models (Geiger et al. 2021, "Causal Abstractions of Neural Networks").
 
     Args:
-        site: A key of `SITES`.
+        site: A key of `hooks.SITES`.
         layer: The block.
         value: Broadcasts to the activations it meets: [pos, d_model], [pos, d_head] with a head, [pos, 1] with a
             neuron, or a scalar; for `pattern` [query_pos, key_pos]. For ``"map"`` a function of the activations and
@@ -63,9 +51,14 @@ class Intervention:
     neuron: int | None = None
 
     @property
+    def where(self) -> Site:
+        """The activation that it changes."""
+        return hooks.SITES[self.site]
+
+    @property
     def hook(self) -> str:
         """Name of the hook it acts at."""
-        return SITES[self.site](self.layer)
+        return self.where(self.layer)
 
     def apply(self, x: Float[Tensor, "pos ..."], start: int = 0) -> None:
         """Change one row's activations in place.
@@ -76,11 +69,14 @@ class Intervention:
         """
         if self.end is not None and self.end <= start:
             return
-        where = slice(max(self.first - start, 0), None if self.end is None else self.end - start)
-        heads = slice(None) if self.head is None else self.head
-        place = (heads, where) if self.site == "pattern" else (where, heads) if self.site in HEADED else (where,)
+        at: dict[str, int | slice] = {
+            "pos": slice(max(self.first - start, 0), None if self.end is None else self.end - start)
+        }
+        if self.head is not None:
+            at["head"] = self.head
         if self.neuron is not None:
-            place = (where, slice(self.neuron, self.neuron + 1))
+            at["neuron"] = slice(self.neuron, self.neuron + 1)
+        place = self.where.index(**at)
         if self.operation == "map":
             x[place] = self.value(x[place], max(self.first, start))
             return
@@ -95,9 +91,12 @@ class Intervention:
 
     def _value_from(self, start: int) -> Tensor | float:
         """The part of the value that belongs to positions from `start` on."""
-        axis = 3 if self.site in ("z", "q", "k", "v") and self.head is None else 2
         passed = start - self.first
-        if passed <= 0 or not isinstance(self.value, Tensor) or self.value.ndim < axis or self.value.shape[-axis] == 1:
+        if passed <= 0 or not isinstance(self.value, Tensor):
+            return self.value
+        axes = [column for column in self.where.columns if column != "head" or self.head is None]
+        axis = len(axes) - axes.index("pos")  # counted from the end: a value may have fewer axes
+        if self.value.ndim < axis or self.value.shape[-axis] == 1:
             return self.value
         return self.value.narrow(-axis, passed, self.value.shape[-axis] - passed)
 
@@ -139,7 +138,7 @@ def intervening(model: Model, rows: Sequence[Sequence[Intervention]], start: int
         yield
 
 
-def run(
+def run_with(
     model: Model,
     tokens: Tokens,
     interventions: Sequence[Intervention],

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.interventions.intervention import SITES, check, intervening
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.intervention import check, intervening
+from mi_core.interventions.place import Part
+from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import chunks, reproducing
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 
 
-def reach(
+def received(
     model: Model,
     ids: Sequence[int],
-    cells: Sequence[Cell],
-    place: tuple[str, int, int],
+    runs: Sequence[Run],
+    part: Part,
     first: int,
-    progress: Callable[..., None] | None = None,
-) -> Float[Tensor, "cell pos d_head"]:
-    """One head's queries, keys or values with each cell's interventions in place.
+    progress: Progress = silent,
+) -> Float[Tensor, "run pos d_head"]:
+    """One head's queries, keys or values with each run's interventions in place.
 
     Runs are batched, begin where they differ from the plain run as in `mi_core.interventions.sweep`, and end at the
     head's block.
@@ -30,29 +32,27 @@ def reach(
     Args:
         model: The model.
         ids: The prompt.
-        cells: Interventions of each run: before that block, and at positions from `first` on.
-        place: ``"q"``, ``"k"`` or ``"v"``, the layer, and the head (of grouped-query models: the key-value head).
+        runs: Interventions of each: before that block, and at positions from `first` on.
+        part: Queries, keys or values of one head (of grouped-query models: of a key-value head).
         first: Positions from here on are returned.
-        progress: Called between chunks with (cells done, cells in all), no hook being active.
+        progress: Called between chunks with (runs done, runs in all), no hook being active.
 
     Raises:
         InputError: The model has no such layer, head or site.
     """
-    check(model, {id(one): one for cell in cells for one in cell}.values())
-    site, layer, head = place
-    hook, found = SITES[site](layer), {}
+    check(model, {id(one): one for run in runs for one in run}.values())
+    states: dict[int, Tensor] = {}
     restart, _ = reproducing(model, ids)
-    for chunk in chunks(cells, len(ids), restart is not None):
-        rows = [cells[index] for index in chunk]
-        seen = _whole(model, ids, rows, hook) if restart is None else restart.reach(rows, hook, layer)
-        found |= zip(chunk, seen[:, first - len(ids) :, head].clone(), strict=True)
-        if progress is not None:
-            progress(len(found), len(cells))
-    return torch.stack([found[index] for index in range(len(cells))])
+    for chunk in chunks(runs, len(ids), restart is not None):
+        rows = [runs[index] for index in chunk]
+        seen = _whole(model, ids, rows, part.hook) if restart is None else restart.received(rows, part.hook, part.layer)
+        states |= zip(chunk, seen[:, first - len(ids) :, part.number].clone(), strict=True)
+        progress(len(states), len(runs))
+    return torch.stack([states[index] for index in range(len(runs))])
 
 
 @torch.no_grad()
-def _whole(model: Model, ids: Sequence[int], rows: Sequence[Cell], hook: str) -> Float[Tensor, "row pos ..."]:
+def _whole(model: Model, ids: Sequence[int], rows: Sequence[Run], hook: str) -> Float[Tensor, "row pos ..."]:
     """By full forward passes."""
     with intervening(model, rows):
         return model.run_ids(model.rows([ids] * len(rows)), [hook])[hook]

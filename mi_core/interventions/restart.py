@@ -14,18 +14,19 @@ from transformers import Cache, DynamicCache
 from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.models.model import Model
 
-Cell = Sequence[Intervention]
+#: The interventions of one run of the prompt; an empty one changes nothing.
+Run = Sequence[Intervention]
 
 
-def begin(cell: Cell) -> tuple[int, int]:
+def begin(run: Run) -> tuple[int, int]:
     """(position, layer) before which a run with these interventions equals the plain run."""
-    return min((one.first for one in cell), default=0), min((one.layer for one in cell), default=0)
+    return min((one.first for one in run), default=0), min((one.layer for one in run), default=0)
 
 
-def _in_order(cells: Sequence[Cell]) -> tuple[list[int], list[Cell]]:
-    """The cells by the block where they begin, and which ones these are."""
-    order = sorted(range(len(cells)), key=lambda row: begin(cells[row])[1])
-    return order, [cells[row] for row in order]
+def _in_order(runs: Sequence[Run]) -> tuple[list[int], list[Run]]:
+    """The runs by the block where they begin, and which ones these are."""
+    order = sorted(range(len(runs)), key=lambda row: begin(runs[row])[1])
+    return order, [runs[row] for row in order]
 
 
 class _Past(DynamicCache):
@@ -111,21 +112,21 @@ class Restart:
         self.logits: Float[Tensor, " d_vocab"] = logits[0, -1].float()
 
     @torch.no_grad()
-    def run(self, cells: Sequence[Cell]) -> Float[Tensor, "row d_vocab"]:
-        """Logits of the last position with each cell's interventions in place, a row per cell."""
-        order, rows = _in_order(cells)
+    def run(self, runs: Sequence[Run]) -> Float[Tensor, "row d_vocab"]:
+        """Logits of the last position with each run's interventions in place, a row per run."""
+        order, rows = _in_order(runs)
         start = min(begin(row)[0] for row in rows)
         x = self._last_block(rows, start, self._entering(self.model.n_layers - 1, rows, start))
         logits = self.model.cap(self.model.unembed(self.model.final_norm.apply(x))).float()
         return logits[torch.tensor(order, device=logits.device).argsort()]
 
     @torch.no_grad()
-    def reach(self, cells: Sequence[Cell], hook: str, layer: int) -> Float[Tensor, "row pos ..."]:
-        """What is found at a hook of block `layer` with each cell's interventions in place, a row per cell.
+    def received(self, runs: Sequence[Run], hook: str, layer: int) -> Float[Tensor, "row pos ..."]:
+        """What is found at a hook of block `layer` with each run's interventions in place, a row per run.
 
-        Positions run from the first that any cell changes. No cell may begin at a later block.
+        Positions run from the first that any run changes. No run may begin at a later block.
         """
-        order, rows = _in_order(cells)
+        order, rows = _in_order(runs)
         start = min(begin(row)[0] for row in rows)
         x, seen = self._entering(layer, rows, start), []
         call = self._calls[layer].after(start, _Past(self._keys_and_values(start)))
@@ -133,7 +134,7 @@ class Restart:
             call.repeat(self.model.bridge.blocks[layer], x)
         return seen[0][torch.tensor(order, device=x.device).argsort()]
 
-    def _entering(self, block: int, rows: Sequence[Cell], start: int) -> Float[Tensor, "row pos d_model"]:
+    def _entering(self, block: int, rows: Sequence[Run], start: int) -> Float[Tensor, "row pos d_model"]:
         """The residual stream on its way into `block`, from position `start` on; rows join where they begin."""
         layers = [begin(row)[1] for row in rows]
         past = _Past(self._keys_and_values(start))
@@ -147,7 +148,7 @@ class Restart:
         return x
 
     def _last_block(
-        self, rows: Sequence[Cell], start: int, x: Float[Tensor, "row pos d_model"]
+        self, rows: Sequence[Run], start: int, x: Float[Tensor, "row pos d_model"]
     ) -> Float[Tensor, "row d_model"]:
         """The last block, whose earlier positions matter only as keys and values of the last one."""
         block, call, n_pos = self.model.bridge.blocks[-1], self._calls[-1], self._calls[-1].x.shape[1]

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from mi_core.interventions.intervention import Intervention, check
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.restart import Run
 from mi_core.models.model import Model
 from mi_core.text.generation import Hook
 
 
-def row_hooks(model: Model, rows: Sequence[Cell]) -> dict[str, Hook]:
+def row_hooks(model: Model, rows: Sequence[Run]) -> dict[str, Hook]:
     """What `generate` is to do to the activations so that row i is changed by `rows[i]`, by hook name.
 
     An intervention without an end holds for every token that is written; see `Intervention`.
@@ -26,15 +26,15 @@ def row_hooks(model: Model, rows: Sequence[Cell]) -> dict[str, Hook]:
     for row, interventions in enumerate(rows):
         for one in interventions:
             at[one.hook].append((row, one))
-    return {name: _hook(model, found) for name, found in at.items()}
+    return {name: _hook(model, changes) for name, changes in at.items()}
 
 
-def _hook(model: Model, found: Sequence[tuple[int, Intervention]]) -> Hook:
+def _hook(model: Model, changes: Sequence[tuple[int, Intervention]]) -> Hook:
     def hook(x: Tensor, start: int) -> Tensor:
         changed = x.clone()
-        for row, one in found:
+        for row, one in changes:
             # where heads have no axis of their own on the way into the O projection
-            flat = one.site == "z" and x.ndim == 3
+            flat = x.ndim == len(one.where.axes)
             one.apply(changed[row].unflatten(-1, (model.n_heads, -1)) if flat else changed[row], start)
         return changed
 

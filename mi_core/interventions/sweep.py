@@ -9,6 +9,8 @@ does not reproduce the plain run, every run goes through the whole model instead
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.interventions.intervention import Intervention, check, intervening
-from mi_core.interventions.restart import Cell, Restart, begin
+from mi_core.interventions.restart import Restart, Run, begin
 from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
 from mi_core.result import Check
 
 POSITIONS_AT_ONCE = 512  # rows × positions of a batch: tens of MB in a model of GPT-2's size, and about a second
@@ -26,20 +29,22 @@ WORTHWHILE = 320  # rows × positions below which a batch costs hardly more when
 ROWS_AT_ONCE = 64  # of logits: 13 MB at GPT-2's vocabulary
 REPRODUCED = 1e-5  # of the largest logit: more than this is not rounding
 
+log = logging.getLogger(__name__)
+
+#: What is kept of the logits of some runs: [row, d_vocab] → [row, metric].
 Read = Callable[[Float[Tensor, "row d_vocab"]], Float[Tensor, "row metric"]]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What was read of every cell.
+    """What was read of every run."""
 
-    `values` [cell, metric]; `restarts`: whether runs started where they differ, or each went through the whole
-    model; `error`: how far restarted runs without any change are from the plain run, as a share of the largest logit.
-    """
-
-    values: Float[Tensor, "cell metric"]
+    values: Float[Tensor, "run metric"]
+    """[run, metric] As `read` gives them, in its units."""
     restarts: bool
+    """Whether runs started where they differ; else each went through the whole model."""
     error: float
+    """How far a restarted run without any change is from the plain run, as a share of the largest logit."""
 
     def checks(self) -> tuple[Check, ...]:
         """That a run started in the middle is the model's own; none where runs went through the whole model."""
@@ -50,32 +55,31 @@ class Sweep:
 def sweep(
     model: Model,
     ids: Sequence[int],
-    cells: Sequence[Cell],
+    runs: Sequence[Run],
     read: Read,
-    progress: Callable[..., None] | None = None,
+    progress: Progress = silent,
 ) -> Sweep:
-    """Run the prompt once for every cell, with the cell's interventions in place.
+    """Run the prompt once for each of `runs`, with its interventions in place.
 
     Args:
         model: The model.
         ids: The prompt, up to the position whose next-token logits are read.
-        cells: Interventions of each run; an empty cell is a run without any.
+        runs: Interventions of each; an empty one is a run without any.
         read: What to keep of the logits (after any soft cap), called with some rows at a time.
-        progress: Called between chunks with (cells done, cells in all), no hook being active.
+        progress: Called between chunks with (runs done, runs in all), no hook being active.
 
     Raises:
         InputError: The model has no such layer, head or site.
     """
-    check(model, {id(one): one for cell in cells for one in cell}.values())
+    check(model, {id(one): one for run in runs for one in run}.values())
     restart, error = reproducing(model, ids)
-    found: dict[int, Tensor] = {}
-    for chunk in chunks(cells, len(ids), restart is not None):
-        rows = [cells[index] for index in chunk]
+    values: dict[int, Tensor] = {}
+    for chunk in chunks(runs, len(ids), restart is not None):
+        rows = [runs[index] for index in chunk]
         logits = whole(model, ids, rows) if restart is None else restart.run(rows)
-        found |= zip(chunk, read(logits), strict=True)
-        if progress is not None:
-            progress(len(found), len(cells))
-    return Sweep(torch.stack([found[index] for index in range(len(cells))]), restart is not None, error)
+        values |= zip(chunk, read(logits), strict=True)
+        progress(len(values), len(runs))
+    return Sweep(torch.stack([values[index] for index in range(len(runs))]), restart is not None, error)
 
 
 def reproducing(model: Model, ids: Sequence[int]) -> tuple[Restart | None, float]:
@@ -83,30 +87,40 @@ def reproducing(model: Model, ids: Sequence[int]) -> tuple[Restart | None, float
     try:
         restart = Restart(model, ids)
         nothing = Intervention("resid_pre", model.n_layers // 2, 0.0, first=len(ids) // 2, operation="add")
-        found = restart.run([[nothing]])[0]
-        error = float((found - restart.logits).abs().max() / restart.logits.abs().max())
-    except Exception:  # blocks that cannot be called alone fail each in their own way; the whole model is run then
+        again = restart.run([[nothing]])[0]
+        error = float((again - restart.logits).abs().max() / restart.logits.abs().max())
+    except Exception as failure:  # blocks that cannot be called alone fail each in their own way
+        _tell(model.id, f"{type(failure).__name__}: {failure}")
         return None, float("nan")
-    return (restart if error <= REPRODUCED else None), error
+    if error <= REPRODUCED:
+        return restart, error
+    _tell(model.id, f"a run started in the middle is off by more than {REPRODUCED} of the largest logit")
+    return None, error
+
+
+@functools.lru_cache(maxsize=64)
+def _tell(model_id: str, reason: str) -> None:
+    """Say once why sweeps of this model are slow."""
+    log.warning("%s cannot be started in the middle, so each run goes through all of it: %s", model_id, reason)
 
 
 @torch.no_grad()
-def whole(model: Model, ids: Sequence[int], rows: Sequence[Cell]) -> Float[Tensor, "row d_vocab"]:
-    """Logits of the last position by full forward passes, a row per cell."""
+def whole(model: Model, ids: Sequence[int], rows: Sequence[Run]) -> Float[Tensor, "row d_vocab"]:
+    """Logits of the last position by full forward passes, a row per run."""
     with intervening(model, rows):
         return model.run_ids(model.rows([ids] * len(rows))).logits[:, -1].float()
 
 
-def chunks(cells: Sequence[Cell], n_pos: int, restarts: bool) -> Iterator[list[int]]:
-    """Indices of cells to run together: late positions and late layers first, since they take least.
+def chunks(runs: Sequence[Run], n_pos: int, restarts: bool) -> Iterator[list[int]]:
+    """Indices of runs to make together: late positions and late layers first, since they take least.
 
     A batch holds at most `ROWS_AT_ONCE` rows, and `POSITIONS_AT_ONCE` rows × positions or a single row, however many
-    cells there are.
+    runs there are.
     """
     chunk: list[int] = []
-    for index in sorted(range(len(cells)), key=lambda index: begin(cells[index]), reverse=True):
-        first = begin(cells[index])[0] if restarts else 0
-        same = bool(chunk) and first == begin(cells[chunk[-1]])[0]
+    for index in sorted(range(len(runs)), key=lambda index: begin(runs[index]), reverse=True):
+        first = begin(runs[index])[0] if restarts else 0
+        same = bool(chunk) and first == begin(runs[chunk[-1]])[0]
         most = POSITIONS_AT_ONCE if same or not restarts else WORTHWHILE
         if len(chunk) == ROWS_AT_ONCE or (chunk and (len(chunk) + 1) * (n_pos - first) > most):
             yield chunk

@@ -1,19 +1,22 @@
 """Where every computation passes: cache, then fair queue, then one worker, then result.
 
-Hooks are state of the model that all threads share, and torch's thread pool is slow when two computations use it:
-therefore one thread computes everything, and whoever asks only waits.
+Hooks are state of a model that all threads share, so one model computes one thing at a time. One thread serves all
+models, because a second gains nothing where cores are few: on two cores that others used too, two small models at once
+took about as long as one after the other when each had both torch threads, and longer when each had one. On many idle
+cores that may be otherwise. It computes by `mi_core.jobs.worker.compute`, which knows nothing of all this. A worker per
+model, here or on another machine, is a thread per model that runs `_work`, takes from the queue what is of its model
+(`_can_run`), and calls a `compute` that sends the request there (`_result`).
 """
 
 from __future__ import annotations
 
 import atexit
-import inspect
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from mi_core.analyses._index import find_analysis
+from mi_core.analyses._index import find_analysis, is_imported
 from mi_core.errors import Absent, InputError
 from mi_core.jobs.job import Cancelled, Job, Pace, Progress
 from mi_core.jobs.loaded_models import LoadedModels, ModelStatus
@@ -21,7 +24,12 @@ from mi_core.jobs.memory import sealed, size_of
 from mi_core.jobs.queue import FairQueue
 from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store, default_store
+from mi_core.jobs.worker import compute, is_long
 from mi_core.lru import LRU
+
+if TYPE_CHECKING:
+    from mi_core.models.model import Model
+    from mi_core.result import Result
 
 RESULT_BYTES = 256 * 2**20
 CLOSE_SECONDS = 10  # how long closing waits for a computation that does not report progress
@@ -40,12 +48,12 @@ def engine() -> Engine:
         return _process_engine
 
 
-def run(analysis: str, model: str, **settings: Any) -> Any:
+def run(analysis: str, model: str = "", **settings: Any) -> Any:
     """Compute, or take from the cache, one analysis of one model.
 
     Args:
         analysis: Its name, such as ``"logit_lens"``.
-        model: Model id or folder.
+        model: Model id or folder; left out for an analysis that looks at no model.
         settings: The analysis' own settings, such as ``prompt``; and ``edits``, which are on meanwhile, as
             `mi_core.editing.recipes.parse` takes them.
 
@@ -72,13 +80,13 @@ class Engine:
         self,
         *,
         store: Store | None = None,
-        load: Callable[..., Any] | None = None,
+        load: Callable[..., Model] | None = None,
         result_bytes: int = RESULT_BYTES,
         model_bytes: int | None = None,
     ) -> None:
         self._lock = threading.Condition()
         self._store = store
-        self._memory: LRU[str, Any] = LRU(result_bytes, size_of)
+        self._memory: LRU[str, Result] = LRU(result_bytes, size_of)
         self._queue = FairQueue()
         self._in_flight: dict[Request, Job] = {}
         self._models = LoadedModels(load, model_bytes, self._lock, self._busy, self._model_changed)
@@ -88,7 +96,7 @@ class Engine:
 
     # For those who ask ----------------------------------------------------------------------------------------------
 
-    def run(self, request: Request, session: str = "") -> Any:
+    def run(self, request: Request, session: str = "") -> Result:
         """Submit and wait; leaves when interrupted. Raises what `Job.result` raises."""
         job = self.submit(request, session)
         try:
@@ -104,24 +112,28 @@ class Engine:
         A result in a cache comes as a finished job; what is already in flight is joined, not computed twice.
         Errors, bad input among them, are raised by `Job.result`.
         """
-        found = self.cached(request)
+        try:
+            request.check()
+            known, refused = self.cached(request), None
+        except InputError as error:
+            known, refused = None, error
         with self._lock:
             if self._closed:
                 raise RuntimeError("The engine is closed.")
-            if found is not None:
-                return Job(request, self._leave).finish(found)
+            if known is not None or refused is not None:
+                return Job(request, self._leave).finish(known, refused)
             job = self._in_flight.get(request) or self._queued(request)
             job.waiters += 1
             job.sessions.add(session)
             return job
 
-    def cached(self, request: Request) -> Any | None:
-        """The result if it is in memory or on disk and the model is loaded, else None."""
+    def cached(self, request: Request) -> Result | None:
+        """The result if it is in memory or on disk, and looking does not take long: the model is loaded, else None."""
         model = self._models.get(request.model)
-        if model is None:
+        if model is None and (request.model or not is_imported(request.analysis)):
             return None
         try:
-            return self._look_up(request, request.key(model.fingerprint))
+            return self._look_up(request, _key(request, model))
         except InputError:
             return None  # told by the job
 
@@ -170,7 +182,7 @@ class Engine:
         return None
 
     def _can_run(self, job: Job) -> bool:
-        return self._models.is_ready(job.request.model)
+        return not job.request.model or self._models.is_ready(job.request.model)
 
     def _compute(self, job: Job) -> None:
         try:
@@ -182,22 +194,13 @@ class Engine:
         else:
             self._finish(job, result)
 
-    def _result(self, job: Job) -> Any:
-        import torch
-
+    def _result(self, job: Job) -> Result:
         request, model = job.request, self._models.get(job.request.model)
-        key = request.key(model.fingerprint)
-        found = self._look_up(request, key)
-        if found is not None:
-            return found
-        analysis = find_analysis(request.analysis)
-        extra = {"progress": self._progress(job)} if _is_long(request) else {}
-        with torch.inference_mode(False), torch.enable_grad():  # whatever a sweep that gave way had switched off
-            if request.edits:
-                from mi_core.editing.overlay import for_all
-
-                model = for_all(model, request.edits, self._progress(job))
-            result = sealed(analysis(model, **request.bound(), **extra))
+        key = _key(request, model)
+        known = self._look_up(request, key)
+        if known is not None:
+            return known
+        result = sealed(compute(request, model, self._progress(job)))
         if self._store is not None and getattr(result, "lasting", True):
             self._store.put(f"{request.analysis}/{key}", result)
         self._memory.put(key, result)
@@ -224,7 +227,7 @@ class Engine:
         """What a long analysis calls between chunks: reports, gives way to short requests, stops when unwanted."""
         pace = Pace()
 
-        def progress(done: int, total: int, partial: Any = None) -> None:
+        def progress(done: int, total: int, partial: Result | None = None) -> None:
             job.progress = Progress(done, total, sealed(partial), pace.at(done, total))
             self._stop_if_unwanted(job)
             began = time.monotonic()
@@ -238,7 +241,7 @@ class Engine:
         """Run the short requests of other sessions that wait at this moment."""
         with self._lock:
             guests = self._queue.waiting(lambda other: not other.sessions <= job.sessions and self._can_run(other))
-        guests = [guest for guest in guests if not _is_long(guest.request)]
+        guests = [guest for guest in guests if not is_long(guest.request)]
         for _ in range(len(guests)):
             with self._lock:
                 guest = self._queue.take(guests)
@@ -258,20 +261,21 @@ class Engine:
     def _queued(self, request: Request) -> Job:
         job = self._in_flight[request] = Job(request, self._leave)
         self._queue.add(job)
-        self._models.warm(request.model)
+        if request.model:
+            self._models.warm(request.model)
         self._lock.notify_all()
         return job
 
-    def _look_up(self, request: Request, key: str) -> Any | None:
-        found = self._memory.get(key)
-        if found is None and self._store is not None:
+    def _look_up(self, request: Request, key: str) -> Result | None:
+        result = self._memory.get(key)
+        if result is None and self._store is not None:
             kind = get_type_hints(find_analysis(request.analysis))["return"]
-            found = self._store.get(f"{request.analysis}/{key}", kind)
-            if found is not None:
-                self._memory.put(key, found)
-        return found
+            result = self._store.get(f"{request.analysis}/{key}", kind)
+            if result is not None:
+                self._memory.put(key, result)
+        return result
 
-    def _finish(self, job: Job, result: Any = None, error: BaseException | None = None) -> None:
+    def _finish(self, job: Job, result: Result | None = None, error: BaseException | None = None) -> None:
         with self._lock:
             if self._in_flight.get(job.request) is job:
                 del self._in_flight[job.request]
@@ -300,6 +304,10 @@ class Engine:
             self._lock.notify_all()
 
 
-def _is_long(request: Request) -> bool:
-    """Whether the analysis reports progress, and so gives way."""
-    return "progress" in inspect.signature(find_analysis(request.analysis)).parameters
+def _key(request: Request, model: Model | None) -> str:
+    """Where its result is kept: with the weights, and with the SAEs and notes that lie beside them."""
+    if model is None:
+        return request.key("")
+    from mi_core.saes.loading import stamp
+
+    return request.key(f"{model.fingerprint} {stamp(request.model)}")

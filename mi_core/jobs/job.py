@@ -7,9 +7,12 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mi_core.jobs.request import Request
+
+if TYPE_CHECKING:
+    from mi_core.result import Result
 
 SLICE = 0.5  # seconds: on Windows a wait without end cannot be interrupted from the keyboard
 
@@ -28,7 +31,7 @@ class Progress:
 
     done: int
     total: int
-    partial: Any = None
+    partial: Result | None = None
     seconds_left: float | None = None
     message: str = ""
 
@@ -48,7 +51,7 @@ class Job:
         self.progress: Progress | None = None
         self._on_leave = on_leave
         self._finished = threading.Event()
-        self._value: Any = None
+        self._value: Result | None = None
         self._error: BaseException | None = None
         self._traceback = None
 
@@ -65,7 +68,7 @@ class Job:
             pass
         return True
 
-    def result(self) -> Any:
+    def result(self) -> Result:
         """The analysis' result, waited for if need be.
 
         Raises:
@@ -84,7 +87,7 @@ class Job:
         """
         self._on_leave(self)
 
-    def finish(self, value: Any = None, error: BaseException | None = None) -> Job:
+    def finish(self, value: Result | None = None, error: BaseException | None = None) -> Job:
         """Hand out the result, or the error, to all who wait."""
         if error is not None:
             traceback.clear_frames(error.__traceback__)  # their local tensors would live as long as the error

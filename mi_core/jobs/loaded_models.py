@@ -7,10 +7,13 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mi_core.jobs.job import Cancelled
 from mi_core.lru import LRU
+
+if TYPE_CHECKING:
+    from mi_core.models.model import Model
 
 MEMORY_SHARE = 0.6  # of what is free at the start, for weights
 
@@ -40,7 +43,7 @@ class LoadedModels:
 
     def __init__(
         self,
-        load: Callable[..., Any] | None,
+        load: Callable[..., Model] | None,
         max_bytes: int | None,
         lock: threading.Condition,
         busy: Callable[[], set[str]],
@@ -50,7 +53,7 @@ class LoadedModels:
         max_bytes = _free_memory() if max_bytes is None else max_bytes
         self._lock = lock
         self._on_change = on_change
-        self._models: LRU[str, Any] = LRU(max_bytes, _weight_bytes, spared=1, busy=busy)
+        self._models: LRU[str, Model] = LRU(max_bytes, _weight_bytes, spared=1, busy=busy)
         self._status: dict[str, ModelStatus] = {}
         self._closed = False
 
@@ -58,7 +61,7 @@ class LoadedModels:
         """Where the model stands now."""
         return self._status.get(model_id, ModelStatus())
 
-    def get(self, model_id: str) -> Any | None:
+    def get(self, model_id: str) -> Model | None:
         """The model if it is ready; it counts as used."""
         with self._lock:
             return self._models.get(model_id)
@@ -104,7 +107,7 @@ class LoadedModels:
             _settle()
         self._on_change(model_id)
 
-    def _opened(self, model_id: str) -> Any:
+    def _opened(self, model_id: str) -> Model:
         """The model; where memory is short, idle models make room and it is tried once more."""
 
         def report(done: int, total: int, message: str = "") -> None:
@@ -134,7 +137,7 @@ class LoadedModels:
         return bool(gone)
 
 
-def _load(model_id: str, progress: Callable[..., None]) -> Any:
+def _load(model_id: str, progress: Callable[..., None]) -> Model:
     from mi_core.models.loading import load  # imports torch and transformers: seconds
 
     return load(model_id, progress)
@@ -146,7 +149,7 @@ def _free_memory() -> int:
     return int(psutil.virtual_memory().available * MEMORY_SHARE)
 
 
-def _weight_bytes(model: Any) -> int:
+def _weight_bytes(model: Model) -> int:
     """Bytes of parameters and buffers; tied weights count once."""
     tensors = [*model.bridge.parameters(), *model.bridge.buffers()]
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}

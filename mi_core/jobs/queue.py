@@ -33,9 +33,9 @@ class FairQueue:
         self._jobs.remove(job)
         return True
 
-    def waiting(self, wanted: Callable[[Job], bool]) -> list[Job]:
-        """The jobs that fulfil `wanted`, in order of arrival."""
-        return [job for job in self._jobs if wanted(job)]
+    def waiting(self, fits: Callable[[Job], bool]) -> list[Job]:
+        """The jobs that fulfil `fits`, in order of arrival."""
+        return [job for job in self._jobs if fits(job)]
 
     def take(self, candidates: Collection[Job]) -> Job | None:
         """The candidate whose turn it is, out of the queue; None when none of them waits any more."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from mi_core.analyses._index import bound
+from mi_core.analyses import _index
 from mi_core.editing import recipes
+from mi_core.jobs.code_version import code_version
 
 
 @dataclass(frozen=True)
@@ -20,7 +19,7 @@ class Request:
 
     Args:
         analysis: Name of the module and function in `mi_core.analyses` (``"logit_lens"``).
-        model: Model id or folder.
+        model: Model id or folder; "" for an analysis that looks at no model.
         settings: Sorted (name, value) pairs; values are str, int, float, bool, None or tuples of these.
         edits: The edits that are on while it is computed, as `mi_core.editing.recipes.canonical` spells them; "" for
             none.
@@ -32,10 +31,18 @@ class Request:
     edits: str = ""
 
     @classmethod
-    def of(cls, analysis: str, model: str, *, edits: Any = "", **settings: Any) -> Request:
+    def of(cls, analysis: str, model: str = "", *, edits: Any = "", **settings: Any) -> Request:
         """Build a request from keyword settings; lists become tuples. Raises InputError for edits that are none."""
         pairs = sorted((name, _frozen(value)) for name, value in settings.items())
         return cls(analysis, model, tuple(pairs), recipes.canonical(edits))
+
+    def check(self) -> None:
+        """See that the analysis exists, and that a model is named where it needs one and only there; imports nothing.
+
+        Raises:
+            InputError: It is not so.
+        """
+        _index.check_model(self.analysis, self.model, self.edits)
 
     def bound(self) -> dict[str, Any]:
         """All settings, defaults filled in.
@@ -43,21 +50,27 @@ class Request:
         Raises:
             InputError: The analysis does not exist, or a setting is unknown to it or missing.
         """
-        return bound(self.analysis, dict(self.settings))
+        return _index.bound(self.analysis, dict(self.settings))
 
     def key(self, fingerprint: str) -> str:
-        """Name of the result in every cache: analysis, code, weights and settings, nothing sampled."""
+        """Name of the result in every cache: analysis, code, weights and settings, nothing sampled.
+
+        Args:
+            fingerprint: Of the model and what lies beside it; "" where there is none.
+        """
         parts = [self.analysis, code_version(), fingerprint, self.bound(), self.edits]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def as_python(self) -> str:
         """The same computation as a line of Python."""
-        arguments = [repr(self.analysis), repr(self.model)] + [f"{k}={v!r}" for k, v in self._said()]
+        model = [repr(self.model)] if self.model else []
+        arguments = [repr(self.analysis), *model, *(f"{name}={value!r}" for name, value in self._said())]
         return "import mi_core\n\nresult = mi_core.run(\n    " + ",\n    ".join(arguments) + ",\n)"
 
     def as_command(self) -> str:
         """The same computation as a shell command."""
-        words = ["python", "-m", "mi_core", self.analysis.replace("_", "-"), "--model", self.model]
+        words = ["python", "-m", "mi_core", self.analysis.replace("_", "-")]
+        words += ["--model", self.model] if self.model else []
         for name, value in self._said():
             words += _option(name.replace("_", "-"), value)
         return shlex.join(words)
@@ -65,15 +78,6 @@ class Request:
     def _said(self) -> list[tuple[str, Any]]:
         """What a person writes after the model."""
         return [*self.settings, *([("edits", self.edits)] if self.edits else [])]
-
-
-@functools.cache
-def code_version() -> str:
-    """Hash of every source file that computes: a change of code never meets results of the old one."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _frozen(value: Any) -> Any:

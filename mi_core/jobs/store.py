@@ -18,9 +18,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mi_core.result import Result
 
 MAX_BYTES = 10**9
 SUFFIX = ".result"
@@ -49,7 +52,7 @@ class Store:
         self._written = 0
         self._warned = False
 
-    def get(self, key: str, kind: Any) -> Any | None:
+    def get(self, key: str, kind: Any) -> Result | None:
         """The result kept under `key`, or None; a damaged entry is removed.
 
         Args:
@@ -76,7 +79,7 @@ class Store:
             os.utime(path)
         return result
 
-    def put(self, key: str, result: Any) -> None:
+    def put(self, key: str, result: Result) -> None:
         """Keep a result: whole or not at all, whenever the process dies."""
         payload = encode(result)
         if len(payload) > self.max_bytes:
@@ -208,15 +211,15 @@ def _value(structure: Any, members: Any, classes: dict[str, type]) -> Any:
 @functools.lru_cache(maxsize=256)
 def dataclasses_in(kind: Any) -> dict[str, type]:
     """Every dataclass that an annotation mentions, itself or in its fields, by full name."""
-    found: dict[str, type] = {}
+    classes: dict[str, type] = {}
     pending = [kind]
     while pending:
         hint = pending.pop()
         pending += get_args(hint)
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and _name(hint) not in found:
-            found[_name(hint)] = hint
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and _name(hint) not in classes:
+            classes[_name(hint)] = hint
             pending += get_type_hints(hint).values()
-    return found
+    return classes
 
 
 def _name(kind: type) -> str:

@@ -65,6 +65,8 @@ def rank(logits: Float[Tensor, "*batch d_vocab"], token_id: int) -> Int[Tensor, 
     return (logits > logits[..., token_id, None]).sum(-1) + 1
 
 
-def kl_bits(log_p: Float[Tensor, "*batch d_vocab"], log_q: Float[Tensor, "*batch d_vocab"]) -> Float[Tensor, "*batch"]:
+def kl_bits(
+    log_p: Float[Tensor, "*#batch d_vocab"], log_q: Float[Tensor, "*#batch d_vocab"]
+) -> Float[Tensor, "*batch"]:
     """KL(p ‖ q) in bits: how much of p's information q misses."""
     return (log_p.exp() * (log_p - log_q)).nan_to_num(0.0).sum(-1) / math.log(2)

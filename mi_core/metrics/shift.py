@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mi_core.models.model import Model
+from mi_core.result import within
 
 RUNS = ("before", "after")
-ROUNDING = 1e-6
 ALIKE = 1e-9  # of its probability: a token that is likelier wins a tie between changes
 
 
@@ -32,12 +32,10 @@ class Shift:
     """[run, token] Logits after any soft cap; log-probabilities where a run is known by these alone."""
 
     def __post_init__(self) -> None:
-        n = len(self.token_ids)
-        shapes = {self.probabilities.shape[1:], self.logits.shape[1:], (len(self.texts),)}
-        if shapes != {(n,)} or len(self.probabilities) != len(self.logits):
-            raise ValueError(f"{n} tokens, but {self.probabilities.shape}, {self.logits.shape}, {len(self.texts)}")
-        if ((self.probabilities < -ROUNDING) | (self.probabilities > 1 + ROUNDING)).any():
-            raise ValueError("a probability is not between 0 and 1")
+        n, shape = len(self.token_ids), self.probabilities.shape
+        if len(self.texts) != n or self.logits.shape != shape or shape[1:] != (n,):
+            raise ValueError(f"{n} tokens, but {shape}, {self.logits.shape}, {len(self.texts)}")
+        within(self, 0.0, 1.0, "probabilities")
 
     @property
     def change(self) -> Float[np.ndarray, " token"]:

@@ -90,18 +90,19 @@ def _is_path(model_id: str) -> bool:
     """Whether a folder is meant. A relative one that looks like owner/name is a folder if it is there to be opened."""
     if not HUB_ID.fullmatch(model_id):
         return model_id.startswith((".", "~")) or any(sign in model_id for sign in "/\\")
-    return _is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
+    return is_allowed(Path(model_id).resolve()) and Path(model_id).is_dir()
 
 
 def _is_here(model_id: str) -> bool:
     """Whether a plain name is that of a model folder in the current one, which may be opened."""
     try:
-        return (Path(model_id) / "config.json").is_file() and _is_allowed(Path(model_id).resolve())
+        return (Path(model_id) / "config.json").is_file() and is_allowed(Path(model_id).resolve())
     except (OSError, ValueError):
         return False
 
 
-def _is_allowed(folder: Path) -> bool:
+def is_allowed(folder: Path) -> bool:
+    """Whether a folder, its links resolved, may be opened; see `allowed_folders`."""
     allowed = allowed_folders()
     return allowed is None or any(folder.is_relative_to(root) for root in allowed)
 
@@ -110,7 +111,7 @@ def _local(model_id: str) -> Path:
     """The folder, links resolved; a folder that may not be opened sounds the same whether it exists or not."""
     try:
         folder = Path(model_id).expanduser().resolve()
-        permitted = _is_allowed(folder)
+        permitted = is_allowed(folder)
         exists = permitted and folder.is_dir()
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError("That is not the path of a folder: check the spelling.", "model") from error

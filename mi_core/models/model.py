@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +66,6 @@ class Model:
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self.tokenizer.bos_token_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
-        self.edited: OrderedDict[str, Any] = OrderedDict()  # see `mi_core.editing.overlay`
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
 
     @property
@@ -230,11 +228,14 @@ class Model:
             Activations with the row axis in front; logits [row, pos_or_1, d_vocab].
         """
         kept: dict[str, Tensor] = {}
-        outs = self._written_to
+        one_query = set() if query is None else {hooks.pattern(layer) for layer in range(self.n_layers)}
+        written_to = self._written_to
 
         def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
-            one_row = query is not None and name.endswith("hook_pattern")
-            kept[name] = value[:, :, query, None].clone() if one_row else value.clone() if name in outs else value
+            if name in one_query:
+                kept[name] = value[:, :, query, None].clone()
+            else:
+                kept[name] = value.clone() if name in written_to else value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}
@@ -249,7 +250,7 @@ class Model:
     @torch.no_grad()
     def run_on(
         self, ids: Int[Tensor, "row pos"], cache: Cache | Reread, logits: Literal["last", "all"] | int = "last"
-    ) -> Float[Tensor, "row pos d_vocab"]:
+    ) -> Float[Tensor, "run kept_pos d_vocab"]:
         """Logits of rows that go on where `cache` ends, which grows by them.
 
         By the transformers model inside, whose modules hold the same hook points: its own classes know their caches.
@@ -258,6 +259,9 @@ class Model:
             ids: What to read next, a row per run.
             cache: Keys and values of what was read before; an empty one at the beginning.
             logits: As in `run`, of the new positions.
+
+        Returns:
+            As many runs as rows, unless a hook on the way makes more of them.
         """
         if isinstance(cache, Reread):
             found = self.hf_model(input_ids=cache.grow(ids), use_cache=False).logits[:, -ids.shape[1] :]

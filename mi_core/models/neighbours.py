@@ -28,13 +28,13 @@ def neighbours(model: Model, token_ids: Sequence[int], k: int, like: int | None 
     centre = vectors.mean(0)
     wanted = torch.nn.functional.normalize(vectors[list(token_ids)] - centre, dim=-1).mean(0)
     near = _cosines(vectors, centre, wanted).topk(min(LOOKED_AT, len(vectors))).indices.tolist()
-    pattern = written(model.text(token_ids[0] if like is None else like))
+    pattern = spelling(model.text(token_ids[0] if like is None else like))
     seen = {_word(model.text(token_id)) for token_id in token_ids}
     seen |= set() if like is None else {_word(model.text(like))}
     found = []
     for token_id in near:
         text = model.text(token_id)
-        if pattern is not None and written(text) == pattern and _word(text) not in seen:
+        if pattern is not None and spelling(text) == pattern and _word(text) not in seen:
             found.append(token_id)
             seen.add(_word(text))
     return found[:k]
@@ -46,7 +46,7 @@ def _cosines(vectors: Tensor, centre: Tensor, wanted: Tensor) -> Tensor:
     return (vectors @ wanted - centre @ wanted) / lengths
 
 
-def written(text: str) -> tuple[bool, bool, bool] | None:
+def spelling(text: str) -> tuple[bool, bool, bool] | None:
     """How a token is written: a space before it, a capital, digits; None for what is no word."""
     word = text[1:] if text.startswith(" ") else text
     if not word.isalpha() and not word.isdecimal():

@@ -42,7 +42,7 @@ class Norm:
         scale = (linear * linear).sum(-1, keepdim=True) / along
         return torch.where(along == 0, torch.ones_like(scale), scale)  # an all-zero row stays zero at any scale
 
-    def frozen(self, x: Float[Tensor, "*batch d_model"], scale: Float[Tensor, "*batch 1"]) -> Tensor:
+    def frozen(self, x: Float[Tensor, "*#batch d_model"], scale: Float[Tensor, "*#batch 1"]) -> Tensor:
         """`x` normalised with a given `scale` in place of its own."""
         return self.linear(x) / scale + self.bias
 

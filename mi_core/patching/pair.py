@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
 from mi_core.errors import InputError
 from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Activations, Model
@@ -9,6 +15,55 @@ from mi_core.models.tokens import Tokens, visible
 from mi_core.patching import swaps
 
 SMALLEST_GAP = 1e-3  # logits: below this a share of the gap means nothing
+
+
+@dataclass(frozen=True)
+class PromptPair:
+    """Two prompts, a token of one for each of the other's."""
+
+    clean: Tokens
+    corrupted: Tokens
+
+    def __post_init__(self) -> None:
+        if len(self.clean) != len(self.corrupted):
+            raise ValueError(f"prompts of {len(self.clean)} and {len(self.corrupted)} tokens are no pair")
+
+    @property
+    def differs(self) -> Bool[np.ndarray, " pos"]:
+        """[pos] Where their tokens are not the same."""
+        return np.not_equal(self.clean.ids, self.corrupted.ids)
+
+    @property
+    def first_difference(self) -> int:
+        """The first position where their tokens are not the same."""
+        return int(self.differs.argmax())
+
+    def table(self) -> pd.DataFrame:
+        """A row per position: `pos`, `clean`, `corrupted` (raw text of the tokens), `differs`."""
+        return pd.DataFrame(
+            {
+                "pos": np.arange(len(self.clean)),
+                "clean": self.clean.texts,
+                "corrupted": self.corrupted.texts,
+                "differs": self.differs,
+            }
+        )
+
+
+def prompt_pair(model: Model, prompt: str, corrupted: str, prepend_bos: bool | None) -> PromptPair:
+    """Both prompts as this model reads them.
+
+    Args:
+        model: Whose tokens.
+        prompt: The clean prompt.
+        corrupted: The corrupted one, of as many tokens.
+        prepend_bos: None follows the model's own habit.
+
+    Raises:
+        InputError: An unusable prompt, prompts of unequal length, or the same one twice.
+    """
+    tokens = model.tokens(prompt, prepend_bos)
+    return PromptPair(tokens, corrupted_tokens(model, corrupted, tokens, prepend_bos))
 
 
 def answers(model: Model, target: str | None, foil: str | None, clean: Activations, corrupt: Activations) -> Target:
@@ -25,10 +80,10 @@ def answers(model: Model, target: str | None, foil: str | None, clean: Activatio
         InputError: A word is not one token, or both are the same.
     """
     guesses = [int(run.logits[0].argmax()) for run in (clean, corrupt)]
-    wanted = resolve(model, target, foil, guesses[0])
-    if foil is not None or wanted.token_id == guesses[1]:
-        return wanted
-    return Target(wanted.token_id, wanted.text, guesses[1], model.text(guesses[1]))
+    answer = resolve(model, target, foil, guesses[0])
+    if foil is not None or answer.token_id == guesses[1]:
+        return answer
+    return Target(answer.token_id, answer.text, guesses[1], model.text(guesses[1]))
 
 
 def corrupted_tokens(model: Model, corrupted: str, tokens: Tokens, prepend_bos: bool | None) -> Tokens:

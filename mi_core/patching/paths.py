@@ -7,60 +7,67 @@ keys or values: these are put into a second run, which starts there. Nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.ablation import component
-from mi_core.ablation.component import Component
+from mi_core.ablation.component import components
 from mi_core.errors import InputError
-from mi_core.interventions.intervention import SITES, Intervention
-from mi_core.interventions.received import reach
-from mi_core.interventions.restart import Cell
+from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.place import ATTENTION, HEAD, KEYS, MLP, QUERIES, VALUES, Part, Place
+from mi_core.interventions.received import received
+from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import Sweep, sweep
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
+from mi_core.models.progress import Progress, silent
 from mi_core.phrases import listed
 from mi_core.result import Check
 
-SENDERS = ("head", "attn_out", "mlp_out")
-INPUTS = {"q": "queries", "k": "keys", "v": "values"}
+SENDERS = (HEAD, ATTENTION, MLP)
+#: What a head reads, as the setting `input` calls it.
+INPUTS = {place.kind.name: place for place in (QUERIES, KEYS, VALUES)}
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """The queries, keys or values of one head: `input` is ``"q"``, ``"k"`` or ``"v"``.
+    """The queries, keys or values of one head."""
 
-    `readers` are the heads that read the same ones, itself among them: several for `k` and `v` of grouped-query models.
-    """
-
-    layer: int
-    head: int
-    input: str
+    head: Part
+    """The head that is asked about."""
+    reads: Part
+    """Its queries, keys or values; of grouped-query models these belong to a key-value head."""
     readers: range
+    """The heads that read the same ones, itself among them."""
 
     @property
     def name(self) -> str:
         """`L3H1`."""
-        return f"L{self.layer}H{self.head}"
+        return self.head.name
 
     @property
-    def place(self) -> int:
-        """Its index among the layer's queries, keys or values."""
-        return self.head if self.input == "q" else self.head // len(self.readers)
+    def layer(self) -> int:
+        """The block."""
+        return self.head.layer
 
     @property
-    def hook(self) -> str:
-        """Where what it receives is found."""
-        return SITES[self.input](self.layer)
+    def input(self) -> str:
+        """``"q"``, ``"k"`` or ``"v"``."""
+        return self.reads.kind.name
+
+    @property
+    def shared_with(self) -> tuple[str, ...]:
+        """The other heads that read the same ones."""
+        parts = (Part(HEAD, self.layer, (number,)) for number in self.readers)
+        return tuple(part.name for part in parts if part != self.head)
 
     def put(self, value: Float[Tensor, "pos d_head"], first: int) -> Intervention:
-        """`value` received at the positions from `first` on."""
-        return Intervention(self.input, self.layer, value, self.place, first)
+        """`value`, which begins at position `first`, received from there on."""
+        return Intervention(self.reads.place.site.name, self.layer, value, self.reads.number, first)
 
 
 def inputs(model: Model, name: str) -> dict[str, Receiver]:
@@ -75,22 +82,26 @@ def inputs(model: Model, name: str) -> dict[str, Receiver]:
     """
     if name.strip().lower() == "logits":
         return {}
-    match = component.NAMED.fullmatch(name.strip())
-    if match is None or (match["kind"] or "").upper() != "H":
+    numbers = HEAD.kind.understand(name)
+    if numbers is None:
         raise InputError(f"“{name[:40]}” cannot receive: write logits, or a head such as L2H0.", "receiver")
-    found = component.find(model, name, "receiver", n_pos=0)
-    if found.layer == 0:
+    layer, number = model.layer(numbers["layer"], "receiver"), model.head(numbers["head"], "receiver")
+    head = Part(HEAD, layer, (number,))
+    if layer == 0:
         raise InputError(
-            f"No head comes before {found.name}, which reads the tokens themselves: choose one of a later layer.",
+            f"No head comes before {head.name}, which reads the tokens themselves: choose one of a later layer.",
             "receiver",
         )
-    shared = model.n_heads // model.n_kv_heads
-    group = range(found.head // shared * shared, found.head // shared * shared + shared)
-    readers = {"q": range(found.head, found.head + 1), "k": group, "v": group}
-    return {each: Receiver(found.layer, found.head, each, readers[each]) for each in INPUTS}
+
+    def receiver(place: Place) -> Receiver:
+        shared = model.n_heads // place.sizes(model, layer, n_pos=0)[0]
+        first = number // shared * shared
+        return Receiver(head, Part(place, layer, (number // shared,)), range(first, first + shared))
+
+    return {name: receiver(place) for name, place in INPUTS.items()}
 
 
-def senders(model: Model, site: str, layer: int | None, receivers: dict[str, Receiver]) -> list[Component]:
+def senders(model: Model, site: str, layer: int | None, receivers: dict[str, Receiver]) -> list[Part]:
     """Components of that kind, wherever they are, or those of one layer.
 
     Raises:
@@ -100,16 +111,18 @@ def senders(model: Model, site: str, layer: int | None, receivers: dict[str, Rec
         if layer is not None and layer >= to.layer:
             one = "layer 0" if to.layer == 1 else f"a layer from 0 to {to.layer - 1}"
             raise InputError(f"Layer {layer} does not come before {to.name}: choose {one}.", "layer")
-    if site not in SENDERS:
-        raise InputError(f"“{str(site)[:40]}” is no place to send from: use {listed(list(SENDERS))}.", "site")
-    return component.components(model, site, layer, None, n_pos=0)
+    for place in SENDERS:
+        if place.kind.name == site:
+            return components(model, place, layer, None, n_pos=0)
+    names = listed([place.kind.name for place in SENDERS])
+    raise InputError(f"“{str(site)[:40]}” is no place to send from: use {names}.", "site")
 
 
 def carried(
     model: Model, ids: tuple[int, ...], source: Activations, target: Target, receivers: Iterable[Receiver], first: int
 ) -> list[float]:
     """The target's logit (difference) in runs of `ids` in which a receiver has all that it has in the run `source`."""
-    runs = [[one.put(source[one.hook][first : len(ids), one.place], first)] for one in receivers]
+    runs = [[to.put(to.reads.of(source[to.reads.hook])[first : len(ids)], first)] for to in receivers]
     return sweep(model, ids, runs, lambda logits: target.of(logits)[:, None]).values[:, 0].tolist() if runs else []
 
 
@@ -127,37 +140,33 @@ def choose(
     if not receivers:
         return None, ends[0]
     value = dict(zip(receivers, whole, strict=True))
-    chosen = max(value, key=lambda name: abs(value[name] - ends[1])) if input == "auto" else input
-    return receivers[chosen], value[chosen]
+    name = max(value, key=lambda name: abs(value[name] - ends[1])) if input == "auto" else input
+    return receivers[name], value[name]
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Paths of the run `source`, put into the run `base`.
-
-    Args:
-        model: The model.
-        ids: The prompt of `base`, up to the position that is read.
-        source: A run that kept `sites` of these senders and this receiver.
-        base: The other run, likewise.
-        target: What the logits are asked.
-        to: The receiver; None for the logits.
-        whole: The target's value when the receiver has all that it has in the other run.
-        senders: Components; those that do not come before the receiver send it nothing.
-        differ: First position where the prompts differ.
-        freeze: Whether MLPs on the way are frozen too.
-    """
+    """Paths of the run `source`, put into the run `base`."""
 
     model: Model
     ids: tuple[int, ...]
+    """The prompt of `base`, up to the position that is read."""
     source: Activations
+    """A run that kept `hooks_read` of these senders and this receiver."""
     base: Activations
+    """The other run, likewise."""
     target: Target
+    """What the logits are asked."""
     to: Receiver | None
+    """The receiver; None for the logits."""
     whole: float
-    senders: Sequence[Component]
+    """The target's value when the receiver has all that it has in the other run."""
+    senders: Sequence[Part]
+    """Components; those that do not come before the receiver send it nothing."""
     differ: int
+    """First position where the prompts differ."""
     freeze: bool
+    """Whether MLPs on the way are frozen too."""
 
     @property
     def end(self) -> int:
@@ -169,39 +178,37 @@ class Paths:
         """The first position that is run: with frozen attention, the logits are reached from their own alone."""
         return len(self.ids) - 1 if self.to is None else self.differ
 
-    def cells(self) -> list[Cell]:
+    def runs(self) -> list[Run]:
         """The runs: nothing sent, everything sent, then each sender that comes before the receiver."""
         start = Intervention("resid_pre", 0, self._from(self.source, hooks.resid_pre(0)), first=self.first)
         everything = [start, *self._held(0, self.source), *self._held_mlps(0, self.source)]
         nothing = [*self._held(0, self.base), *self._held_mlps(0, self.base)]
-        return [nothing, everything, *(self._cell(one) for one in self.senders if one.layer < self.end)]
+        return [nothing, everything, *(self._run(one) for one in self.senders if one.layer < self.end)]
 
-    def values(self, progress: Callable[..., None] | None = None) -> tuple[Float[Tensor, " sender"], tuple[Check, ...]]:
+    def values(self, progress: Progress = silent) -> tuple[Float[Tensor, " sender"], tuple[Check, ...]]:
         """The target's logit (difference) with each path put in, and the checks."""
-        cells = self.cells()
-        found = (self._received if self.to else self._sent)(cells, progress)
-        nothing, everything, *sent = found.values[:, 0].tolist()
+        swept = (self._received if self.to else self._sent)(self.runs(), progress)
+        nothing, everything, *sent = swept.values[:, 0].tolist()
         own, each = float(self.target.of(self.base.logits[0])), iter(sent)
         other = "the receiver what it has in the other run" if self.to else "the other run"
         return torch.tensor([next(each) if one.layer < self.end else own for one in self.senders]), (
             Check("sending nothing changes nothing", abs(nothing - own), 1e-3),
             Check(f"sending everything gives {other}", abs(everything - self.whole), 1e-3),
-            *found.checks(),
+            *swept.checks(),
         )
 
-    def _sent(self, cells: list[Cell], progress: Callable[..., None] | None) -> Sweep:
-        return sweep(self.model, self.ids, cells, self._read, progress)
+    def _sent(self, runs: Sequence[Run], progress: Progress) -> Sweep:
+        return sweep(self.model, self.ids, runs, self._read, progress)
 
-    def _received(self, cells: list[Cell], progress: Callable[..., None] | None) -> Sweep:
+    def _received(self, runs: Sequence[Run], progress: Progress) -> Sweep:
         """What each run brings to the receiver, put into a run of its own."""
-        to, n = self.to, len(cells)
-        place = to.input, to.layer, to.place
-        arrived = reach(self.model, self.ids, cells, place, self.first, _counted(progress, 0, 2 * n))
+        to, n = self.to, len(runs)
+        arrived = received(self.model, self.ids, runs, to.reads, self.first, _counted(progress, 0, 2 * n))
         return self._sent([[to.put(value, self.first)] for value in arrived], _counted(progress, n, 2 * n))
 
-    def _cell(self, sender: Component) -> Cell:
-        sent = sender.put(sender.activation(self.source[sender.hook]), self.first, len(self.ids))
-        mlps = self._held_mlps(sender.layer + (sender.site == "mlp_out"), self.base)
+    def _run(self, sender: Part) -> Run:
+        sent = sender.put(sender.of(self.source[sender.hook]), self.first, len(self.ids))
+        mlps = self._held_mlps(sender.layer + (sender.place == MLP), self.base)
         return [sent, *self._held(sender.layer + 1, self.base), *mlps]
 
     def _held(self, layer: int, run: Activations) -> list[Intervention]:
@@ -224,12 +231,12 @@ class Paths:
         return self.target.of(logits)[:, None]
 
 
-def sites(model: Model, receivers: Iterable[Receiver], senders: Iterable[Component]) -> set[str]:
+def hooks_read(model: Model, receivers: Iterable[Receiver], senders: Iterable[Part]) -> set[str]:
     """Every hook that `carried` and `Paths` read."""
     names = {hook for layer in range(model.n_layers) for hook in (hooks.attn_out(layer), hooks.mlp_out(layer))}
-    return names | {one.hook for one in (*receivers, *senders)} | {hooks.resid_pre(0)}
+    return names | {to.reads.hook for to in receivers} | {one.hook for one in senders} | {hooks.resid_pre(0)}
 
 
-def _counted(progress: Callable[..., None] | None, before: int, total: int) -> Callable[..., None] | None:
+def _counted(progress: Progress, before: int, total: int) -> Progress:
     """The progress of one part of the work as that of the whole."""
-    return None if progress is None else lambda done, of, partial=None: progress(before + done, total, partial)
+    return lambda done, of, partial=None: progress(before + done, total, partial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +12,18 @@ from jaxtyping import Float
 from mi_core.attribution import attribution_patching as first_order
 from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.place import Part, Place
+from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics import metric
 from mi_core.metrics.metric import Metric, Metrics
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
-from mi_core.models.tokens import Tokens
+from mi_core.models.progress import Progress, silent
 from mi_core.patching import pair
-from mi_core.patching import site as patch_site
-from mi_core.patching.site import Cell, PatchSite
+from mi_core.patching.pair import PromptPair
+from mi_core.patching.site import patch_place
 from mi_core.result import Check
 
 DIRECTIONS = ("denoise", "noise")
@@ -29,31 +31,29 @@ DIRECTIONS = ("denoise", "noise")
 
 @dataclass(frozen=True)
 class PatchRun:
-    """Both prompts' plain runs with the activations of `site`, and how the patched ones are measured.
-
-    `pos` is the position read, `first` the first where the prompts differ, `direction` which run goes into which:
-    ``"denoise"`` puts the clean one's activations into the corrupted one, ``"noise"`` the other way round.
-    """
+    """Both prompts' plain runs with the activations of `place`, and how the patched ones are measured."""
 
     model: Model
-    tokens: Tokens
-    corrupted_tokens: Tokens
+    prompts: PromptPair
     pos: int
-    first: int
-    site: PatchSite
+    """The position that is read."""
+    place: Place
+    """What is patched, cell by cell."""
     direction: str
+    """``"denoise"`` puts the clean run's activations into the corrupted one, ``"noise"`` the other way round."""
     clean: Activations
     corrupted: Activations
     metric: Metric
 
     @property
     def n_pos(self) -> int:
+        """Positions that are run."""
         return self.pos + 1
 
     @property
     def ids(self) -> tuple[int, ...]:
         """The prompt that is run with patches, up to the position read."""
-        return (self.corrupted_tokens if self.direction == "denoise" else self.tokens).ids[: self.n_pos]
+        return (self.prompts.corrupted if self.direction == "denoise" else self.prompts.clean).ids[: self.n_pos]
 
     @property
     def source(self) -> Activations:
@@ -71,8 +71,8 @@ class PatchRun:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the map: [layer, …], with the site's axes."""
-        return self.site.shape(self.model, self.n_pos)
+        """Of the map: [layer, …], with the axes that the place is cut along."""
+        return self.place.shape(self.model, self.n_pos)
 
     def ends(self) -> tuple[float, float]:
         """The metric in the clean and in the corrupted run."""
@@ -87,32 +87,34 @@ class PatchRun:
         clean, corrupted = self.ends()
         return (value - corrupted) / (clean - corrupted)
 
-    def cells(self) -> list[Cell]:
-        """Every cell whose patch can change anything."""
-        return list(self.site.cells(self.model, self.first, self.n_pos))
+    def cells(self) -> list[Part]:
+        """Every cell whose patch can change anything: before the first difference both runs are the same."""
+        layers = range(self.model.n_layers)
+        return list(self.place.parts(self.model, layers, self.n_pos, self.prompts.first_difference))
 
-    def patch(self, cell: Cell) -> Intervention:
-        """The one patch of that cell."""
-        return self.site.patch(self.source, cell, self.first, self.n_pos)
+    def patch(self, cell: Part) -> Intervention:
+        """The one patch of that cell: what the source run has there."""
+        value = cell.of(self.place.until(self.source[cell.hook], self.n_pos))
+        return cell.put(value, self.prompts.first_difference, self.n_pos)
 
-    def rows(self, cells: Sequence[Cell]) -> list[tuple[Intervention, ...]]:
+    def runs(self, cells: Sequence[Part]) -> list[Run]:
         """What is run to measure these cells: two runs for the checks (nothing patched, everything), then each."""
         start = self.source[hooks.resid_pre(0)][: self.n_pos]
         return [(), (Intervention("resid_pre", 0, start),), *((self.patch(cell),) for cell in cells)]
 
     def exact(
-        self, cells: Sequence[Cell], progress: Callable[..., None] | None = None
+        self, cells: Sequence[Part], progress: Progress = silent
     ) -> tuple[Float[np.ndarray, "layer ..."], tuple[Check, ...]]:
         """The metric of each of these cells as run, NaN elsewhere; and the identities, measured along the way."""
-        found = sweep(self.model, self.ids, self.rows(cells), lambda logits: self.metric.of(logits)[:, None], progress)
-        nothing, everything, *values = found.values[:, 0].tolist()
+        swept = sweep(self.model, self.ids, self.runs(cells), lambda logits: self.metric.of(logits)[:, None], progress)
+        nothing, everything, *values = swept.values[:, 0].tolist()
         out = np.full(self.shape, np.nan, dtype=np.float32)
         for cell, value in zip(cells, values, strict=True):
-            out[cell] = value
+            out[cell.cell] = value
         return out, (
             Check("patching everything gives the other run", abs(everything - self.value(self.source)), 1e-3),
             Check("patching nothing changes nothing", abs(nothing - self.value(self.base)), 1e-3),
-            *found.checks(),
+            *swept.checks(),
         )
 
     def estimated(self) -> Float[np.ndarray, "layer ..."]:
@@ -127,14 +129,14 @@ class PatchRun:
                 "run the patches exactly, or choose another measure.",
                 "estimate",
             )
-        of_layer = [self.site.hook(layer) for layer in range(self.model.n_layers)]
-        instead = {name: self.site.until(self.source[name], self.n_pos) for name in of_layer}
-        found = first_order.effects(self.model, self.ids, instead, lambda row: self.metric.of(row[None])[0])
-        return torch.stack([self.site.summed(found[name]) for name in of_layer]).float().numpy(force=True)
+        of_layer = [self.place.site(layer) for layer in range(self.model.n_layers)]
+        instead = {name: self.place.until(self.source[name], self.n_pos) for name in of_layer}
+        effects = first_order.effects(self.model, self.ids, instead, lambda row: self.metric.of(row[None])[0])
+        return torch.stack([self.place.summed(effects[name]) for name in of_layer]).float().numpy(force=True)
 
-    def largest(self, change: Float[np.ndarray, "layer ..."], n: int) -> list[Cell]:
+    def largest(self, change: Float[np.ndarray, "layer ..."], n: int) -> list[Part]:
         """The `n` cells whose patches are estimated to move most."""
-        return sorted(self.cells(), key=lambda cell: -abs(change[cell]))[:n]
+        return sorted(self.cells(), key=lambda cell: -abs(change[cell.cell]))[:n]
 
 
 def open_pair(
@@ -159,19 +161,22 @@ def open_pair(
         InputError: A bad prompt, site, metric, direction, target or position; prompts of unequal length, or with
             nothing between them.
     """
-    chosen = patch_site.find(site)
+    place = patch_place(site)
     metric.check_name(metric_name)
+    check_direction(direction)
+    prompts = pair.prompt_pair(model, prompt, corrupted, prepend_bos)
+    position = model.position(prompts.clean, pos)
+    names = {place.site(layer) for layer in range(model.n_layers)} | {hooks.resid_pre(0)}
+    clean, corrupt = (model.run(each, names, logits=position) for each in (prompts.clean, prompts.corrupted))
+    answer = pair.answers(model, target, foil, clean, corrupt)
+    measure = Metric(metric_name, Metrics(answer, clean.logits[0].float()))
+    run = PatchRun(model, prompts, position, place, direction, clean, corrupt, measure)
+    if check:
+        pair.check_gap(run.ends(), answer, position, prompts.first_difference, measure.quantity, measure.smallest_gap)
+    return run
+
+
+def check_direction(direction: str) -> None:
+    """Raises InputError unless it is one of `DIRECTIONS`."""
     if direction not in DIRECTIONS:
         raise InputError(f"“{str(direction)[:40]}” is no direction: use denoise or noise.", "direction")
-    tokens = model.tokens(prompt, prepend_bos)
-    other = pair.corrupted_tokens(model, corrupted, tokens, prepend_bos)
-    position = model.position(tokens, pos)
-    first = int(np.not_equal(tokens.ids, other.ids).argmax())
-    names = {chosen.hook(layer) for layer in range(model.n_layers)} | {hooks.resid_pre(0)}
-    clean, corrupt = (model.run(each, names, logits=position) for each in (tokens, other))
-    wanted = pair.answers(model, target, foil, clean, corrupt)
-    measure = Metric(metric_name, Metrics(wanted, clean.logits[0].float()))
-    run = PatchRun(model, tokens, other, position, first, chosen, direction, clean, corrupt, measure)
-    if check:
-        pair.check_gap(run.ends(), wanted, position, first, measure.quantity, measure.smallest_gap)
-    return run

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from mi_core.models.model import Model
-from mi_core.models.neighbours import neighbours, written
+from mi_core.models.neighbours import neighbours, spelling
 from mi_core.models.tokens import Tokens
 
 TRIED = 8  # neighbours of a word
@@ -46,8 +46,8 @@ def of_equal_length(model: Model, clean: Tokens, corrupted: Tokens) -> str | Non
     ]
     if not any(kept):
         choices[unequal[-1]] = _near(model, clean, corrupted, parts[unequal[-1]])
-    for chosen in itertools.product(*choices):
-        ids = tuple(itertools.chain.from_iterable(chosen))
+    for parts_ids in itertools.product(*choices):
+        ids = tuple(itertools.chain.from_iterable(parts_ids))
         if ids != clean.ids and (text := text_of(model, ids, clean)) is not None:
             return text
     return None
@@ -69,7 +69,7 @@ def _near(model: Model, clean: Tokens, corrupted: Tokens, part: tuple[str, int, 
     """The clean tokens of a part with the last exchanged: near it, and near the corrupted ones that are whole words."""
     _, a, a_end, b, b_end = part
     before, after = clean.ids[a:a_end], corrupted.ids[b:b_end]
-    whole = all(written(text) and text.startswith(" ") for text in corrupted.texts[b:b_end])
+    whole = all(spelling(text) and text.startswith(" ") for text in corrupted.texts[b:b_end])
     near = neighbours(model, [before[-1], *(after if whole else ())], TRIED, like=before[-1])
     return [(*before[:-1], token_id) for token_id in near]
 
@@ -81,10 +81,10 @@ def single_swaps(
 
     Only those that the model reads back as these very tokens.
     """
-    found = []
+    exchanges = []
     for pos in positions:
         for other in neighbours(model, [tokens.ids[pos]], k):
             ids = (*tokens.ids[:pos], other, *tokens.ids[pos + 1 :])
             if (text := text_of(model, ids, tokens)) is not None:
-                found.append((pos, other, ids, text))
-    return found
+                exchanges.append((pos, other, ids, text))
+    return exchanges

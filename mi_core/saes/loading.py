@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import warnings
@@ -13,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
-from mi_core.models import catalogue
+from mi_core.models import catalogue, hooks
 from mi_core.models.catalogue import SaeEntry
-from mi_core.models.loading import allowed_folders
+from mi_core.models.loading import is_allowed
 from mi_core.saes.sae import Sae
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
     from mi_core.models.model import Model
 
 CACHE_BYTES = 1 << 30
-RESIDUAL_SITES = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out")
 
 
 def available(model_id: str) -> tuple[SaeEntry, ...]:
@@ -37,6 +37,13 @@ def available(model_id: str) -> tuple[SaeEntry, ...]:
     found = [_described(path) for path in sorted(folder.glob("saes/*/cfg.json"))] if folder else []
     by_hook = {sae.hook: sae for sae in [*listed, *(sae for sae in found if sae)]}
     return tuple(sorted(by_hook.values(), key=_place))
+
+
+def stamp(model_id: str) -> str:
+    """Changes with every file of the SAEs in a model's folder: what is read of them is no part of its fingerprint."""
+    folders = [entry.folder for entry in available(model_id) if entry.folder]
+    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for folder in folders for path in _files(folder)]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 
 def pick(model_id: str, hook: str | None = None) -> SaeEntry:
@@ -118,15 +125,21 @@ def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None
         _loaded.put(_key(entry, device), _open(entry, device))
 
 
-def _key(entry: SaeEntry, device: str) -> tuple[str | None, ...]:
-    return str(entry.folder or entry.release), entry.sae_id, device
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def _key(entry: SaeEntry, device: str) -> tuple[Any, ...]:
+    """Of an opened SAE; one whose files have changed is another."""
+    changed = [path.stat().st_mtime_ns for path in _files(entry.folder)] if entry.folder else []
+    return str(entry.folder or entry.release), entry.sae_id, device, max(changed, default=0)
 
 
 def _weight_bytes(sae: Sae) -> int:
     return sum(parameter.nbytes for parameter in sae.inner.parameters())
 
 
-_loaded: LRU[tuple[str | None, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
+_loaded: LRU[tuple[Any, ...], Sae] = LRU(CACHE_BYTES, _weight_bytes, spared=1)
 _fetching = threading.Lock()  # who asks for the same one meanwhile finds it opened
 
 
@@ -152,7 +165,7 @@ def _open(entry: SaeEntry, device: str) -> Sae:
 
 
 def _check_fits(sae: Sae, model: Model) -> None:
-    if not sae.hook.endswith(RESIDUAL_SITES) or not model.has(sae.hook):
+    if sae.site not in hooks.RESIDUAL or not model.has(sae.hook):
         raise InputError(
             f"The SAE at “{shortened(sae.hook)}” cannot be read here: it must belong to the residual stream, or to "
             f"what attention or an MLP writes there, in a layer that {shortened(model.id)} has.",
@@ -170,9 +183,7 @@ def _local(model_id: str) -> Path | None:
     """The folder that a model id names, where it may be looked into."""
     try:
         folder = Path(model_id).expanduser().resolve()
-        allowed = allowed_folders()
-        permitted = allowed is None or any(folder.is_relative_to(root) for root in allowed)
-        return folder if permitted and folder.is_dir() else None
+        return folder if is_allowed(folder) and folder.is_dir() else None
     except (OSError, RuntimeError, ValueError):
         return None
 
@@ -183,7 +194,7 @@ def _described(cfg: Path) -> SaeEntry | None:
         config: dict[str, Any] = json.loads(cfg.read_text(encoding="utf-8"))
         metadata = {**config, **(config.get("metadata") or {})}
         hook = metadata.get("hook_name") or cfg.parent.name
-        int(hook.split(".")[1])
+        hooks.parse(hook)
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return None
     neuronpedia = metadata.get("neuronpedia_id")
@@ -196,8 +207,8 @@ def _wants_centring(metadata: dict[str, Any]) -> bool:
 
 def _place(sae: SaeEntry) -> tuple[int, int]:
     """Order of the computation."""
-    _, layer, site = sae.hook.split(".", 2)
-    return int(layer), RESIDUAL_SITES.index(site) if site in RESIDUAL_SITES else len(RESIDUAL_SITES)
+    site, layer = hooks.parse(sae.hook)
+    return layer, hooks.RESIDUAL.index(site) if site in hooks.RESIDUAL else len(hooks.RESIDUAL)
 
 
 def _unreachable(entry: SaeEntry) -> InputError:

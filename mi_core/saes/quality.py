@@ -103,8 +103,8 @@ def _final_input(model: Model, tokens: Tokens, hook: str, rows: Tensor) -> Tenso
 
 def _surprisal(
     model: Model, tokens: Tokens, finals: Float[Tensor, "row pos d_model"]
-) -> tuple[Float[Tensor, "row pos"], float]:
-    """Bits of surprise at each next token, [row, pos − 1], and how far row 2's logits are from row 0's."""
+) -> tuple[Float[Tensor, "row pos-1"], float]:
+    """Bits of surprise at each next token, and how far row 2's logits are from row 0's."""
     following = torch.tensor(tokens.ids[1:], device=finals.device)
     bits, deviation = [], 0.0
     for start in range(0, finals.shape[1], POSITIONS_AT_ONCE):

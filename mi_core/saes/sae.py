@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mi_core.errors import InputError
+from mi_core.models import hooks
 from mi_core.models.catalogue import SaeEntry
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
@@ -39,12 +40,17 @@ class Sae:
     @property
     def layer(self) -> int:
         """Number of the block the hook belongs to."""
-        return int(self.hook.split(".")[1])
+        return hooks.parse(self.hook)[1]
+
+    @property
+    def site(self) -> hooks.Site:
+        """What it reads of that block."""
+        return hooks.parse(self.hook)[0]
 
     @property
     def residual_layer(self) -> int:
         """Blocks passed where its features are next found in the residual stream."""
-        return self.layer + (not self.hook.endswith("hook_resid_pre"))
+        return self.layer + (self.site != hooks.resid_pre)
 
     @property
     def W_dec(self) -> Float[Tensor, "d_sae d_model"]:

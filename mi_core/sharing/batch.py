@@ -9,16 +9,19 @@ import sys
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
 from mi_core.sharing import output
-from mi_core.sharing.output import Plan
+from mi_core.sharing.output import OutputPlan
+
+if TYPE_CHECKING:
+    from mi_core.result import Result
 
 
-def run(plan: Plan, settings: dict[str, Any], prompts: Path) -> None:
+def run(plan: OutputPlan, settings: dict[str, Any], prompts: Path) -> None:
     """Compute every row of a CSV file and append its result to `plan.out`, or to the terminal.
 
     CSV output is one table with the columns `row` (0 for the first prompt) and `prompt` in front; JSON output is one
@@ -95,7 +98,7 @@ def _typed(row: list[str], names: list[str], known: dict[str, Any], index: int) 
 
 
 def _compute(
-    plan: Plan, kind: str, requests: list[Request], done: set[int], fresh: bool
+    plan: OutputPlan, kind: str, requests: list[Request], done: set[int], fresh: bool
 ) -> Iterator[tuple[int, InputError | None]]:
     """(row, None or what is wrong with it) for every row that was not done yet, each written before the next starts."""
     from tqdm import tqdm
@@ -115,7 +118,7 @@ def _compute(
             yield row, None
 
 
-def _rendered(plan: Plan, kind: str, request: Request, row: int, result: Any, header: bool) -> bytes:
+def _rendered(plan: OutputPlan, kind: str, request: Request, row: int, result: Result, header: bool) -> bytes:
     from mi_core.sharing import export
 
     first = {"row": row, "prompt": dict(request.settings)["prompt"]}
@@ -145,7 +148,7 @@ def _append(block: bytes, out: Path | None) -> None:
     return None
 
 
-def _resume(plan: Plan, kind: str, requests: list[Request]) -> set[int]:
+def _resume(plan: OutputPlan, kind: str, requests: list[Request]) -> set[int]:
     """Which rows the file holds. Its last one may be torn if the run was stopped: it is cut off, to be done again.
 
     Raises:

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mi_core import __version__
 from mi_core.errors import InputError
-from mi_core.jobs.request import Request, code_version
+from mi_core.jobs.code_version import code_version
+from mi_core.jobs.request import Request
 from mi_core.models.tokens import visible
-from mi_core.result import Result
+from mi_core.result import Result, units_of
 
 LIBRARIES = ("torch", "transformers", "transformer-lens", "sae-lens", "numpy", "pandas")
 FRAME_FORMATS = ("csv", "json", "parquet", "html")
@@ -53,7 +55,9 @@ def as_json(request: Request, result: Result) -> str:
 
 
 def as_dict(request: Request, result: Result) -> dict[str, Any]:
-    """What `as_json` writes: analysis, model, settings, versions, tables {name: [row…]} and checks.
+    """What `as_json` writes: analysis, model, settings, versions, tables {name: [row…]}, units and checks.
+
+    `model` is None where there is none, `edits` only there if some are on. `units` are {table: {column: unit}}.
 
     Raises:
         InputError: So many rows that writing them would fill the memory.
@@ -67,11 +71,12 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
         )
     return {
         "analysis": request.analysis,
-        "model": request.model,
+        "model": request.model or None,
         "settings": _plain(request.bound()),
         **({"edits": json.loads(request.edits)} if request.edits else {}),
         "versions": versions(),
         "tables": {name: rows(frame) for name, frame in tables.items()},
+        "units": units_of(result, tables),
         "checks": [
             {"name": check.name, "error": _plain(check.error), "tolerance": check.tolerance, "passed": check.passed}
             for check in result.checks
@@ -121,9 +126,9 @@ def html_page(frames: Mapping[str, pd.DataFrame], title: str, sentences: tuple[s
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What the numbers were computed with; `loupe` is a hash of its code."""
+    """What the numbers were computed with; `loupe_code` is a hash of all that computes."""
     libraries = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    return {"loupe": code_version(), "python": platform.python_version(), **libraries}
+    return {"loupe": __version__, "loupe_code": code_version(), "python": platform.python_version(), **libraries}
 
 
 def _readable(value: Any) -> Any:

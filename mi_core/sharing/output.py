@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
+
+if TYPE_CHECKING:
+    from mi_core.jobs.job import Job
+    from mi_core.jobs.loaded_models import ModelStatus
+    from mi_core.result import Result
 
 TABLES = ("table", "csv", "json", "parquet", "html")
 IMAGES = ("png", "svg", "pdf")
@@ -24,7 +28,7 @@ SUFFIXES |= {f".{name}": name for name in IMAGES}
 
 
 @dataclass(frozen=True)
-class Plan:
+class OutputPlan:
     """What to compute and what to make of it; `format`, `out` and `table` as the person gave them, or None."""
 
     analysis: str
@@ -42,7 +46,7 @@ class Plan:
         return kind
 
 
-def run(plan: Plan, settings: dict[str, Any]) -> None:
+def run(plan: OutputPlan, settings: dict[str, Any]) -> None:
     """One prompt: compute it and write the result."""
     kind = plan.kind()
     check_out(plan.out, kind)
@@ -63,7 +67,7 @@ def read_edits(given: str | None) -> str | None:
         raise InputError(f"The file of edits {given} cannot be read: check --edits.", "edits") from error
 
 
-def checked(plan: Plan, settings: dict[str, Any]) -> Request:
+def checked(plan: OutputPlan, settings: dict[str, Any]) -> Request:
     """The request, known to be complete before any model is opened. Raises InputError."""
     command = plan.analysis.replace("_", "-")
     for name, setting in settings_of(find_analysis(plan.analysis)).items():
@@ -76,7 +80,7 @@ def checked(plan: Plan, settings: dict[str, Any]) -> Request:
     return Request.of(plan.analysis, plan.model, **settings)
 
 
-def compute(request: Request) -> Any:
+def compute(request: Request) -> Result:
     """The result, from the process' engine; what libraries print goes nowhere. Raises InputError."""
     from mi_core.jobs.engine import engine
 
@@ -92,11 +96,10 @@ def compute(request: Request) -> Any:
     return job.result()
 
 
-def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
+def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
-        charts = _charts(plan.analysis)
-        return charts.image(charts.figure(plan.analysis, result), kind)
+        return _charts(plan.analysis).picture(plan.analysis, result, kind)
 
     from mi_core.sharing import export  # pandas
 
@@ -106,7 +109,8 @@ def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
     chosen = {plan.table: frames[plan.table]} if plan.table else frames
     if kind == "json":
         whole = export.as_dict(request, result)
-        whole["tables"] = {name: whole["tables"][name] for name in chosen}
+        for part in ("tables", "units"):
+            whole[part] = {name: whole[part][name] for name in chosen}
         return export.dumps(whole).encode()
     if kind == "table":
         return export.as_text(chosen, result).encode()
@@ -118,7 +122,8 @@ def rendered(plan: Plan, kind: str, request: Request, result: Any) -> bytes:
 
 def _charts(analysis: str) -> Any:
     """The module that draws; imported by name and for images only, because nothing else here may need it."""
-    charts = importlib.import_module("charts.export")
+    import charts.export as charts
+
     if analysis not in charts.FIGURES:
         raise InputError(f"{analysis.replace('_', '-')} has no chart: choose csv or json.", "format")
     return charts
@@ -179,7 +184,7 @@ def _umask() -> int:
     return mask
 
 
-def _show_progress(job: Any, status: Any) -> None:
+def _show_progress(job: Job, status: ModelStatus) -> None:
     if job.progress is not None and job.progress.message:
         _show(job.progress.message)
     elif job.progress is not None and job.progress.total:

@@ -112,8 +112,8 @@ def _spread(hook: Hook, n_rows: int) -> Hook:
 @torch.no_grad()
 def _forward(
     model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, hooks: Mapping[str, Hook]
-) -> Float[Tensor, "row d_vocab"]:
-    """Logits of the last position; the cache grows. Hooks are in place for this one pass."""
+) -> Float[Tensor, "hooked_row d_vocab"]:
+    """Logits of the last position; the cache grows. Hooks are in place for this one pass, and may spread the rows."""
     start = 0 if isinstance(cache, kv_cache.Reread) else start
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))

@@ -17,7 +17,7 @@ SEED = 0
 
 
 @torch.no_grad()
-def written(
+def sampled_text(
     model: Model, start: Sequence[int], n_rows: int, n_tokens: int, between: Callable[[], None] | None = None
 ) -> Int[Tensor, "row pos"]:
     """`n_rows` texts drawn from the model's own distribution, `start` included.

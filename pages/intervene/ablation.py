@@ -2,11 +2,8 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.effect_grid import effect_grid
-from charts.head_grid import head_grid
-from charts.shift import shift
-from ui import show
+from charts import figures
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import knockouts, selection
 from ui.parts import ablated
@@ -32,45 +29,28 @@ answer = compute("ablation", chosen.model, **chosen.asking, **knocked.settings, 
 knockouts.remember(answer)
 show.finding(answer)
 
-result, effects = answer.result, show.tables(answer)["effects"]
-metrics = {
-    "logit": ("change", f"change of the {result.target.quantity} (logits)"),
-    "probability": ("probability_change", "change of the probability"),
-    "all probabilities (KL)": ("kl", "KL divergence (bits)"),
-}
-value, unit = metrics[
-    st.segmented_control(
-        "Measure the", list(metrics), default="logit", required=True, key="metric", bind="query-params"
-    )
-]
-given = f", with {' and '.join(result.also)} out already" if result.also else ""
-title = f"What each knockout does to {result.target.label}{given}"
+metrics = {"logit": "change", "probability": "probability_change", "kl": "kl"}
+metric = address.choose(words.KNOCKOUT_MEASURE, st.segmented_control, "Measure the", required=True)
 if knocked.site == "head":
-    figure, pick = head_grid(effects, title=title, value=value, unit=unit), selection.pick_head("effects")
+    pick = selection.pick_head("effects")
 elif knocked.site == "position":
-    figure = effect_grid(effects, title=title, value=value, unit=unit)
     pick = selection.pick_fields("effects", "cell", ("layer", "pos"), ("layer", "token"))
 else:
-    field = {"neuron": "neuron", "feature": "feature"}.get(knocked.site, "layer")
-    if knocked.site == "feature":
-        effects = effects.assign(component="#" + effects["feature"].astype(str) + "  " + effects["label"])
-    figure = bars(effects, title=title, label="component", value=value, unit=unit, most=30, pick=(field,))
+    field = knocked.site if knocked.site in ("neuron", "feature") else "layer"
     pick = selection.pick_fields("effects", "bar", (field,))
-show.chart(answer, figure, key="effects", how=HOW_EFFECTS, table="effects", on_select=pick)
+show.chart(
+    answer,
+    figures.ablation,
+    measure=metrics[metric],
+    key="effects",
+    how=HOW_EFFECTS,
+    table="effects",
+    on_select=pick,
+)
 
 ablated.closer(chosen, knocked, answer)
 show_published("ablation", chosen.prompt)
 
-foretold = effects.dropna(subset=["foretold"])
-if len(foretold) and knocked.site != "position":
+if knocked.site != "position" and show.tables(answer)["effects"]["foretold"].notna().any():
     st.divider()
-    figure = shift(
-        foretold,
-        title="Foretold by the direct effect, and measured",
-        label="component",
-        before="foretold",
-        after="change",
-        names=("foretold", "measured"),
-        unit=f"change of the {result.target.quantity} (logits)",
-    )
-    show.chart(answer, figure, key="foretold", how=HOW_FORETOLD, table="effects")
+    show.chart(answer, figures.foretold, key="foretold", how=HOW_FORETOLD, table="effects")

@@ -2,16 +2,14 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.shift import shift
+from charts import figures
 from mi_core.editing import recipes
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import edits
 from ui.prompt import header, prompt
 from ui.text import literal
 
-KINDS = {"rewrite a fact": "rome", "remove a direction": "orthogonalise"}
 HOW_SHIFT = (
     "Each row is a token. The hollow circle is its probability of coming next in the model before the edit, the filled "
     "diamond after it. A rewritten fact that works moves nearly everything from the old answer to the new one."
@@ -23,10 +21,7 @@ HOW_PROMPTS = (
 )
 header("Edits", "What happens when a fact is rewritten or a direction removed?")
 chosen = prompt()
-kind = st.segmented_control(
-    "Edit", list(KINDS), default="rewrite a fact", required=True, key="edit_kind", bind="query-params"
-)
-rewriting = KINDS[kind] == "rome"
+rewriting = address.choose(words.EDIT, st.segmented_control, "Edit", required=True) == "rome"
 recipe = edits.fact_fields(chosen.prompt) if rewriting else edits.direction_fields(chosen.model)
 others = edits.trial_fields(chosen.prompt, rewriting)
 if recipe is None:
@@ -43,15 +38,11 @@ asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
 answer = compute("edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, **asked)
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)
-tables = show.tables(answer)
-for place, (_, row) in zip(st.columns(len(tables["scores"])), tables["scores"].iterrows(), strict=True):
+scores = show.tables(answer)["scores"]
+for place, (_, row) in zip(st.columns(len(scores)), scores.iterrows(), strict=True):
     unit = "{:.3f} bits" if row["score"] == "drift" else "{:.0%}"
     n = "" if row["prompts"] == 1 else f" ({row['prompts']} prompts)"
     place.metric(row["score"] + n, unit.format(row["value"]), help=literal(row["meaning"]))
-show.chart(
-    answer, shift(tables["shift"], title="The next token before and after"), key="shift", how=HOW_SHIFT, table="shift"
-)
-moved = tables["prompts"].round({"kl": 3}).assign(name=tables["prompts"]["role"] + ": " + tables["prompts"]["prompt"])
-figure = bars(moved, title="What else the edit moves", label="name", value="kl", unit="bits (KL)", sort=False, most=40)
-show.chart(answer, figure, key="prompts", how=HOW_PROMPTS, table="prompts")
+show.chart(answer, figures.edit, key="shift", how=HOW_SHIFT, table="shift")
+show.chart(answer, figures.edit_elsewhere, key="prompts", how=HOW_PROMPTS, table="prompts")
 edits.show_stack()

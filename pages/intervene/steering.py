@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from charts.shift import shift
-from charts.strengths import strengths
-from ui import show
+from charts import figures
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import directions
 from ui.parts import streams
@@ -20,8 +19,6 @@ HOW_SWEEP = (
     "model finds it more than four times as surprising as its own text (perplexity). A triangle: it repeats itself. "
     "This is a rule of thumb: a text in another language is surprising too, and need not be broken."
 )
-MEASURES = {"odds of the answer": "probability", "change of the odds": "kl", "surprise of the text": "perplexity"}
-AXES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 header("Steering", "What does the model say when we push its thoughts in one direction?")
 chosen = prompt()
@@ -38,35 +35,17 @@ drawing = streams.SideBySide("With the directions" if also else "With the direct
 answer = compute("steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update)
 drawing.finish(answer.result)
 show.finding(answer, told=answer.result.notes)
-moved = show.tables(answer)["shift"]
-show.chart(
-    answer, shift(moved, title="How the next token's probabilities move"), key="shift", how=HOW_SHIFT, table="shift"
-)
+show.chart(answer, figures.steering, key="shift", how=HOW_SHIFT, table="shift")
 
 if st.toggle(
     "Try nine strengths at once", key="sweep", bind="query-params",
     help="How far the direction can be pushed before the model's language breaks.",
 ):  # fmt: skip
     levels = directions.levels(clamped)
-    measure = st.segmented_control(
-        "Show", list(MEASURES), default="odds of the answer", required=True, key="measure", bind="query-params"
-    )
+    value = address.choose(words.SWEEP_MEASURE, st.segmented_control, "Show", required=True)
     asked = settings | {"strengths": levels, "target": chosen.target, "foil": chosen.foil}
     swept = compute("steering_sweep", chosen.model, **chosen.reading, **asked)
     show.finding(swept)
-    tables, result, value = show.tables(swept), swept.result, MEASURES[measure]
     table = "probabilities" if value == "probability" else "sweep"
-    figure = strengths(
-        tables[table],
-        title={"probability": "The next token's odds", "kl": "How far the odds move"}.get(
-            value, "How surprising the text is"
-        ),
-        value=value,
-        x_title=AXES[settings["operation"]],
-        series="token" if value == "probability" else None,
-        unit={"kl": "KL divergence (bits)", "perplexity": "perplexity"}.get(value),
-        rule=result.limit if value == "perplexity" else None,
-        rule_label=f"broken above {result.limit:,.1f}",
-    )
-    show.chart(swept, figure, key="strengths", how=HOW_SWEEP, table=table)
-    show.rows(tables["sweep"], {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"})
+    show.chart(swept, figures.steering_sweep, measure=value, key="strengths", how=HOW_SWEEP, table=table)
+    show.rows(show.tables(swept)["sweep"], {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"})

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from charts.attention_pattern import attention_pattern
+from charts import figures
 from ui import show
 from ui.compute import compute
 from ui.fields import selection
@@ -36,30 +36,25 @@ layer, head = heads.default(everything.result, layer, head)
 one = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted, layer=layer, head=head)
 show.finding(one)
 
-all_heads, single = heads.places(everything.result)
+all_heads, single = heads.layout(everything.result)
 with all_heads:
     heads.grid(everything.result, layer, head)
 with single:
-    tables = show.tables(one)
-    figure = attention_pattern(
-        tables["pattern"], title=f"What L{layer}H{head} reads", pos=one.result.pos, unit=one.result.units
-    )
     show.chart(
-        one, figure, key="pattern", how=HOW_PATTERN, table="pattern",
+        one, figures.attention, key="pattern", how=HOW_PATTERN, table="pattern",
         on_select=selection.pick_position("pattern", "query", "query_pos"),
     )  # fmt: skip
 
 strongest, rollout = st.tabs(["Strongest reads", "Through all layers"])
 with strongest:
-    st.dataframe(tables["strongest"].head(25), hide_index=True, width="stretch")
+    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch")
     show.footer(one, key="strongest", how=HOW_STRONGEST, table="strongest")
 with rollout:
-    figure = attention_pattern(tables["rollout"], title="Attention rollout", unit="share")
-    show.chart(one, figure, key="rollout", how=HOW_ROLLOUT, table="rollout")
+    show.chart(one, figures.rollout, key="rollout", how=HOW_ROLLOUT, table="rollout")
 prove_it(
     "pages/intervene/ablation.py",
     f"knock out L{layer}H{head} and measure what becomes of the answer",
-    site="heads",
+    site="head",
     layer=layer,
     head=head,
 )

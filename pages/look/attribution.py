@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.head_grid import head_grid
-from charts.token_strip import token_strip
+from charts import figures
 from ui import show
 from ui.compute import compute
 from ui.fields import selection
@@ -27,37 +25,26 @@ header("Attribution", "Who pushed this answer up, and who held it down?")
 chosen = prompt()
 layer, head = selection.head_choice("all")
 answer = compute("attribution", chosen.model, **chosen.asking, layer=layer, head=head)
-result = answer.result
 show.finding(answer)
-tables = show.tables(answer)
-unit = result.units
 
 by_component, by_head, by_layer = st.tabs(["By component", "By head", "By layer"])
 with by_component:
-    figure = bars(
-        tables["contributions"], title=f"What each part adds to {result.target.label}",
-        label="component", value="contribution", unit=unit, most=20,
-    )  # fmt: skip
-    show.chart(answer, figure, key="components", how=HOW_COMPONENTS, table="contributions")
+    show.chart(answer, figures.attribution, key="components", how=HOW_COMPONENTS, table="contributions")
 with by_head:
-    heads = tables["contributions"].query("kind == 'head'")
-    figure = head_grid(heads, title=f"What each head adds to {result.target.label}", unit=unit)
     show.chart(
-        answer, figure, key="heads", how=HOW_HEADS, table="contributions", on_select=selection.pick_head("heads")
+        answer,
+        figures.attribution_by_head,
+        key="heads",
+        how=HOW_HEADS,
+        table="contributions",
+        on_select=selection.pick_head("heads"),
     )
 with by_layer:
-    layers = tables["layers"].assign(name=tables["layers"]["kind"] + " " + tables["layers"]["layer"].astype(str))
-    figure = bars(layers, title=f"What each layer adds to {result.target.label}", label="name",
-                  value="contribution", unit=unit, sort=False)  # fmt: skip
-    show.chart(answer, figure, key="layers", how=HOW_LAYERS, table="layers")
+    show.chart(answer, figures.attribution_by_layer, key="layers", how=HOW_LAYERS, table="layers")
 
-whose = "all heads together" if layer is None else f"layer {layer}" if head is None else f"L{layer}H{head}"
-figure = token_strip(
-    tables["sources"], title=f"Which tokens {whose} took it from", value="contribution", unit=unit, pos=result.pos
-)
 show.chart(
     answer,
-    figure,
+    figures.attribution_sources,
     key="sources",
     how=HOW_SOURCES,
     table="sources",
@@ -66,7 +53,7 @@ show.chart(
 prove_it(
     "pages/intervene/ablation.py",
     "knock parts out and measure what becomes of the answer",
-    site="heads",
+    site="head",
     layer=layer,
     head=head,
 )

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.token_strip import token_strip
+from charts import figures
 from mi_core.saes import loading as saes
 from ui import show
 from ui.compute import compute
@@ -45,7 +44,6 @@ active = [int(feature) for feature in result.feature_ids[result.pos] if feature 
 feature = number.number_input(
     "Feature",
     min_value=0,
-    max_value=result.d_sae - 1,
     value=None,
     step=1,
     key="feature",
@@ -54,18 +52,10 @@ feature = number.number_input(
     help=f"Follow one of the {result.d_sae:,} features. Empty means the strongest on the chosen token.",
 )
 show.finding(answer)
-here = show.tables(answer)["features"].query("pos == @result.pos")
-if len(here):
-    here = here.assign(name=here["feature"].map("#{}".format) + "  " + here["label"])
+if active:
     show.chart(
         answer,
-        bars(
-            here,
-            title="The strongest features on the chosen token",
-            label="name",
-            value="activation",
-            pick=("feature",),
-        ),
+        figures.features,
         key="top-features",
         how=HOW_TOP,
         table="features",
@@ -82,23 +72,20 @@ prove_it("pages/intervene/steering.py", "steer the model with this feature", sae
 prove_it(
     "pages/intervene/ablation.py",
     "knock this feature out and measure what becomes of the answer",
-    site="features",
+    site="feature",
     sae=sae,
     feature=followed,
 )
-tables = show.tables(one)
 over_prompt, speaks = st.columns(2)
 with over_prompt:
-    strip = token_strip(tables["activations"], title="Where it fires in the prompt", value="activation")
     show.chart(
         one,
-        strip,
+        figures.feature,
         key="feature-strip",
         how=HOW_ONE,
         table="activations",
         on_select=selection.pick_position("feature-strip", "token"),
     )
 with speaks:
-    effects = bars(tables["promoted"], title="Tokens it makes likelier or less likely", label="token", value="effect")
-    show.chart(one, effects, key="promoted", how=HOW_PROMOTED, table="promoted")
+    show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.draw(one.result)

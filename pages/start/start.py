@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from charts.bars import bars
-from charts.token_strip import token_strip
+from charts import figures
 from ui import inputs, show
 from ui.compute import compute
 from ui.fields import selection
@@ -45,21 +44,14 @@ with st.grid(min_column_width=180, gap="small"):
 chosen = prompt()
 answer = compute("predict", chosen.model, **chosen.asking)
 show.finding(answer)
-tables = show.tables(answer)
 
 guesses, surprise = st.columns(2, gap="medium")
 with guesses:
-    show.chart(
-        answer,
-        bars(tables["predictions"], title="Best guesses for the next token", label="token", value="probability"),
-        key="predictions",
-        how=HOW_PREDICTIONS,
-        table="predictions",
-    )
+    show.chart(answer, figures.predict, key="predictions", how=HOW_PREDICTIONS, table="predictions")
 with surprise:
     show.chart(
         answer,
-        token_strip(tables["positions"], title="How much each token surprised the model", value="surprisal"),
+        figures.surprise,
         key="surprise",
         how=HOW_SURPRISE,
         table="positions",

@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect, sync_playwright
+
+from tests.patience import SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # A deep link makes Streamlit look for its server below the page's address first; these two misses are its own.
 PROBES = re.compile(r"/\w+/_stcore/(health|host-config)$")
+# A frame that is replaced while the browser still draws the one before: Streamlit says this, and draws the new one.
+REPLACED = "Unrecognized data set"
 # Reported the moment it appears, so that a box which a later run removes is seen too.
 WATCH = """
 const trouble = /problem it did not expect|could not be computed/
@@ -31,7 +35,35 @@ new MutationObserver(changes => {
   }
 }).observe(document, { childList: true, subtree: true })
 """
-expect.set_options(timeout=20_000)
+# Counted in the page itself, whose timers and messages come in their order however slow the machine: whether the server
+# has answered what was sent to it last.
+ANSWERS = """
+window.unanswered = false
+window.WebSocket = class extends WebSocket {
+  constructor(...address) {
+    super(...address)
+    this.addEventListener("message", () => { window.unanswered = false })
+  }
+  send(message) {
+    window.unanswered = true
+    super.send(message)
+  }
+}
+"""
+# The dashboard in a process of its own, where no sweep is too long to be run without asking.
+SERVER = """
+from streamlit.web import cli
+from ui import compute
+compute.ASK_SECONDS = float("inf")
+cli.main()
+"""
+expect.set_options(timeout=SECONDS * 1000)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("browser")
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +83,8 @@ def serve(tmp_path_factory) -> Iterator[Callable[[str], str]]:
         process.terminate()
     for _, process in running.values():
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(SECONDS)
         process.kill()
-
-
-@pytest.fixture(scope="session")
-def server(serve) -> str:
-    """Address of the dashboard."""
-    return serve("serve.py")
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +96,17 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(serve, chromium) -> str:
+    """Address of the dashboard, which has its model open: the first visitor has left."""
+    address = serve("serve.py")
+    page = chromium.new_page()
+    page.goto(address)
+    expect(page.get_by_test_id("stMain").get_by_role("heading", level=3).first).to_be_visible()
+    page.close()
+    return address
 
 
 @pytest.fixture
@@ -86,7 +123,8 @@ def visitor(chromium, server) -> Iterator[Callable[..., Page]]:
         context = chromium.new_context(base_url=base, accept_downloads=True, **options)
         complaints = _Complaints(base)
         contexts.append((context, complaints))
-        context.add_init_script(WATCH)
+        context.set_default_timeout(SECONDS * 1000)
+        context.add_init_script(WATCH + ANSWERS)
         page = context.new_page()
         complaints.listen(page)
         return page
@@ -111,7 +149,7 @@ class _Complaints:
 
     def listen(self, page: Page) -> None:
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.lines.append(f"error in a script: {error}"))
+        page.on("pageerror", self._error)
         page.on("requestfailed", self._failed)
         page.on("request", lambda request: self._address(request.url))
         page.on("websocket", lambda socket: self._address(socket.url.replace("ws://", "http://", 1)))
@@ -119,6 +157,10 @@ class _Complaints:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not PROBES.search(message.location.get("url", "")):
             self.lines.append(f"console: {message.text} ({message.location.get('url')})")
+
+    def _error(self, error: Error) -> None:
+        if REPLACED not in error.message:
+            self.lines.append(f"error in a script: {error}")
 
     def _failed(self, request: Request) -> None:
         # leaving a page ends what it was still fetching
@@ -134,7 +176,7 @@ def _start(script: str, folder: Path) -> tuple[str, subprocess.Popen]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
+    command = [sys.executable, "-c", SERVER, "run", script, "--server.headless", "true"]
     with (folder / "log.txt").open("w") as log:
         process = subprocess.Popen(
             [*command, "--server.port", str(port), "--server.address", "127.0.0.1"],
@@ -147,9 +189,9 @@ def _start(script: str, folder: Path) -> tuple[str, subprocess.Popen]:
 
 
 def _wait_until_healthy(base: str, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"{base}/_stcore/health", timeout=1):
+        with suppress(OSError), urllib.request.urlopen(f"{base}/_stcore/health", timeout=10):
             return
         time.sleep(0.1)
     process.kill()

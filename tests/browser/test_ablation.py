@@ -21,7 +21,7 @@ def texts(page: Page) -> list[str]:
 
 def test_a_head_is_clicked_kept_out_and_the_others_change(page, visitor):
     page.goto(f"/ablation?{COPYING}")
-    expect(finding(page)).to_contain_text("Without L0H3, the logit of “·Tuesday” falls most", timeout=60_000)
+    expect(finding(page)).to_contain_text("Without L0H3, the logit of “·Tuesday” falls most")
     settled(page)
     before = charts(page).first.locator("svg text").all_text_contents()
     head(page, 1, 2).click()

@@ -4,13 +4,13 @@ import json
 
 from playwright.sync_api import expect
 
-from tests.browser.screen import PATIENCE, charts, field, finding, go, main, settled, sidebar
+from tests.browser.screen import charts, field, finding, go, main, settled, sidebar
 
 
 def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
     page, other = visitor(), visitor()
     page.goto("/edits")
-    expect(finding(page)).to_contain_text("now answers “·Boston” instead of “·Austin”", timeout=PATIENCE)
+    expect(finding(page)).to_contain_text("now answers “·Boston” instead of “·Austin”")
     expect(charts(page)).to_have_count(2)
     page.get_by_role("button", name="Keep this edit").click()
     expect(sidebar(page)).to_contain_text("1 edit is on")
@@ -35,7 +35,7 @@ def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
 def test_a_saved_stack_is_opened_again_and_a_wrong_file_is_explained(page, tmp_path):
     file = tmp_path / "edits.json"
     page.goto("/edits")
-    expect(finding(page)).to_be_visible(timeout=PATIENCE)
+    expect(finding(page)).to_be_visible()
     settled(page)
     page.get_by_role("button", name="Open a JSON file").click()
     file.write_text("no json at all")

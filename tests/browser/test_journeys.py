@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.screen import (
     ASKS,
     PAGES,
-    PATIENCE,
     SECOND_PROMPT,
     ask,
     charts,
@@ -16,6 +15,7 @@ from tests.browser.screen import (
     fill,
     finding,
     go,
+    in_address,
     main,
     settled,
     token,
@@ -56,11 +56,11 @@ def test_a_typed_prompt_is_read_on_every_page(page):
             expect(main(page)).to_contain_text(ASKS[name])
             fill(page, "Subject", "Japan")
             fill(page, "New answer", "Rome")
-        expect(finding(page)).to_contain_text(ABOUT_JAPAN[name], timeout=PATIENCE)
+        expect(finding(page)).to_contain_text(ABOUT_JAPAN[name])
         expect(field(page, "Prompt")).to_have_value(JAPAN)
         expect(token(page, 4)).to_contain_text("·Japan")
         expect(charts(page).first).to_be_visible()
-        assert query(page)["prompt"] == JAPAN
+        in_address(page, "prompt", JAPAN)
         expect(main(page)).not_to_contain_text("Texas is")
         expect(main(page).get_by_role("alert")).to_have_count(0)
 
@@ -76,7 +76,7 @@ def test_a_clicked_token_is_the_position_everywhere(page):
         expect(token(page, 4)).to_have_attribute("aria-selected", "true")
         expect(token(page, 5)).to_have_attribute("aria-selected", "false")
         expect(field(page, "Position")).to_have_value("4")
-        assert query(page)["pos"] == "4"
+        in_address(page, "pos", "4")
     go(page, "Start")
     expect(finding(page)).to_contain_text("After “·Japan”")
     expect(finding(page)).not_to_contain_text(last)
@@ -90,7 +90,8 @@ def test_a_newcomer_reaches_a_finding_in_three_clicks(page):
     page.get_by_role("link", name="See who pushed the answer").click()
     expect(finding(page)).to_contain_text("favours “·Mary” over “·John”")
     expect(field(page, "Prompt")).to_have_value(DRINK)
-    assert field(page, "Layer").input_value() and field(page, "Head").input_value()
+    expect(field(page, "Layer")).not_to_have_value("")
+    expect(field(page, "Head")).not_to_have_value("")
     expect(main(page)).not_to_contain_text("Austin")
 
 
@@ -131,20 +132,27 @@ def picture(page: Page) -> dict:
     }
 
 
+@pytest.fixture(scope="module")
+def plain() -> dict[str, list[str]]:
+    """The words in each page's chart when nothing is set but the prompt, as far as they were needed."""
+    return {}
+
+
 @pytest.mark.parametrize(("path", "settings", "fields"), LINKS, ids=[f"{path} {rest}" for path, rest, _ in LINKS])
-def test_a_link_shows_the_same_picture_to_another_person(visitor, path, settings, fields):
+def test_a_link_shows_the_same_picture_to_another_person(visitor, plain, path, settings, fields):
     one, other = visitor(), visitor()
-    one.goto(f"/{path}?prompt={DRINK}")
-    plain = picture(one)
     one.goto(f"/{path}?prompt={DRINK}&{settings}")
     seen = picture(one)
     assert {name: seen["fields"].get(name) for name in fields} == fields
-    assert seen["chart"] != plain["chart"], "the settings changed nothing"
     assert set(parse_qs(settings)) <= set(seen["query"])
     other.goto(one.url)
     assert picture(other) == seen
-    other.reload()
-    assert picture(other) == seen
+    if path not in plain:
+        other.reload()
+        assert picture(other) == seen
+        other.goto(f"/{path}?prompt={DRINK}")
+        plain[path] = picture(other)["chart"]
+    assert seen["chart"] != plain[path], "the settings changed nothing"
 
 
 def test_back_and_forward_keep_the_prompt(page):

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import PAGES, PATIENCE, ask, charts, field, finding, main, settled, sidebar
+from tests.browser.screen import PAGES, ask, charts, field, finding, main, settled, sidebar
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 # A solid colour behind an element, and the contrast of its text to it as WCAG 2 defines it
@@ -36,7 +36,7 @@ def sideways(page: Page) -> list[int]:
 def test_a_phone_shows_every_page(visitor, link, path, title):
     page = visitor(**PHONE)
     page.goto(f"/{path}")
-    expect(finding(page)).to_be_visible(timeout=PATIENCE)
+    expect(finding(page)).to_be_visible()
     settled(page)
     assert sideways(page) == [0, 0, 0]
     finding(page).scroll_into_view_if_needed()

@@ -21,7 +21,7 @@ def click_last_cell(page: Page) -> None:
 
 def test_a_clicked_cell_is_run_and_the_link_to_it_opens_the_same(page):
     page.goto("/patching")
-    expect(finding(page)).to_contain_text("“·Texas” (position 4)", timeout=90_000)  # the server may have just begun
+    expect(finding(page)).to_contain_text("“·Texas” (position 4)")
     expect(main(page)).not_to_contain_text("patched, “")
     click_last_cell(page)
     expect(field(page, ONE)).to_have_value("L3@5")

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from mi_core.saes import highlights
 from mi_core.saes.loading import pick
-from tests.browser.screen import PAGES, PATIENCE, charts, field, finding, in_address, main, settled
+from tests.browser.screen import PAGES, charts, field, finding, in_address, main, settled
 
 CHARTED = [path for _, path, _ in PAGES]
 
@@ -23,7 +23,7 @@ def box(page: Page):
 
 def opened(page: Page, label: str):
     """The first result's popover of that name."""
-    expect(finding(page)).to_be_visible(timeout=PATIENCE)
+    expect(finding(page)).to_be_visible()
     settled(page)
     main(page).get_by_role("button", name=label, exact=True).first.click()
     expect(box(page)).to_have_count(1)  # a run of the page in between may draw it anew

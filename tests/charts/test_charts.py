@@ -1,8 +1,6 @@
 """Every chart says what it promises: order, scale, selection, title; and every one becomes a file."""
 
 import re
-import tomllib
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,11 +14,10 @@ from charts.export import image
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
+from charts.ready import ready, with_rows
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
-
-CONFIG = Path(__file__).parents[2] / ".streamlit" / "config.toml"
 
 
 def lens_frame(n_layers=4, n_pos=3):
@@ -78,7 +75,7 @@ def effect_frame(n_layers=4, n_pos=3):
 
 CHARTS = {
     "lens_heatmap": lambda k: lens_heatmap(lens_frame(12 if k else 4, 420 if k else 3), title="Finding", pos=1),
-    "lines": lambda k: lines(line_frame(6000 if k else 5), title="Finding", value="rank", rule=1, rule_label="top"),
+    "lines": lambda k: lines(line_frame(6000 if k else 5), title="Finding", value="rank"),
     "bars": lambda k: bars(strip_frame(6000 if k else 5), title="Finding", label="token", value="contribution"),
     "head_grid": lambda k: head_grid(head_frame(80 if k else 2, 64 if k else 3), title="Finding"),
     "attention_pattern": lambda k: attention_pattern(pattern_frame(101 if k else 4), title="Finding", pos=1),
@@ -101,23 +98,23 @@ def selections(spec):
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_has_title_description_and_no_colours_of_one_theme(name):
-    spec = CHARTS[name](False).to_dict()
+    spec = CHARTS[name](False).to_dict(validate=True)
     assert spec["title"]["text"] == ["Finding"]
     assert spec["description"].startswith("Finding. ") and "values from" in spec["description"]
     assert "config" not in spec or spec["config"].keys() <= {"view"}
 
 
 @pytest.mark.parametrize("name", CHARTS)
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [pytest.param(False, marks=pytest.mark.slow), True])  # the large ones are light
 def test_exports_with_more_rows_than_altair_allows(name, dark):
-    chart = CHARTS[name](not dark)
-    png, svg = image(chart, "png", dark=dark), image(chart, "svg", dark=dark).decode()
+    spec = ready(CHARTS[name](not dark))
+    png, svg = image(spec, "png", dark=dark), image(spec, "svg", dark=dark).decode()
     assert png.startswith(b"\x89PNG")
     assert "Finding" in svg and (theme.DARK if dark else theme.LIGHT)["background"].lower() in svg.lower()
 
 
 def test_pdf():
-    assert image(CHARTS["bars"](False), "pdf").startswith(b"%PDF")
+    assert image(ready(CHARTS["bars"](False)), "pdf").startswith(b"%PDF")
 
 
 def test_lens_runs_from_embeddings_to_output_and_selects_a_cell():
@@ -217,13 +214,6 @@ def test_ranks_are_logarithmic_with_the_first_at_the_top():
     assert mark(spec, "line")["encoding"]["y"]["axis"]["values"] == [1, 10, 100]
 
 
-def test_series_differ_in_shape_as_well_as_colour():
-    frame = pd.concat([line_frame().assign(kind=kind) for kind in ("attention", "mlp")])
-    encoding = mark(lines(frame, title="Finding", value="probability", series="kind").to_dict(), "point")["encoding"]
-    assert encoding["color"]["field"] == encoding["shape"]["field"] == "kind"
-    assert encoding["color"]["scale"]["domain"] == encoding["shape"]["scale"]["domain"] == ["attention", "mlp"]
-
-
 def headed_frame(n_heads=30, n_pos=3):
     """Head n of layer 0 has an effect of up to −n at its last position."""
     head, pos = (axis.ravel() for axis in np.indices((n_heads, n_pos)))
@@ -303,15 +293,37 @@ def test_numbers_as_text(value, column, text):
     assert theme.written(pd.Series([value]), column) == [text]
 
 
-def test_colours_are_those_of_the_dashboard():
-    """Screen and file show one palette."""
-    themes = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["theme"]
-    for palette, name in ((theme.LIGHT, "light"), (theme.DARK, "dark")):
-        screen = themes[name]
-        assert palette["ramp"] == screen["chartSequentialColors"]
-        assert palette["diverging"] == screen["chartDivergingColors"]
-        assert palette["category"] == screen["chartCategoricalColors"]
-        assert (palette["background"], palette["text"]) == (screen["backgroundColor"], screen["textColor"])
+@pytest.mark.parametrize("grid", [effect_grid, head_grid])
+@pytest.mark.parametrize("value", ["kl", "probability"])
+def test_what_cannot_be_negative_is_coloured_from_pale_to_full(grid, value):
+    frame = effect_frame() if grid is effect_grid else head_frame()
+    frame = frame.assign(**{value: np.linspace(0, 0.5, len(frame))})
+    scale = mark(grid(frame, title="Finding", value=value).to_dict(), "rect")["encoding"]["color"]["scale"]
+    cells = frame if grid is effect_grid else frame.dropna(subset=["head"])
+    assert scale == {"domain": [0, cells[value].max()], "range": "ramp"}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_ready_chart_is_what_altair_would_send_with_the_same_rows(name):
+    """The data travel as Arrow; read back, they are Altair's own rows, frame by frame."""
+    chart = CHARTS[name](False)
+    plain, spec = chart.to_dict(validate=True), with_rows(ready(chart))
+    rows = [plain["datasets"][data["name"]] for data in frames(plain)]
+    assert [spec["datasets"][data["name"]] for data in frames(spec)] == rows
+    assert len(rows) >= 1 and "config" not in spec
+
+
+def frames(spec):
+    """The references to data in a chart, in their order."""
+    return [part["data"] for part in (spec, *spec["layer"]) if "data" in part]
+
+
+def test_a_ready_chart_holds_no_infinities_where_it_becomes_a_picture():
+    frame = pd.DataFrame({"token": ["·a", "·b"], "effect": [1.0, 2.0], "odds": [np.inf, np.nan]})
+    spec = ready(bars(frame, title="Finding", label="token", value="effect"))
+    (rows,) = [rows for rows in with_rows(spec)["datasets"].values() if len(rows) == 2]
+    assert [row["odds"] for row in rows] == [None, None]
+    assert image(spec, "svg")
 
 
 def test_text_in_every_cell_stands_out_from_its_colour():

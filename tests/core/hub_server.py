@@ -8,6 +8,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from tests.patience import SECONDS
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -59,7 +61,7 @@ class Hub:
         content = (self.repos[repo] / file).read_bytes()
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{_oid(file, content)}"'}
         if body and file.endswith(".safetensors"):
-            self.open.wait(60)
+            self.open.wait(SECONDS)
         if body:
             self.fetched.append(f"{repo}/{file}")
         if repo in self.spoiled and file.endswith(".safetensors"):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mi_core.analyses import ablation as module
+from mi_core.analyses._index import bound
 from mi_core.analyses.ablation import ablation, planned
 from mi_core.analyses.attribution import attribution
 from mi_core.errors import InputError
@@ -77,13 +78,13 @@ def test_neurons_and_the_bias_write_what_the_mlp_writes(architecture, tiny_model
 def _bias_effect(model, found) -> float:
     """What the last projection's bias and the norm after it write towards the answer, by linearity at 0 and 1."""
     layer, pos = 2, found.pos
-    acts = model.run(found.tokens, [hooks.mlp_o(layer), hooks.mlp_out(layer), hooks.resid_post(layer)])
+    acts = model.run(found.tokens, [hooks.mlp_value(layer), hooks.mlp_out(layer), hooks.resid_post(layer)])
     last = acts[hooks.resid_post(layer)][pos]
     norm = model.final_norm
     reader = norm.pull_back(found.target.direction(model)) / norm.scale(last[None])[0]
     bias, post = model.mlp_bias(layer), model.mlp_post_norm(layer)
     if post is not None:
-        scale = post.scale(acts[hooks.mlp_o(layer)][pos])
+        scale = post.scale(acts[hooks.mlp_value(layer)][pos])
         bias = post.linear(bias) / scale + post.bias
     return float(bias @ reader)
 
@@ -240,7 +241,7 @@ def test_all_features_the_bias_and_the_error_are_the_activation(mini):
     sae = load_sae(mini)
     tokens = mini.tokens(NAMES)
     x = mini.run(tokens, [sae.hook])[sae.hook]
-    writes = FeatureWrites(sae, tuple(active(sae, x).ids))
+    writes = FeatureWrites(sae, tuple(one.number for one in active(sae, x).features))
     written = writes.amounts(x) @ writes.directions
     bias = sae.decode(torch.zeros(len(x), sae.d_sae), x)
     np.testing.assert_allclose(written + bias, sae.decode(sae.encode(x), x), atol=1e-4)
@@ -293,7 +294,7 @@ def test_its_checks_hold_for_any_prompt(mini, data):
 @pytest.mark.parametrize("site", ["head", "neuron", "feature", "position", "mlp_out"])
 def test_the_plan_is_what_is_swept(mini, site):
     chosen = {"site": site, "layer": 2 if site == "neuron" else None, "also": ("L1H1",), "target": "Mary"}
-    ids, cells = planned(mini, NAMES, **chosen)
+    ids, cells = planned(mini, **bound("ablation", {"prompt": NAMES, **chosen}))
     found = ablation(mini, NAMES, **chosen)
     assert len(cells) == len(found.components) and len(ids) == found.pos + 1
     some = [0, len(cells) - 1]

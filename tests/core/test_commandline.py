@@ -17,6 +17,7 @@ from mi_core.commandline import main
 from mi_core.jobs.request import Request
 from mi_core.models import catalogue
 from mi_core.sharing import output
+from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"
@@ -53,7 +54,7 @@ def run_json(run, *words) -> dict:
 
 def python(*words: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, **options
+        [sys.executable, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS, **options
     )
 
 
@@ -77,7 +78,7 @@ def test_predict_equals_hugging_face(run, reference):
 
 
 def test_logit_lens_last_layer_equals_hugging_face(run, reference):
-    status, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
+    _, out, _ = run("logit-lens", "--prompt", PROMPT, "--format", "csv")
     lens = pd.read_csv(io.StringIO(out))
     assert list(lens) == [
         "layer",
@@ -102,10 +103,13 @@ def test_logit_lens_last_layer_equals_hugging_face(run, reference):
 def test_json_contract(run, name):
     asked = [] if name == "cost" else ["--prompt", PROMPT]  # cost is asked of another analysis and its settings
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
-    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "checks"]
+    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]
     assert (whole["analysis"], whole["model"], settings["prompt"]) == (name, "loupe-mini", PROMPT)
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
+    columns = {table: set(rows[0]) for table, rows in whole["tables"].items() if rows}
+    assert list(whole["units"]) == list(whole["tables"])
+    assert all(set(whole["units"][table]) <= columns[table] for table in columns)
     assert all(check["passed"] and set(check) == {"name", "error", "tolerance", "passed"} for check in whole["checks"])
 
 
@@ -230,7 +234,8 @@ def test_format_follows_the_file_name(run, tmp_path):
 
 def test_one_table(run):
     whole = run_json(run, "logit-lens", "--prompt", PROMPT, "--table", "target")
-    assert list(whole["tables"]) == ["target"]
+    assert list(whole["tables"]) == list(whole["units"]) == ["target"]
+    assert whole["units"]["target"]["kl_to_final"] == "bits"
     _, out, _ = run("logit-lens", "--prompt", PROMPT, "--table", "target", "--format", "csv")
     assert "kl_to_final" in out.partition("\n")[0]
 
@@ -297,7 +302,7 @@ def test_as_a_process():
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX pipe")
 def test_a_reader_that_leaves():
     command = f"{shlex.quote(sys.executable)} -m mi_core models | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS)
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 

@@ -156,7 +156,7 @@ def test_labels_follow_the_stated_rule(firing, expected):
 
 
 def test_a_label_below_the_threshold_says_often():
-    rule, name, confidence = label(fires((0, 1, 1.0), (0, 2, 1.1), (1, 1, 1.0), (1, 3, 1.0)), DOCUMENTS, TEXTS)
+    _, name, confidence = label(fires((0, 1, 1.0), (0, 2, 1.1), (1, 1, 1.0), (1, 3, 1.0)), DOCUMENTS, TEXTS)
     assert name.startswith("often ") and confidence < contexts.SHARE
 
 

@@ -2,11 +2,12 @@
 
 import inspect
 import json
+import sys
 
 import pytest
 
-from mi_core.analyses._index import find_analysis
-from mi_core.analyses.cost import cost, sweeping
+from mi_core.analyses._index import analysis_names, find_analysis
+from mi_core.analyses.cost import SWEEPS, cost
 from mi_core.errors import InputError
 from mi_core.jobs.engine import Engine
 from mi_core.jobs.request import Request
@@ -22,7 +23,7 @@ def settings(analysis: str) -> dict:
     return {name: SETTINGS[name] for name in inspect.signature(find_analysis(analysis)).parameters if name in SETTINGS}
 
 
-@pytest.mark.parametrize("analysis", sweeping())
+@pytest.mark.parametrize("analysis", SWEEPS)
 def test_the_runs_foretold_are_the_runs_made(mini, analysis):
     told = []
     given = settings(analysis)
@@ -35,8 +36,12 @@ def test_the_runs_foretold_are_the_runs_made(mini, analysis):
 
 
 def test_what_runs_once_is_not_foretold():
-    assert "patching" in sweeping()
-    assert not {"predict", "logit_lens", "steering"} & set(sweeping())
+    assert not {"predict", "logit_lens", "steering"} & set(SWEEPS)
+
+
+def test_every_analysis_that_plans_runs_is_foretold():
+    plans = {name for name in analysis_names() if hasattr(sys.modules[find_analysis(name).__module__], "planned")}
+    assert plans == set(SWEEPS)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Measuring an edit: the scores against plain transformers, the checks, the words, and the sentences for bad input."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from mi_core.analyses.edit import edit
 from mi_core.editing import rome
-from mi_core.editing.overlay import made
+from mi_core.editing.overlay import kept, with_edit
 from mi_core.editing.recipes import Rome, parse
 from mi_core.errors import InputError
 from mi_core.models import projection
@@ -30,7 +31,7 @@ def plain_pair(mini, hf_model):
     """The plain model, and a copy with the edited matrix put in."""
     before = hf_model("loupe-mini")
     after = copy.deepcopy(before)
-    edited = made(mini, Rome(PROMPT, "Texas", "Boston")).model
+    edited = with_edit(mini, Rome(PROMPT, "Texas", "Boston")).model
     after.transformer.h[0].mlp.c_proj.weight.data = projection.plain_matrix(rome.writer(edited, 0)).clone()
     return before, after
 
@@ -94,7 +95,7 @@ def test_the_result_is_an_edit_ready_for_a_stack(mini, boston):
     assert boston.layer == 0
     weight = mini.bridge.blocks[0].mlp.out.original_component.weight
     assert boston.own_bytes == weight.nbytes
-    removed = edit(mini, PROMPT, kind="orthogonalise", direction="token: Austin", positive="left out")
+    removed = edit(mini, PROMPT, kind="orthogonalise", direction="token:Austin", positive="left out")
     assert parse(removed.edit)[0].positive == ""
 
 
@@ -115,7 +116,7 @@ def test_own_prompts_take_their_place(mini):
 
 
 def test_a_direction_taken_out(mini):
-    result = edit(mini, PROMPT, kind="orthogonalise", direction="token: Austin")
+    result = edit(mini, PROMPT, kind="orthogonalise", direction="token:Austin")
     scores = result.tables()["scores"].set_index("score")["value"]
     assert scores["share before"] > 0.05 and scores["share after"] < 1e-5
     assert list(scores.index) == ["share before", "share after", "drift"]
@@ -131,7 +132,7 @@ def test_every_architecture_can_be_edited_and_measured(tiny_model, architecture)
     odds = model.run(model.tokens(prompt)).logits[-1]
     second = f'"{model.text(int(odds.topk(2).indices[1]))}"'
     for settings in ({"subject": "the dog", "target": second, "layer": 0},
-                     {"kind": "orthogonalise", "direction": "token: cat"}):  # fmt: skip
+                     {"kind": "orthogonalise", "direction": "token:cat"}):  # fmt: skip
         result = edit(model, prompt, **settings)
         assert all(check.passed for check in result.checks), result.checks
         assert np.isfinite(result.trial_kl).all()
@@ -139,7 +140,7 @@ def test_every_architecture_can_be_edited_and_measured(tiny_model, architecture)
 
 
 def test_progress_counts_up(mini):
-    mini.edited.clear()
+    kept(mini).clear()
     seen = []
     edit(mini, PROMPT, **FACT, progress=lambda done, total, partial=None: seen.append((done, total)))
     assert seen and all(0 <= done <= total for done, total in seen)
@@ -162,3 +163,9 @@ def test_bad_input_gets_a_sentence_with_its_field(mini, change, field, said):
     with pytest.raises(InputError, match=said) as raised:
         edit(mini, PROMPT, **FACT | change)
     assert raised.value.field == field
+
+
+@pytest.mark.parametrize("part", ["trial_roles", "trial_prompts", "target_after", "trial_kl"])
+def test_a_result_whose_parts_do_not_fit_is_refused(boston, part):
+    with pytest.raises(ValueError, match="trials, the first of which is"):
+        dataclasses.replace(boston, **{part: getattr(boston, part)[1:]})

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mi_core
 from mi_core.errors import InputError
+from mi_core.jobs.code_version import code_version
 from mi_core.jobs.request import Request
 from mi_core.result import Check, Reading
 from mi_core.sharing import export
@@ -65,11 +67,14 @@ def test_html_shows_text_as_text():
 def test_as_json_is_the_documented_contract():
     request = Request.of("predict", "loupe-mini", prompt="The", top_k=3)
     whole = json.loads(export.as_json(request, Answer()), parse_constant=pytest.fail)
-    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "checks"]
+    assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     assert whole["analysis"] == "predict" and whole["model"] == "loupe-mini"
     assert whole["settings"]["prompt"] == "The" and whole["settings"]["top_k"] == 3
     assert whole["settings"]["target"] is None
-    assert {"loupe", "python", "torch", "transformers", "transformer-lens"} <= set(whole["versions"])
+    assert {"python", "torch", "transformers", "transformer-lens"} <= set(whole["versions"])
+    assert whole["versions"]["loupe"] == mi_core.__version__ == "0.2.0"
+    assert whole["versions"]["loupe_code"] == code_version()
+    assert whole["units"] == {"main": {"logit": "logits"}}
     assert whole["tables"]["main"] == export.rows(FRAME)
     assert whole["checks"] == [
         {"name": "sums to one", "error": None, "tolerance": 1e-4, "passed": False},

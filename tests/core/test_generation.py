@@ -197,8 +197,8 @@ def test_bad_settings(mini):
         assert caught.value.field == field
 
 
-def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all(mini):
-    """The edit refuses the single prompt row that became two, as a block that cannot join them would."""
+def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all_and_says_so(mini, caplog):
+    """The hook refuses the single prompt row that became two, as a block that cannot join them would."""
     calls = []
 
     def refuse_once(x, start):
@@ -210,6 +210,8 @@ def test_a_model_that_cannot_split_rows_in_the_middle_reads_them_all(mini):
     prompt = mini.tokens("This movie was").ids
     expected = _ids(generate(mini, prompt, 2, max_new_tokens=8, hooks={hooks.resid_pre(1): _push(1.0)}))
     assert _ids(generate(mini, prompt, 2, max_new_tokens=8, hooks={hooks.resid_pre(1): refuse_once})) == expected
+    (record,) = [record for record in caplog.records if record.name == "mi_core.text.generation"]
+    assert "every row is read anew" in record.message and "shapes differ" in str(record.exc_info[1])
 
 
 def test_perplexity_in_parts_equals_the_whole(architecture, tiny_model, monkeypatch):

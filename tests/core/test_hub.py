@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.hub_server import Hub
+from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -44,7 +45,7 @@ def in_own_process(endpoint: str, home: Path, *steps: tuple[str, str], **env: st
         env=inherited | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"} | env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -79,6 +80,7 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
+@pytest.mark.slow
 def test_download_then_open_offline(hub, nowhere, tmp_path, tiny_model):
     """Only what is needed is fetched, bytes are counted, and the second time no network is there."""
     (first,) = in_own_process(hub.endpoint, tmp_path, ("tiny/whole", "open"))
@@ -100,6 +102,7 @@ def test_download_then_open_offline(hub, nowhere, tmp_path, tiny_model):
     assert not any("Downloading" in message for _, _, message in second["seen"])
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses(hub, tmp_path):
     ids = ["tiny/gated", "tiny/absent", "tiny/pickled", "tiny/spoiled"]
     gated, absent, pickled, spoiled = in_own_process(hub.endpoint, tmp_path, *((name, "fetch") for name in ids))
@@ -115,6 +118,7 @@ def test_what_the_hub_refuses(hub, tmp_path):
     assert {answer["field"] for answer in (gated, absent, pickled, spoiled)} == {"model"}
 
 
+@pytest.mark.slow
 def test_no_network(nowhere, tmp_path):
     (unreachable,) = in_own_process(nowhere, tmp_path, ("gpt2-small", "open"))
     assert unreachable["error"] == (

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mi_core.errors import InputError
 from mi_core.interventions import intervention
-from mi_core.interventions.intervention import SITES, Intervention, intervening
+from mi_core.interventions.intervention import Intervention, intervening
+from mi_core.models.hooks import SITES
 from tests.core.plain_hooks import hooks_left, run_edited
 
 PROMPT = " the cat sat on the dog, é"
@@ -40,7 +41,7 @@ def test_every_operation_equals_a_hook_written_by_hand(architecture, tiny_model,
 
     for operation, function in by_hand.items():
         one = Intervention(site, 1, mapped if operation == "map" else value, head, 1, 4, operation)
-        found = intervention.run(model, tokens, [one], logits="all").logits
+        found = intervention.run_with(model, tokens, [one], logits="all").logits
         expected = run_edited(hf, tokens.ids, [(site, 1, function)])
         np.testing.assert_allclose(found, expected, atol=1e-4)
         assert (found - plain).abs().max() > 1e-2, operation
@@ -64,14 +65,14 @@ def test_several_in_one_run(architecture, tiny_model, hf_model):
             ("resid_pre", 2, set_to(1.0, slice(3, 5))),
         ],
     )
-    np.testing.assert_allclose(intervention.run(model, tokens, together, logits="all").logits, expected, atol=1e-4)
+    np.testing.assert_allclose(intervention.run_with(model, tokens, together, logits="all").logits, expected, atol=1e-4)
 
 
 def test_one_neuron(architecture, tiny_model, hf_model):
     model, hf = tiny_model(architecture), hf_model(architecture)
     tokens = model.tokens(PROMPT)
     value = torch.arange(3.0)[:, None]
-    found = intervention.run(
+    found = intervention.run_with(
         model, tokens, [Intervention("post", 1, value, first=2, end=5, neuron=7)], logits="all"
     ).logits
     expected = run_edited(hf, tokens.ids, [("post", 1, set_to(value[:, 0], (slice(2, 5), 7)))])
@@ -85,7 +86,9 @@ def test_rows_of_a_batch_are_changed_each_on_its_own(tiny_model):
     with torch.no_grad(), intervening(model, cells):
         batch = model.bridge(torch.tensor([tokens.ids] * 3))
     for row, cell in enumerate(cells):
-        np.testing.assert_allclose(batch[row], intervention.run(model, tokens, cell, logits="all").logits, atol=1e-5)
+        np.testing.assert_allclose(
+            batch[row], intervention.run_with(model, tokens, cell, logits="all").logits, atol=1e-5
+        )
 
 
 def test_attention_forced_to_one_token_passes_on_its_value(tiny_model):
@@ -95,7 +98,7 @@ def test_attention_forced_to_one_token_passes_on_its_value(tiny_model):
     forced = torch.zeros(len(tokens), len(tokens))
     forced[:, 2] = 1
     names = [SITES["z"](1), SITES["v"](1)]
-    acts = intervention.run(model, tokens, [Intervention("pattern", 1, forced, head=3)], names)
+    acts = intervention.run_with(model, tokens, [Intervention("pattern", 1, forced, head=3)], names)
     np.testing.assert_allclose(acts[names[0]][:, 3], acts[names[1]][2, 3].expand(len(tokens), -1), atol=1e-6)
 
 
@@ -109,7 +112,7 @@ def test_its_own_activation_put_back_changes_nothing(mini, data):
     plain = mini.run(tokens, [SITES[site](layer)], logits="all")
     own = plain[SITES[site](layer)]
     own = own[:, first:] if site == "pattern" else own[first:]
-    found = intervention.run(mini, tokens, [Intervention(site, layer, own, first=first)], logits="all").logits
+    found = intervention.run_with(mini, tokens, [Intervention(site, layer, own, first=first)], logits="all").logits
     assert torch.equal(found, plain.logits)
 
 
@@ -137,5 +140,5 @@ def test_nothing_is_left_whatever_fails(tiny_model, fails):
 def test_what_is_not_there_gets_a_sentence(tiny_model, name, wrong, message, field):
     model = tiny_model(name)
     with pytest.raises(InputError, match=message) as caught:
-        intervention.run(model, model.tokens(PROMPT), [wrong])
+        intervention.run_with(model, model.tokens(PROMPT), [wrong])
     assert caught.value.field == field

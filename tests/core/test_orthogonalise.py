@@ -8,7 +8,7 @@ from torch.nn import Parameter
 
 from mi_core.editing import orthogonalise
 from mi_core.editing.orthogonalise import largest_share, removal, writers
-from mi_core.editing.overlay import made
+from mi_core.editing.overlay import with_edit
 from mi_core.editing.recipes import Orthogonalise
 from mi_core.errors import InputError
 from tests.core.plain_reference import o_projection, plain
@@ -18,11 +18,11 @@ PROMPT = " the cat sat on the dog"
 
 def numbers(model, seed=0) -> Orthogonalise:
     values = torch.randn(model.d_model, generator=torch.Generator().manual_seed(seed))
-    return Orthogonalise("numbers", numbers=", ".join(f"{value:.6f}" for value in values.tolist()))
+    return Orthogonalise("vector", vector=", ".join(f"{value:.6f}" for value in values.tolist()))
 
 
 def unit_of(edit) -> torch.Tensor:
-    values = torch.tensor([float(word) for word in edit.numbers.split(",")], dtype=torch.float64)
+    values = torch.tensor([float(word) for word in edit.vector.split(",")], dtype=torch.float64)
     return values / values.norm()
 
 
@@ -52,7 +52,7 @@ def by_hand(hf, unit):
 def test_it_is_the_plain_model_edited_by_hand(tiny_model, hf_model, architecture):
     model = tiny_model(architecture)
     edit = numbers(model)
-    other = made(model, edit).model
+    other = with_edit(model, edit).model
     tokens = model.tokens(PROMPT)
     reference = plain(by_hand(hf_model(architecture), unit_of(edit)), tokens.ids)
     torch.testing.assert_close(other.run(tokens, logits="all").logits, reference.logits, atol=2e-4, rtol=2e-4)
@@ -67,7 +67,7 @@ def test_it_is_the_plain_model_edited_by_hand(tiny_model, hf_model, architecture
 def test_no_weight_writes_along_it_and_every_check_holds(tiny_model, architecture):
     model = tiny_model(architecture)
     edit = numbers(model, 1)
-    one = made(model, edit)
+    one = with_edit(model, edit)
     written = list(writers(one.model, one.how.direction.unit))
     assert len(written) == 2 * model.n_layers + (2 if architecture == "gpt2" else 1)
     for module, unit in written:
@@ -83,45 +83,42 @@ def test_no_weight_writes_along_it_and_every_check_holds(tiny_model, architectur
 
 def test_the_unembedding_and_the_norms_keep_their_weights(tiny_model, architecture):
     model = tiny_model(architecture)
-    other = made(model, numbers(model)).model
+    other = with_edit(model, numbers(model)).model
     assert other.bridge.unembed.original_component.weight is model.bridge.unembed.original_component.weight
     assert other.final_norm.weight.equal(model.final_norm.weight)
     assert other.bridge.embed.original_component.weight is not model.bridge.embed.original_component.weight
 
 
 def test_taking_it_out_twice_changes_nothing_more(mini):
-    edit = Orthogonalise("token: Austin")
-    once = made(mini, edit).model
-    twice = made(once, edit).model
+    edit = Orthogonalise("token:Austin")
+    once = with_edit(mini, edit).model
+    twice = with_edit(once, edit).model
     tokens = mini.tokens("The capital of Texas is")
     one, two = (model.run(tokens).logits for model in (once, twice))
     torch.testing.assert_close(one, two, atol=1e-4, rtol=1e-4)
 
 
 def test_where_directions_come_from(mini):
-    token = removal(mini, Orthogonalise("token: Austin")).direction
-    u = mini.unembedding_direction(mini.token_id("Austin")) - mini.bridge.unembed.original_component.weight.mean(0)
-    torch.testing.assert_close(token.unit, u / u.norm())
     feature = removal(mini, Orthogonalise("feature:3")).direction
     assert feature.feature == 3 and float(feature.unit.norm()) == pytest.approx(1, abs=1e-5)
     contrast = removal(mini, Orthogonalise("contrast", positive="I loved it.", negative="I hated it.")).direction
     assert contrast.layer == mini.n_layers // 2
-    pasted = removal(mini, Orthogonalise("numbers", numbers="[" + " ".join(["2"] * 128) + "]")).direction
+    pasted = removal(mini, Orthogonalise("vector", vector="[" + " ".join(["2"] * 128) + "]")).direction
     torch.testing.assert_close(pasted.unit, torch.full((128,), 128**-0.5))
 
 
 @pytest.mark.parametrize(
     ("edit", "field", "said"),
     [
-        (Orthogonalise("sideways"), "direction", "“sideways” is no direction: write feature:123, token: word"),
+        (Orthogonalise("sideways"), "direction", "“sideways” is no direction: write feature:123, token:Paris"),
         (Orthogonalise("feature:99999"), "direction", "no feature"),
         (Orthogonalise("feature:x"), "direction", "names no feature"),
-        (Orthogonalise("token: Washingtonian"), "direction", "tokens for this model"),
+        (Orthogonalise("token:Washingtonian"), "token", "tokens for this model"),
         (Orthogonalise("contrast"), "positive", "positive prompts are empty"),
-        (Orthogonalise("numbers", numbers="1 2 3"), "numbers", "has 3 numbers and loupe-mini needs 128"),
-        (Orthogonalise("numbers", numbers="1, two"), "numbers", "something that is not a number"),
-        (Orthogonalise("numbers", numbers="0 " * 128), "numbers", "all zeros or not finite"),
-        (Orthogonalise("numbers", numbers="nan " * 128), "numbers", "all zeros or not finite"),
+        (Orthogonalise("vector", vector="1 2 3"), "vector", "There are 3 numbers, and loupe-mini is 128 wide"),
+        (Orthogonalise("vector", vector="1, two"), "vector", r"“two” \(number 2\) is not a number"),
+        (Orthogonalise("vector", vector="0 " * 128), "vector", "All numbers are 0"),
+        (Orthogonalise("vector", vector="nan " * 128), "vector", "is not a number"),
     ],
 )
 def test_what_is_no_direction_gets_a_sentence(mini, edit, field, said):

@@ -1,19 +1,22 @@
 """An edited model shares every weight but the edited ones, and nobody else sees the edit."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
-from mi_core.editing import overlay
-from mi_core.editing.overlay import edited, for_all, made, own_bytes, with_changes
+from mi_core.editing.overlay import edited, for_all, kept, own_bytes, with_changes, with_edit
 from mi_core.editing.recipes import Orthogonalise, Rome, canonical
 from mi_core.errors import InputError
 from mi_core.models import hooks
+from mi_core.models.loading import load
 from tests.core.plain_hooks import hooks_left
 
 PROMPT = " the cat sat on the dog"
 BOSTON = Rome("The capital of Texas is", "Texas", "Boston")
 ROME = Rome("The capital of France is", "France", "Rome")
-AUSTIN = Orthogonalise("token: Austin")
+AUSTIN = Orthogonalise("token:Austin")
 
 
 def logits(model, prompt=PROMPT):
@@ -92,9 +95,9 @@ def test_both_facts_of_a_stack_hold(mini):
 
 
 def test_the_same_edit_is_the_same_weights_and_another_fingerprint(mini):
-    first = made(mini, BOSTON)
-    mini.edited.clear()
-    again = made(mini, BOSTON)
+    first = with_edit(mini, BOSTON)
+    kept(mini).clear()
+    again = with_edit(mini, BOSTON)
     assert again.model is not first.model
     assert torch.equal(out(again.model, first.how.layer).weight, out(first.model, first.how.layer).weight)
     assert again.model.fingerprint == first.model.fingerprint != mini.fingerprint
@@ -104,16 +107,25 @@ def test_the_same_edit_is_the_same_weights_and_another_fingerprint(mini):
 
 
 def test_kept_models_are_bounded_in_bytes(mini, monkeypatch):
-    mini.edited.clear()
-    size = made(mini, AUSTIN).own_bytes
-    monkeypatch.setattr(overlay, "KEPT_BYTES", int(2.5 * size))
-    words = ("Paris", "Rome", "Tokyo")
-    for word in words:
-        made(mini, Orthogonalise(f"token: {word}"))
-    assert len(mini.edited) == 2
-    monkeypatch.setattr(overlay, "KEPT_BYTES", 0)
-    last = made(mini, Orthogonalise("token: Tokyo")).model
-    assert [one.model for one in mini.edited.values()] == [last]
+    kept(mini).clear()
+    size = with_edit(mini, AUSTIN).own_bytes
+    monkeypatch.setattr(kept(mini), "max_bytes", int(2.5 * size))
+    for word in ("Paris", "Rome", "Tokyo"):
+        with_edit(mini, Orthogonalise(f"token:{word}"))
+    assert len(kept(mini)) == 2
+    monkeypatch.setattr(kept(mini), "max_bytes", 0)
+    last = with_edit(mini, Orthogonalise("token:Dublin")).model
+    assert [one.model for one in kept(mini).values()] == [last]
+
+
+def test_edited_models_go_when_the_model_goes(tiny_folder):
+    model = load(str(tiny_folder("gpt2")))
+    first = weakref.ref(with_edit(model, Orthogonalise("token:dog")).model)
+    second = weakref.ref(edited(model, [Orthogonalise("token:dog"), Orthogonalise("token:cat")]))
+    assert kept(first()) is kept(second()) is kept(model) and len(kept(model)) == 2
+    del model
+    gc.collect()
+    assert first() is None and second() is None
 
 
 def test_edits_that_cannot_be_made_here_are_said_to_be_the_edits(mini):

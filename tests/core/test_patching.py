@@ -9,6 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mi_core.analyses._index import bound
 from mi_core.analyses.patching import CONFIRMED, patching, planned
 from mi_core.commandline import main
 from mi_core.errors import InputError
@@ -327,7 +328,7 @@ def test_a_run_that_is_planned_is_the_run_that_is_made(mini, monkeypatch):
     for more in ({}, {"site": "pattern", "direction": "noise"}, {"site": "head_pos", "estimate": True}, {"pos": -2}):
         ask = {"corrupted": "The capital of France was" if "pos" in more else FRANCE, **more}
         patching(mini, TEXAS, **ask)
-        ids, cells = planned(mini, prompt=TEXAS, **ask)
+        ids, cells = planned(mini, **bound("patching", {"prompt": TEXAS, **ask}))
         assert ids == given[-1][0] and len(cells) == len(given[-1][1])
         for one, other in zip(cells, given[-1][1], strict=True):
             for a, b in zip(one, other, strict=True):

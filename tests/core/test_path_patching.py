@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from mi_core.analyses._index import bound
 from mi_core.analyses.attribution import attribution
 from mi_core.analyses.patching import patching
 from mi_core.analyses.path_patching import path_patching, planned
@@ -335,7 +336,7 @@ def test_on_the_command_line(mini, capsys):
 
 def test_what_is_planned_is_what_is_run(mini):
     for receiver, n in (("logits", 18), ("L2H1", 10)):
-        ids, cells = planned(mini, prompt=MARY, corrupted=JOHN, receiver=receiver)
+        ids, cells = planned(mini, **bound("path_patching", {"prompt": MARY, "corrupted": JOHN, "receiver": receiver}))
         assert ids == mini.tokens(JOHN).ids and len(cells) == n
         assert {one.layer for cell in cells for one in cell} == set(range(4 if receiver == "logits" else 2))
 

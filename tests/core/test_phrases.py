@@ -7,7 +7,7 @@ from mi_core.analyses.attribution import attribution
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.predict import predict
 from mi_core.analyses.tokens import tokens
-from mi_core.phrases import after_layer, doubt, listed, percent, quoted, signed
+from mi_core.phrases import after_layer, entropy_in_words, listed, percent, quoted, signed
 
 PROMPTS = (
     "The capital of Texas is",
@@ -34,9 +34,9 @@ def test_percent_never_rounds_to_certainty(probability, said):
 
 
 def test_doubt_is_the_number_of_equal_choices():
-    assert doubt(0.0) == doubt(0.3) == "has hardly any doubt"
-    assert doubt(1.0) == "is as unsure as a blind pick among 2.0 tokens"
-    assert doubt(10.0) == "is as unsure as a blind pick among 1,024 tokens"
+    assert entropy_in_words(0.0) == entropy_in_words(0.3) == "has hardly any doubt"
+    assert entropy_in_words(1.0) == "is as unsure as a blind pick among 2.0 tokens"
+    assert entropy_in_words(10.0) == "is as unsure as a blind pick among 1,024 tokens"
 
 
 def test_small_phrases():

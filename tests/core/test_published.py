@@ -46,7 +46,7 @@ def test_every_finding_belongs_to_a_preset_and_names_its_source():
 
 def test_a_finding_is_shown_for_its_own_story_only():
     drink = next(preset for preset in PRESETS if preset.title == "Who gets the drink?")
-    assert [finding.column for finding in for_prompt("patching", drink.prompt)][0].startswith("share of the difference")
+    assert for_prompt("patching", drink.prompt)[0].column.startswith("share of the difference")
     assert for_prompt("ablation", drink.prompt) and not for_prompt("patching", "The capital of Texas is")
     assert not for_prompt("steering", drink.prompt)
 

@@ -13,7 +13,7 @@ from mi_core.jobs.request import Request
 
 TEXT = st.text(max_size=20)
 ROMES = st.builds(Rome, TEXT, TEXT, TEXT, st.none() | st.integers(0, 99))
-DIRECTIONS = st.builds(Orthogonalise, TEXT, st.none() | TEXT, TEXT, TEXT, st.none() | st.integers(0, 99), TEXT)
+DIRECTIONS = st.builds(Orthogonalise, TEXT, st.none() | TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(0, 99))
 BOSTON = {"kind": "rome", "prompt": "The capital of Texas is", "subject": "Texas", "target": "Boston"}
 
 
@@ -29,6 +29,16 @@ def test_a_stack_survives_its_spelling_and_has_one(stack):
 def test_what_is_at_its_default_is_not_spelled():
     assert json.loads(canonical([BOSTON | {"layer": None}])) == [BOSTON]
     assert parse(BOSTON) == (Rome("The capital of Texas is", "Texas", "Boston"),)
+
+
+def test_edits_that_were_saved_in_former_words_are_the_same_edits():
+    saved = [
+        {"kind": "orthogonalise", "direction": "token: Paris"},
+        {"kind": "orthogonalise", "direction": "numbers", "numbers": "1 2"},
+    ]
+    assert parse(saved) == (Orthogonalise("token:Paris"), Orthogonalise("vector", vector="1 2"))
+    assert canonical(saved) == canonical(parse(saved))
+    assert "numbers" not in canonical(saved) and "token:Paris" in canonical(saved)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,6 @@ def test_a_request_carries_its_edits_into_key_python_and_command():
 
 def test_names_for_people():
     assert Rome("The capital of Texas is", "Texas", "Boston").name == "The capital of Texas is → Boston"
-    assert Orthogonalise("token: Paris").name == "without the direction token: Paris"
+    assert Orthogonalise("token:Paris").name == "without the direction token:Paris"
     assert len(Rome("word " * 50, "x", "y").name) < 50
     assert recipes.settings(parse(BOSTON)[0])["kind"] == "rome"

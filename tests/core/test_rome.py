@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_core.editing import rome
-from mi_core.editing.overlay import made
+from mi_core.editing.overlay import kept, with_edit
 from mi_core.editing.recipes import Rome
 from mi_core.editing.rome import RIDGE, ROWS, default_layer, rewrite, subject_span, whitened
 from mi_core.errors import InputError
@@ -53,9 +53,9 @@ def test_the_update_is_the_formula_of_the_paper(tiny_model, hf_model, architectu
     """W' = W + (v* − Wk* − b)(C⁻¹k*)ᵀ / (k*ᵀC⁻¹k*), with C and k* from activations of the plain model."""
     monkeypatch.setattr(rome, "RIDGE", 0.1)  # the inverse of a covariance of random weights magnifies rounding
     model, hf = tiny_model(architecture), hf_model(architecture)
-    model.edited.clear()
+    kept(model).clear()
     edit = fact(model)
-    one = made(model, edit)
+    one = with_edit(model, edit)
     tokens = model.tokens(PROMPT)
     bos = int(tokens.has_bos)
     ids = list(tokens.ids)
@@ -82,13 +82,13 @@ def test_the_update_is_the_formula_of_the_paper(tiny_model, hf_model, architectu
     assert scale > 1e-3
     torch.testing.assert_close(edited, expected, atol=1e-3 * scale, rtol=0)
     torch.testing.assert_close(edited @ key + b, one.how.value.double(), atol=1e-3, rtol=1e-3)
-    model.edited.clear()
+    kept(model).clear()
 
 
 def test_the_edited_matrix_answers_the_key_with_the_value_and_the_fact_takes(tiny_model, architecture):
     model = tiny_model(architecture)
     edit = fact(model)
-    one = made(model, edit)
+    one = with_edit(model, edit)
     matrix, bias = projection.plain_matrix(rome.writer(one.model, 0)), rome.writer(one.model, 0).bias
     answered = one.how.key @ matrix + (0 if bias is None else bias)
     torch.testing.assert_close(answered, one.how.value, atol=1e-4 * float(one.how.value.abs().max()), rtol=0)
@@ -103,7 +103,7 @@ def test_the_edited_matrix_answers_the_key_with_the_value_and_the_fact_takes(tin
 def test_a_wrong_value_does_not_pass_the_check(mini):
     how = rewrite(mini, BOSTON)
     assert not how.checks(mini)[0].passed
-    assert how.checks(made(mini, BOSTON).model)[0].passed
+    assert how.checks(with_edit(mini, BOSTON).model)[0].passed
 
 
 @given(st.integers(2, 12), st.integers(1, 12), st.integers(0, 10_000))

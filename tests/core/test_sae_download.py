@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.core.sae_folders import save_sae
+from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
 HOOK = "blocks.1.hook_resid_pre"
@@ -48,6 +51,7 @@ engine.close()
 """
 
 
+@pytest.mark.slow
 def test_others_are_served_while_an_sae_is_downloaded_and_then_no_network_is_needed(tiny_folder, tmp_path):
     sae = save_sae(tmp_path / "repo", HOOK)
     save_sae(tmp_path / "repo", "blocks.2.hook_resid_pre")
@@ -58,7 +62,7 @@ def test_others_are_served_while_an_sae_is_downloaded_and_then_no_network_is_nee
         env=inherited | {"HF_HOME": str(tmp_path / "home"), "NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout.splitlines()[-1])

@@ -70,7 +70,7 @@ def test_the_table_has_the_columns_asked_for_in_their_order(mini):
         (("a",), np.zeros((2, 2)), np.zeros((2, 2)), "2 tokens, but"),
         (("a", "b"), np.zeros((2, 3)), np.zeros((2, 2)), "2 tokens, but"),
         (("a", "b"), np.zeros((3, 2)), np.zeros((2, 2)), "2 tokens, but"),
-        (("a", "b"), np.array([[0.5, 1.5]] * 2), np.zeros((2, 2)), "not between 0 and 1"),
+        (("a", "b"), np.array([[0.5, 1.5]] * 2), np.zeros((2, 2)), "not from 0 to 1"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(texts, probabilities, logits, message):

@@ -1,5 +1,6 @@
 """A sweep of strengths against single runs, plain transformers with a plain hook, and its own rules."""
 
+import dataclasses
 import functools
 import json
 import math
@@ -187,3 +188,10 @@ def test_bad_settings(mini, options, field, message):
     with pytest.raises(InputError, match=message) as caught:
         steering_sweep(mini, PROMPT, **{"direction": "feature:757"} | options)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("part", ["strengths", "kl", "probability", "texts", "token_texts"])
+def test_a_result_whose_parts_do_not_fit_is_refused(mini, part):
+    result = steering_sweep(mini, PROMPT, direction="feature:757", strengths=(0.0, 0.5), max_new_tokens=1)
+    with pytest.raises(ValueError, match="strengths and"):
+        dataclasses.replace(result, **{part: getattr(result, part)[:1]})

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from mi_core.analyses._index import analysis_names, find_analysis
 from mi_core.jobs.store import SUFFIX, Store, dataclasses_in, decode, default_store, encode
+from tests.patience import SECONDS
 
 
 @dataclass(frozen=True)
@@ -177,12 +178,14 @@ from mi_core.jobs import store as module
 store = module.Store(sys.argv[1], 10**9)
 payloads = [module.encode((np.full(1_000_000, number),)) for number in range(5)]
 module.encode = payloads.__getitem__  # so that the time goes into writing
+store.put("a/0", 0)
 print("ready", flush=True)
 for number in itertools.cycle(range(5)):
     store.put(f"a/{number}", number)
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_the_middle_leaves_no_half_entry(tmp_path):
     generator = np.random.default_rng(0)
     for _ in range(10):
@@ -282,13 +285,14 @@ assert hits
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path):
     processes = [
         subprocess.Popen([sys.executable, "-c", SHARER, str(tmp_path), str(seed)], stderr=subprocess.PIPE, text=True)
         for seed in range(2)
     ]
     for process in processes:
-        assert process.communicate(timeout=60)[1] == ""
+        assert process.communicate(timeout=SECONDS)[1] == ""
         assert process.returncode == 0
     assert 0 < total_bytes(tmp_path) <= 200_000 * 1.2
     assert not list(tmp_path.rglob("*.tmp"))

@@ -5,7 +5,7 @@ import torch
 
 from mi_core.analyses.patching import patching
 from mi_core.errors import InputError
-from mi_core.models.neighbours import neighbours, written
+from mi_core.models.neighbours import neighbours, spelling
 from mi_core.patching import swaps
 
 TEXAS = "The capital of Texas is"
@@ -24,7 +24,7 @@ def test_neighbours_are_written_like_the_word(mini):
     for word in (" dog", "The", " Paris", "17"):
         token_id = mini.token_id(f'"{word}"')
         for text in mini.texts(neighbours(mini, [token_id], 5)):
-            assert written(text) == written(word) and text.strip().casefold() != word.strip().casefold()
+            assert spelling(text) == spelling(word) and text.strip().casefold() != word.strip().casefold()
     assert neighbours(mini, [mini.token_id('"."')], 5) == []
 
 
@@ -57,7 +57,7 @@ def test_a_repair_is_the_prompt_with_a_near_word_and_patching_takes_it(mini, cle
     tokens, other = mini.tokens(clean), mini.tokens(repaired)
     changed = [pos for pos in range(len(tokens)) if tokens.ids[pos] != other.ids[pos]]
     assert len(tokens) == len(other) and len(changed) == 1
-    assert written(tokens.texts[changed[0]]) == written(other.texts[changed[0]])
+    assert spelling(tokens.texts[changed[0]]) == spelling(other.texts[changed[0]])
     found = patching(mini, clean, corrupted=repaired)
     assert found.first_difference == changed[0]
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from mi_core.errors import InputError
 from mi_core.interventions import restart, sweep
-from mi_core.interventions.intervention import SITES, Intervention
+from mi_core.interventions.intervention import Intervention
 from mi_core.interventions.sweep import chunks
 from mi_core.metrics.metric import Metrics
 from mi_core.metrics.target import Target
+from mi_core.models.hooks import SITES
 from mi_core.models.loading import load
 from tests.core.plain_hooks import hooks_left
 
@@ -150,6 +151,20 @@ def test_blocks_that_cannot_be_called_alone_go_through_whole(architecture, tiny_
     assert fast.restarts and not slow.restarts
     np.testing.assert_allclose(fast.values, slow.values, atol=1e-5)
     assert hooks_left(model) == held
+
+
+def test_why_a_model_is_slow_is_said_once(tiny_folder, monkeypatch, caplog):
+    model = load(str(tiny_folder("gpt2")))
+    ids = model.tokens(PROMPT).ids
+
+    def broken(*args):
+        raise TypeError("missing argument 'told once'")
+
+    monkeypatch.setattr(restart.Call, "repeat", broken)
+    for _ in range(3):
+        sweep.sweep(model, ids, _cells(model, ids)[:2], everything)
+    said = [record.getMessage() for record in caplog.records if record.name == sweep.__name__]
+    assert len(said) == 1 and said[0].endswith("TypeError: missing argument 'told once'") and model.id in said[0]
 
 
 # Chunks -------------------------------------------------------------------------------------------------------------

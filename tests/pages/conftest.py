@@ -1,12 +1,31 @@
-"""What AppTest leaves out of `st.selectbox`: a typed value that is not among the options."""
+"""Pages as a browser and a fast machine would run them."""
+
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1.element_tree import Selectbox
 
+from ui import compute
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """Quick tests see every page once."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and getattr(item, "originalname", "") != "test_page_finds_something":
+            item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def never_long(monkeypatch):
+    """No sweep is so long on this machine that its page asks before it runs."""
+    monkeypatch.setattr(compute, "ASK_SECONDS", float("inf"))
+
 
 @pytest.fixture(autouse=True)
 def typed_options(monkeypatch):
-    """As in a browser, a typed value is sent back by its text; AppTest would raise because it is not listed."""
+    """What AppTest leaves out of `st.selectbox`: a typed value that is not listed is sent back by its text."""
     listed = Selectbox.index.fget
 
     def index(box: Selectbox) -> int | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mi_core.analyses._index import parameters
+from tests.patience import SECONDS
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,12 +15,21 @@ PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rg
 START = "pages/start/start.py"
 PATCHING = "pages/intervene/patching.py"
 EDITS = "pages/intervene/edits.py"
+ASKED = re.compile(r'compute\(\s*"(\w+)"')  # the analyses that a page's file asks for
 PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second prompt
+
+
+def reads_a_prompt(page: str) -> bool:
+    """Whether any analysis of the page takes a prompt."""
+    return any("prompt" in parameters(name) for name in ASKED.findall((ROOT / page).read_text(encoding="utf-8")))
+
+
+READ_A_PROMPT = [page for page in PAGES if reads_a_prompt(page)]
 
 
 def visit(page: str, **state) -> AppTest:
     """A fresh session that opens a page with these values in the sidebar."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
     for name, value in state.items():
         app.session_state[name] = value
     app.run()
@@ -45,7 +56,7 @@ def test_page_finds_something(page):
         assert any(label in str(block.proto) for block in app.get("popover")), label
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", READ_A_PROMPT)
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
@@ -62,20 +73,25 @@ def test_unusable_prompt_gets_a_sentence_and_is_kept(page, prompt, said):
     assert app.text_area(key="prompt").value == prompt
 
 
-@pytest.mark.parametrize("page", PAGES)
+ODD = {
+    "markup": "<script>alert(1)</script> <b>bold</b> **bold** [link](http://x) $x^2$ :smile: :red[hi]",
+    "emoji": "A smile 😀 and 👩‍👩‍👧‍👦 family",
+    "control": "bell \x07 and null \x00 and escape \x1b[31m",
+    "special token": "The end<|endoftext|>The start",
+    "scripts": "עברית عربي Ünïcödé 漢字",
+    "one letter": "x",
+}
+# One page per way of drawing tokens: strip, cells of a chart, canvas, names of bars, running text
+DRAWN = (START, *(f"pages/look/{name}.py" for name in ("logit_lens", "attention", "attribution")),
+         "pages/intervene/steering.py")  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "prompt",
-    [
-        "A smile 😀 and 👩‍👩‍👧‍👦 family",
-        "bell \x07 and null \x00 and escape \x1b[31m",
-        "<script>alert(1)</script> <b>bold</b> **bold** [link](http://x) $x^2$ :smile: :red[hi]",
-        "The end<|endoftext|>The start",
-        "עברית عربي Ünïcödé 漢字",
-        "x",
-    ],
-    ids=["emoji", "control", "markup", "special token", "scripts", "one letter"],
+    ("page", "odd"),
+    [(page, odd) for page in READ_A_PROMPT for odd in ODD if odd == "markup" or page in DRAWN],
 )
-def test_odd_prompt_is_read_as_it_is(page, prompt):
+def test_odd_prompt_is_read_as_it_is(page, odd):
+    prompt = ODD[odd]
     app = visit(page, prompt=prompt)
     assert not app.exception and not app.error
     if page in PAIRED:
@@ -168,15 +184,15 @@ def test_second_prompt_that_cannot_be_patched_gets_a_sentence(corrupted, said):
 @pytest.mark.parametrize(
     ("patch", "more"),
     [
-        ("residual stream", {"metric": "probability", "cell": "L2@4"}),
-        ("attention layers", {"direction": "what is needed", "metric": "all guesses (KL)", "cell": "l1@5"}),
-        ("MLPs", {"estimate": True}),
-        ("heads", {"estimate": True, "metric": "all guesses (KL)"}),
-        ("heads by position", {"cell": "L3H0@5"}),
-        ("queries", {}),
-        ("keys", {"metric": "probability"}),
-        ("values", {"cell": "L3H0"}),
-        ("attention patterns", {"direction": "what is needed"}),
+        ("resid_pre", {"metric": "probability", "cell": "L2@4"}),
+        ("attn_out", {"direction": "noise", "metric": "kl", "cell": "l1@5"}),
+        ("mlp_out", {"estimate": True}),
+        ("head", {"estimate": True, "metric": "kl"}),
+        ("head_pos", {"cell": "L3H0@5"}),
+        ("q", {}),
+        ("k", {"metric": "probability"}),
+        ("v", {"cell": "L3H0"}),
+        ("pattern", {"direction": "noise"}),
     ],
 )
 def test_every_kind_of_patch_finds_something(patch, more):
@@ -218,7 +234,7 @@ def test_estimates_become_exact_by_one_click():
     [
         ({"cell": "L9@4"}, "There is no layer 9"),
         ({"cell": "L1H2"}, "write it like L1@1"),
-        ({"estimate": True, "metric": "all guesses (KL)", "direction": "what is needed"}, "has no slope"),
+        ({"estimate": True, "metric": "kl", "direction": "noise"}, "has no slope"),
     ],
 )
 def test_bad_patches_get_a_sentence_and_are_kept(state, said):
@@ -229,12 +245,12 @@ def test_bad_patches_get_a_sentence_and_are_kept(state, said):
 
 def test_another_site_forgets_the_cell():
     app = visit(PATCHING, cell="L1@4")
-    app.selectbox(key="patch").set_value("heads").run()
+    app.selectbox(key="patch").set_value("head").run()
     assert app.text_input(key="cell").value == "" and not app.error and app.subheader
 
 
-@pytest.mark.parametrize("site", ["heads", "attention layers", "MLPs"])
-@pytest.mark.parametrize("mode", ["its average", "another prompt's", "nothing (zero)"])
+@pytest.mark.parametrize("site", ["head", "attn_out", "mlp_out"])
+@pytest.mark.parametrize("mode", ["mean", "resample", "zero"])
 def test_every_kind_of_ablation_finds_something(site, mode):
     app = visit("pages/intervene/ablation.py", site=site, mode=mode)
     assert not app.exception and not app.error

@@ -202,9 +202,7 @@ export default function (component) {
   Object.assign(view, { size, top, block, labels, layers, send: setTriggerValue })
   if (!view.timer) view.selected = selected // a choice on its way to the server counts more than its last answer
   if (!view.observer) listen(view)
-  const start = performance.now()
   draw(view)
-  root.dataset.milliseconds = (performance.now() - start).toFixed(1)
   describe(view)
   return () => {
     view.observer?.disconnect()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
+Pictures = dict[str, Any]
 MOST_BYTES = 3_000_000  # sent to the browser; longer prompts are drawn coarser
 
 _HERE = Path(__file__)
@@ -23,12 +25,10 @@ _component = st.components.v2.component(
 
 
 def attention_grid(
-    pattern: Float[np.ndarray, "layer head query_pos key_pos"],
-    labels: Sequence[str],
+    pictures: Pictures,
     *,
     selected: tuple[int, int],
     key: str,
-    layers: Sequence[int] | None = None,
     on_pick: Callable[[int, int], None] | None = None,
 ) -> dict[str, int] | None:
     """Draw every head's pattern; return the head picked in this run as ``{"layer", "head"}``, or None.
@@ -37,11 +37,9 @@ def attention_grid(
     to the largest weight where that is not a share.
 
     Args:
-        pattern: Weights, at least 0; what stands above the diagonal is not drawn.
-        labels: Visible text of every token.
+        pictures: The patterns, as from `pictures`.
         selected: Layer and head that are outlined.
         key: Name of this part on its page.
-        layers: Layer number of every row of `pattern`; None counts from 0.
         on_pick: Called with layer and head before the page runs again.
     """
 
@@ -50,18 +48,32 @@ def attention_grid(
         if choice is not None and on_pick is not None:
             on_pick(int(choice["layer"]), int(choice["head"]))
 
+    data = pictures | {"selected": {"layer": int(selected[0]), "head": int(selected[1])}}
+    result = _component(data=data, key=key, on_picked_change=picked)
+    return None if result.picked is None else {name: int(result.picked[name]) for name in ("layer", "head")}
+
+
+def pictures(
+    pattern: Float[np.ndarray, "layer head query_pos key_pos"],
+    labels: Sequence[str],
+    layers: Sequence[int] | None = None,
+) -> Pictures:
+    """Every head's pattern as the browser takes it.
+
+    Args:
+        pattern: Weights, at least 0; what stands above the diagonal is not drawn.
+        labels: Visible text of every token.
+        layers: Layer number of every row of `pattern`; None counts from 0.
+    """
     quantised, top, block = _quantised(pattern)
-    data = {
+    return {
         "pattern": base64.b64encode(quantised.tobytes()).decode(),
         "size": list(quantised.shape),
         "top": top,
         "block": block,
         "labels": [str(label) for label in labels],
         "layers": [int(layer) for layer in (range(len(pattern)) if layers is None else layers)],
-        "selected": {"layer": int(selected[0]), "head": int(selected[1])},
     }
-    result = _component(data=data, key=key, on_picked_change=picked)
-    return None if result.picked is None else {name: int(result.picked[name]) for name in ("layer", "head")}
 
 
 def _quantised(pattern: np.ndarray) -> tuple[np.ndarray, float, int]:

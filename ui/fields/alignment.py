@@ -8,7 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from mi_core.models.tokens import visible
+from mi_core.result import Result
 from ui.compute import compute
+from ui.drawn import drawn
 
 LONG = 48  # pairs: of more, only those near a difference are shown
 NEAR = 3
@@ -24,7 +26,11 @@ def show_alignment(model: str, prompt: str, corrupted: str, prepend_bos: bool | 
         prepend_bos: None follows the model's own habit.
     """
     answer = compute("alignment", model, prompt=prompt, corrupted=corrupted, prepend_bos=prepend_bos)
-    pairs = answer.result.tables()["pairs"]
+    st.html(drawn(answer.result, _html))
+
+
+def _html(result: Result) -> str:
+    pairs = result.tables()["pairs"]
     marks, clean, other = [], [], []
     for pair in _near_differences(pairs):
         cells = ("…",) * 3 if pair is None else _cells(pair)
@@ -32,9 +38,9 @@ def show_alignment(model: str, prompt: str, corrupted: str, prepend_bos: bool | 
             row.append(cell)
     rows = (("", marks), ("your prompt", clean), ("exchanged", other))
     body = "".join(f"<tr><th scope=row>{name}</th>{''.join(_cell(text) for text in row)}</tr>" for name, row in rows)
-    reading = answer.result.reading()
+    reading = result.reading()
     caption = escape(f"{reading.title}: {reading.sentences[0]}")
-    st.html(
+    return (
         "<div class=loupe-pair role=region aria-label='Both prompts, token by token'>"
         f"<p>{caption}</p><div tabindex=0><table>{body}</table></div></div>"
     )

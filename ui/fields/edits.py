@@ -7,10 +7,10 @@ import json
 import streamlit as st
 
 from mi_core.editing import recipes
-from mi_core.editing.recipes import Edit
+from mi_core.editing.recipes import Recipe
 from mi_core.errors import InputError
 from mi_core.saes import loading as saes
-from ui import slots
+from ui import address, slots, words
 from ui.fields import directions
 from ui.parts.presets import PRESETS
 from ui.text import literal
@@ -18,12 +18,6 @@ from ui.text import literal
 _STACK = "edit_stack"
 _IMPORT = "edit_import"
 _PROBLEM = "edit_import_problem"
-DIRECTIONS = {
-    "a feature": "feature",
-    "a token": "token",
-    "a contrast of prompts": "contrast",
-    "pasted numbers": "numbers",
-}
 
 
 def current() -> str:
@@ -31,12 +25,12 @@ def current() -> str:
     return st.session_state.get(_STACK, "")
 
 
-def stack() -> tuple[Edit, ...]:
+def stack() -> tuple[Recipe, ...]:
     """The same as values, the first made first."""
     return recipes.parse(current())
 
 
-def below(edit: Edit) -> str:
+def below(edit: Recipe) -> str:
     """What is on without this edit and those made after it: the model that it is measured on."""
     on = stack()
     return recipes.canonical(on[: on.index(edit)]) if edit in on else current()
@@ -77,7 +71,7 @@ def show_stack() -> None:
         st.error(literal(problem))
 
 
-def keep_button(edit: str, measured: Edit) -> None:
+def keep_button(edit: str, measured: Recipe) -> None:
     """Put the measured edit on the stack; nothing where it is on already."""
     if measured in stack():
         st.success("This edit is on: every page shows the edited model.", icon=":material/check:")
@@ -113,26 +107,24 @@ def fact_fields(prompt: str) -> recipes.Rome | None:
 def direction_fields(model: str) -> recipes.Orthogonalise | None:
     """The direction to take out; None until it is complete."""
     hooks = [entry.hook for entry in saes.available(model)]
-    names = [name for name in DIRECTIONS if hooks or name != "a feature"]
-    name = st.segmented_control(
-        "The direction is", names, default=names[0], required=True, key="edit_direction", bind="query-params"
-    )
-    if name == "a feature":
-        chosen = directions.feature_fields(model, hooks)
+    sources = [source for source in words.REMOVED if hooks or source != "feature"]
+    source = address.choose(words.REMOVED, st.segmented_control, "The direction is", among=sources, required=True)
+    if source == "feature":
+        feature = directions.feature_fields(model, hooks)
         slots.place("direction", "feature")
-        return recipes.Orthogonalise(chosen["direction"], sae=chosen["sae"])
-    if name == "a contrast of prompts":
-        chosen = directions.contrast_fields() | {"layer": directions.layer_field()}
-        return recipes.Orthogonalise(**chosen)
-    if name == "a token":
+        return recipes.Orthogonalise(feature["direction"], sae=feature["sae"])
+    if source == "contrast":
+        contrast = directions.contrast_fields() | {"layer": directions.layer_field()}
+        return recipes.Orthogonalise(**contrast)
+    if source == "token":
         word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
-        slots.place("direction", "edit_token")
-        return recipes.Orthogonalise(f"token: {word.strip()}") if word.strip() else None
+        slots.place("token", "edit_token")
+        return recipes.Orthogonalise(f"token:{word.strip()}") if word.strip() else None
     numbers = st.text_area(
         "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream."
     )
-    slots.place("numbers", "edit_numbers")
-    return recipes.Orthogonalise("numbers", numbers=numbers.strip()) if numbers.strip() else None
+    slots.place("vector", "edit_numbers")
+    return recipes.Orthogonalise("vector", vector=numbers.strip()) if numbers.strip() else None
 
 
 def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:

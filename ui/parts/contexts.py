@@ -6,8 +6,12 @@ import html
 
 import streamlit as st
 
+from charts import theme
 from mi_core.models.tokens import visible
+from ui.drawn import drawn
 from ui.text import literal
+
+ACCENT = theme.LIGHT["category"][0]
 
 
 def draw(feature) -> None:
@@ -19,13 +23,8 @@ def draw(feature) -> None:
     st.markdown("**Where it fires most, in the sample text**")
     if not feature.contexts:
         st.caption("No contexts are known for this feature.")
-    for context in feature.contexts:
-        peak = max(context.activations) or 1.0
-        spans = (
-            _span(text, value / peak, place == context.peak)
-            for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
-        )
-        st.html(f'<div class="loupe-context">{"<wbr>".join(spans)}</div>')
+    for context in drawn(feature, _contexts):
+        st.html(context)
     if feature.label:
         st.caption(
             literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
@@ -39,8 +38,21 @@ def draw(feature) -> None:
         st.caption(literal("Most similar directions (cosine): " + "; ".join(near) + "."))
 
 
+def _contexts(feature) -> list[str]:
+    return [_context(context) for context in feature.contexts]
+
+
+def _context(context) -> str:
+    peak = max(context.activations) or 1.0
+    spans = (
+        _span(text, value / peak, place == context.peak)
+        for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
+    )
+    return f'<div class="loupe-context">{"<wbr>".join(spans)}</div>'
+
+
 def _span(text: str, share: float, is_peak: bool) -> str:
     """One token; the strongest is underlined too, so that the tint does not carry the meaning alone."""
-    style = f"background: color-mix(in srgb, var(--st-primary-color, #0B6E74) {share * 45:.0f}%, transparent);"
+    style = f"background: color-mix(in srgb, var(--st-primary-color, {ACCENT}) {share * 45:.0f}%, transparent);"
     mark = ' class="peak"' if is_peak else ""
     return f'<span{mark} style="{style}">{html.escape(visible(text))}</span>'

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from ui.parts.presets import PRESETS
-from ui.text import literal
+from ui.text import literal, table
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,17 @@ def show_published(page: str, prompt: str) -> None:
         page: ``"patching"``, ``"path_patching"``, ``"ablation"``.
         prompt: The prompt on the page.
     """
-    found = for_prompt(page, prompt)
-    if not found:
+    findings = for_prompt(page, prompt)
+    if not findings:
         return
     with st.expander("Expected on GPT-2 small"):
         st.caption("Published for another, larger model: choose GPT-2 small in the sidebar to compare like with like.")
-        for finding in found:
+        for finding in findings:
             st.markdown(f"**{literal(finding.what)}**")
-            st.table(finding.table().style.hide(axis="index").format(precision=3))
+            st.markdown(_written(finding.table()))
             st.caption(literal(f"{finding.setting} Source: {finding.source}."))
+
+
+def _written(frame: pd.DataFrame) -> str:
+    rows = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in frame.values.tolist()]
+    return table(list(frame.columns), rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from ui.components.attention_grid import attention_grid
+from ui.components.attention_grid import attention_grid, pictures
 from ui.components.token_chips import token_chips
 
 st.set_page_config(layout="wide")
@@ -25,7 +25,7 @@ scores = np.random.default_rng(0).normal(0, 2, (layers, heads, min(n, 64), min(n
 weights = np.exp(scores) * np.tril(np.ones(scores.shape[-2:]))
 pattern = weights / weights.sum(-1, keepdims=True)
 head = attention_grid(
-    pattern, texts[:64], selected=state["head"], key="grid", on_pick=lambda *head: state.update(head=head)
+    pictures(pattern, texts[:64]), selected=state["head"], key="grid", on_pick=lambda *head: state.update(head=head)
 )
 st.text(f"picked position {pos}, held {state['pos']}")
 st.text(f"picked head {head}, held {state['head']}")

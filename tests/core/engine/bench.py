@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from mi_core.jobs.request import Request
+from tests import patience
 
-PATIENCE = 20  # seconds until a test gives up on something that must happen
+PATIENCE = patience.SECONDS
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import threading
 import types
 
@@ -16,33 +16,8 @@ from tests.core.engine.bench import PATIENCE, Answer, opened
 
 
 @pytest.fixture(scope="session")
-def gpt2_folder(tmp_path_factory):
-    """A GPT-2 of 2 layers with random weights and a byte tokenizer."""
-    import transformers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    torch.manual_seed(0)
-    config = transformers.GPT2Config(
-        vocab_size=257, n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
-    )
-    network = transformers.AutoModelForCausalLM.from_config(config)
-    for parameter in network.parameters():
-        parameter.data.mul_(4)
-    vocabulary = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(vocabulary)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    folder = tmp_path_factory.mktemp("gpt2")
-    network.save_pretrained(folder)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>"
-    ).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tiny(gpt2_folder):
-    return opened(gpt2_folder, "tiny")
+def tiny(tiny_folder):
+    return opened(tiny_folder("gpt2"), "tiny")
 
 
 @pytest.fixture
@@ -60,18 +35,15 @@ def start(tiny):
 
 
 @pytest.fixture
-def analysis(monkeypatch):
+def analysis():
     """Makes a function an analysis, as if it were a file in `mi_core/analyses`."""
-    names = list(_index.analysis_names())
-    monkeypatch.setattr(_index, "analysis_names", lambda: tuple(names))
+    with contextlib.ExitStack() as during_the_test:
 
-    def add(function):
-        names.append(function.__name__)
-        module = types.SimpleNamespace(**{function.__name__: function})
-        monkeypatch.setitem(sys.modules, f"mi_core.analyses.{function.__name__}", module)
-        return function
+        def add(function):
+            during_the_test.enter_context(_index.added(function))
+            return function
 
-    return add
+        yield add
 
 
 @pytest.fixture

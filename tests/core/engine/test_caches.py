@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -10,8 +12,11 @@ import pytest
 
 from mi_core.jobs import engine as engine_module
 from mi_core.jobs.memory import sealed, size_of
+from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store
+from mi_core.models.loading import load
 from tests.core.engine.bench import Answer, assert_same, lens, ready
+from tests.core.sae_folders import save_sae
 
 
 def test_importing_the_package_imports_no_torch():
@@ -39,6 +44,23 @@ def test_results_survive_the_process_on_disk(start, tmp_path, tiny, monkeypatch)
     ready(again)
     monkeypatch.setattr(tiny, "run", lambda *a, **k: pytest.fail("computed again"), raising=False)
     assert_same(again.run(lens("kept")), first)
+
+
+def test_an_sae_or_a_note_that_changes_is_read_again(start, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "model")
+    sae = save_sae(folder, "blocks.1.hook_resid_pre")
+    request = Request.of("features", str(folder), prompt="the cat sat")
+    engine = ready(start(lambda model_id, progress: load(model_id), store=Store(tmp_path / "c")), str(folder))
+    plain = engine.run(request)
+    assert engine.run(request) is plain
+    notes = {"features": [{"feature": feature, "label": "cats"} for feature in range(48)]}
+    (sae / "features.json").write_text(json.dumps(notes))
+    labelled = engine.run(request)
+    assert set(labelled.tables()["features"]["label"]) == {"cats"} != set(plain.tables()["features"]["label"])
+    save_sae(folder, "blocks.1.hook_resid_pre", kind="topk")
+    other = engine.run(request)
+    assert not np.array_equal(other.tables()["features"]["activation"], labelled.tables()["features"]["activation"])
+    assert engine.run(request) is other
 
 
 def test_damaged_entries_are_computed_again(start, tmp_path):

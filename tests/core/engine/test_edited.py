@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mi_core.editing.overlay import kept
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
 from tests.core.engine.bench import PATIENCE, Answer, assert_same, ready, until
@@ -56,7 +57,7 @@ def test_others_never_see_an_edit_and_undo_brings_the_former_numbers_back(start)
 
 
 def test_a_long_job_that_gives_way_to_an_edited_model_keeps_its_numbers(start, reader, tiny):
-    tiny.edited.clear()
+    kept(tiny).clear()
     engine = ready(start(result_bytes=0))
     alone = tiny.run(tiny.tokens(PROMPT)).logits[-1].numpy()
     long = engine.submit(Request.of("reads", "tiny", prompt=PROMPT), "a")
@@ -94,7 +95,7 @@ def test_making_an_edit_stops_when_nobody_waits_and_nothing_is_left(start, tiny,
     from mi_core.editing import overlay
     from mi_core.jobs.job import Cancelled
 
-    tiny.edited.clear()
+    kept(tiny).clear()
     seen = []
 
     def endless(model, edit, progress):
@@ -116,7 +117,7 @@ def test_making_an_edit_stops_when_nobody_waits_and_nothing_is_left(start, tiny,
 
 def test_an_edit_that_cannot_be_made_is_the_edits_fault(start):
     engine = ready(start())
-    with pytest.raises(InputError, match="edits that are on cannot be made in tiny: .*needs 32") as raised:
+    with pytest.raises(InputError, match="edits that are on cannot be made in tiny: .*tiny is 32 wide") as raised:
         engine.run(lens([{"kind": "orthogonalise", "direction": "numbers", "numbers": "1 2"}]))
     assert raised.value.field == "edits"
     assert engine.run(lens()) is not None

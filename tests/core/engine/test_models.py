@@ -56,13 +56,13 @@ def test_a_model_that_fails_tells_who_waits_and_is_tried_again(start, tiny):
 
 
 @pytest.fixture
-def several(start, gpt2_folder):
+def several(start, tiny_folder):
     """An engine with room for a number of models of its own, and weak references to them."""
-    one_model = _weight_bytes(opened(gpt2_folder, "x"))
+    one_model = _weight_bytes(opened(tiny_folder("gpt2"), "x"))
     made = {}
 
     def load(model_id, progress):
-        model = opened(gpt2_folder, model_id)
+        model = opened(tiny_folder("gpt2"), model_id)
         model.circle = model  # a big graph of modules and hooks has some; frozen, it would never be freed
         made[model_id] = weakref.ref(model)
         return model
@@ -89,7 +89,7 @@ def test_idle_models_go_when_the_budget_is_full_and_are_freed(several, gate):
 
 
 def test_a_model_beyond_the_budget_goes_when_its_work_is_done(several, gate):
-    engine, made = several(room=1)
+    engine, _ = several(room=1)
     held = engine.submit(Request.of("held", "a", prompt="works"))
     assert gate.entered.acquire(timeout=PATIENCE)
     settled(engine, "b")
