@@ -20,7 +20,7 @@ from mi_core.errors import InputError
 from mi_core.models import hooks, projection
 from mi_core.models.kv_cache import Reread
 from mi_core.models.norm import Norm, take_apart
-from mi_core.models.opening import SITES, Opening
+from mi_core.models.opening import Opening
 from mi_core.models.tokens import Tokens, encode, find_token, token_text
 
 
@@ -311,11 +311,7 @@ class Model:
             raise InputError(f"{reason[0].upper()}{reason[1:]}: choose another place, or another model.", "site")
 
     def _site(self, name: str) -> str:
-        return self._sites.get(name, "")
-
-    @cached_property
-    def _sites(self) -> dict[str, str]:
-        return {at(layer): site for site, at in SITES.items() for layer in range(self.n_layers)}
+        return hooks.parse(name)[0].name if name.startswith("blocks.") else ""
 
     def hook_point(self, name: str) -> HookPoint | None:
         """The hook point of that name, where this architecture has it: a module that passes its input on."""
@@ -324,7 +320,7 @@ class Model:
     @cached_property
     def _written_to(self) -> set[str]:
         """Hooks whose value some architectures go on to add to in place (Falcon): what is kept must be a copy."""
-        return {at(layer) for at in (hooks.attn_out, hooks.mlp_out, hooks.attn_o) for layer in range(self.n_layers)}
+        return {site(layer) for site in (hooks.attn_out, hooks.mlp_out, hooks.attn_o) for layer in range(self.n_layers)}
 
     @cached_property
     def _points(self) -> dict[str, HookPoint]:

@@ -10,14 +10,12 @@ whose logits differ is refused; a site that fails is absent, with its reason.
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import importlib.metadata
 import inspect
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -31,26 +29,13 @@ from torch import Tensor
 from torch.nn import Module
 
 from mi_core.errors import InputError
-from mi_core.models import hooks
+from mi_core.models.hooks import SITES
+from mi_core.models.plain import ALLOWED, Place, change_plainly, find, plain_values
 
 SHORT, LONG, END = 8, 96, 4  # tokens of the texts that are compared
-ALLOWED = 2e-4  # of the largest number compared: more is not rounding
 PUSH = 0.5  # of an activation's mean size: what is added to see that it is felt
 FIRST = 2  # position from which activations are changed: patterns of earlier ones have hardly any freedom
 
-SITES: Mapping[str, Callable[[int], str]] = {
-    "resid_pre": hooks.resid_pre,
-    "resid_mid": hooks.resid_mid,
-    "resid_post": hooks.resid_post,
-    "attn_out": hooks.attn_out,
-    "mlp_out": hooks.mlp_out,
-    "post": hooks.post,
-    "z": hooks.z,
-    "q": hooks.q,
-    "k": hooks.k,
-    "v": hooks.v,
-    "pattern": hooks.pattern,
-}
 WORDS = {
     "resid_pre": "residual stream before each block",
     "resid_mid": "residual stream between attention and MLP",
@@ -88,23 +73,6 @@ class Opening:
     cache_holds: bool = True
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a hook's activation is found in the plain model: `columns` of what enters or leaves `module`, times
-    `factor`."""
-
-    module: Module
-    enters: bool
-    columns: Int[Tensor, " d"]
-    factor: float = 1.0
-
-
-def plain_copy(hf_model: Module) -> tuple[Module, dict[int, Any]]:
-    """A copy of the model that shares all weights, and each of its parts by the id of the part it is a copy of."""
-    memo: dict[int, Any] = {id(one): one for one in [*hf_model.parameters(), *hf_model.buffers()]}
-    return copy.deepcopy(hf_model, memo), memo
-
-
 @torch.no_grad()
 def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
     """Compare an opened model with its plain copy.
@@ -124,8 +92,8 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
         reason = "the blocks of this architecture cannot be told apart"
         return Opening(errors, dict.fromkeys(SITES, reason), dict.fromkeys(SITES, reason))
     read, logits = _read(model, ids)
-    values, attentions = _plain_values(plain, blocks, ids)
-    places = {(site, layer): _place(site, value, values[layer]) for (site, layer), value in read.items()}
+    values, attentions = plain_values(plain, blocks, ids)
+    places = {(site, layer): find(site, value, values[layer]) for (site, layer), value in read.items()}
     unread = _unread(model, read, places, attentions)
     mixes = all(_mixes(model, read, layer) for layer in range(model.n_layers) if ("z", layer) in read)
     unfelt = unread | _unfelt(model, plain, blocks, ids, read, places, unread, mixes)
@@ -210,85 +178,12 @@ def _read(model, ids: Int[Tensor, "1 pos"]) -> tuple[Read, Float[Tensor, "pos d_
     def keep(value: Tensor, hook, at: tuple[str, int]) -> None:
         read[at] = value[0].clone()
 
-    wanted = {name(layer): partial(keep, at=(site, layer)) for site, name in SITES.items() for layer in _layers(model)}
+    wanted = {
+        name(layer): partial(keep, at=(site, layer)) for site, name in SITES.items() for layer in range(model.n_layers)
+    }
     with model.hooked(wanted):
         logits = model.bridge.original_model(ids, use_cache=False).logits[0]
     return read, logits
-
-
-def _layers(model) -> range:
-    return range(model.n_layers)
-
-
-def _plain_values(
-    plain: Module, blocks: list[Module], ids: Int[Tensor, "1 pos"]
-) -> tuple[list[dict[tuple[Module, bool], Tensor]], tuple]:
-    """What enters (True) and leaves (False) every module of every block of the plain model, and its patterns."""
-    values: list[dict[tuple[Module, bool], Tensor]] = [{} for _ in blocks]
-    calls: Counter[Module] = Counter()
-
-    def keep(module: Module, args: tuple, kwargs: dict, out: Any, layer: int) -> None:
-        calls[module] += 1
-        for enters, value in ((True, _tensor([*args, *kwargs.values()])), (False, _tensor(out))):
-            if value is not None:
-                values[layer][module, enters] = value.clone()
-
-    with ExitStack() as stack:
-        for layer, block in enumerate(blocks):
-            for module in block.modules():
-                handle = module.register_forward_hook(partial(keep, layer=layer), with_kwargs=True)
-                stack.callback(handle.remove)
-        out = plain(ids, use_cache=False, output_attentions=True)
-    once = [{at: value for at, value in block.items() if calls[at[0]] == 1} for block in values]
-    return once, tuple(getattr(out, "attentions", None) or ())
-
-
-def _tensor(value: Any) -> Tensor | None:
-    """The activation among a module's arguments or results: the first tensor of floats."""
-    several = value if isinstance(value, tuple | list) else [value]
-    return next((one for one in several if isinstance(one, Tensor) and one.is_floating_point()), None)
-
-
-def _place(site: str, value: Tensor, values: Mapping[tuple[Module, bool], Tensor]) -> Place | None:
-    """The module of the plain block whose input or output holds these numbers; None where there is none."""
-    block = list(values)[-1][0]  # which ends last
-    whole = site in ("resid_pre", "resid_post")
-    enters = site in ("resid_pre", "z", "post")
-    for (module, side), theirs in values.items():
-        if side == enters and (module is block) == whole:
-            place = _columns(site, module, side, value.flatten(1), theirs)
-            if place is not None:
-                return place
-    return None
-
-
-def _columns(site: str, module: Module, enters: bool, wanted: Tensor, theirs: Tensor) -> Place | None:
-    """Which columns of a module's value are the wanted ones; queries, keys and values may be some of many."""
-    theirs = _rows(theirs, len(wanted))
-    if theirs is None:
-        return None
-    width, allowed = wanted.shape[1], ALLOWED * float(wanted.abs().max())
-    every = torch.arange(width, device=wanted.device)
-    if theirs.shape[1] == width:
-        factor = 1.0
-        if site in ("attn_out", "mlp_out"):  # some families multiply what they add to the stream
-            factor = float((wanted * theirs).sum() / (theirs * theirs).sum().clamp(min=1e-12))
-            factor = 1.0 if abs(factor - 1) < ALLOWED else factor
-        off = float((wanted - factor * theirs).abs().max())
-        return Place(module, enters, every, factor) if off <= allowed else None
-    if site not in ("q", "k", "v") or theirs.shape[1] < width:
-        return None
-    nearest = [torch.cdist(part.T, theirs.T).min(1) for part in wanted.split(512, dim=1)]
-    columns = torch.cat([one.indices for one in nearest])
-    return Place(module, enters, columns) if float((wanted - theirs[:, columns]).abs().max()) <= allowed else None
-
-
-def _rows(value: Tensor, n_pos: int) -> Float[Tensor, "pos d"] | None:
-    """A module's value with a row for each position."""
-    if value.ndim == 4 and value.shape[2] == n_pos and value.shape[1] != n_pos:
-        value = value.transpose(1, 2)
-    value = value[0] if value.ndim > 2 and len(value) == 1 else value
-    return value.flatten(1) if value.ndim >= 2 and len(value) == n_pos else None
 
 
 def _unread(model, read: Read, places: Mapping[tuple[str, int], Place | None], attentions: tuple) -> dict[str, str]:
@@ -379,7 +274,7 @@ def _unfelt(
         for row, site in enumerate(rows):
             for layer in range(model.n_layers):
                 if (site, layer) in read:
-                    _change_plainly(stack, row, site, layer, pushes[site, layer], places)
+                    change_plainly(stack, row, site, layer, pushes[site, layer], places)
         theirs = plain(batch, use_cache=False).logits
     for row, site in enumerate(rows):
         if _off(ours[row], theirs[row]) > ALLOWED:
@@ -411,74 +306,6 @@ def _bridge_changes(model, rows: list[str], pushes: Mapping[tuple[str, int], Ten
         for (site, layer), push in pushes.items()
         if site in rows
     }
-
-
-def _change_plainly(
-    stack: ExitStack, row: int, site: str, layer: int, push: Tensor, places: Mapping[tuple[str, int], Place | None]
-) -> None:
-    """The same change by torch's own hooks on the plain model's modules."""
-    if site == "pattern":
-        return _mix_plainly(stack, row, push, places["v", layer], places["z", layer])
-    place = places["attn_out" if site == "resid_mid" else site, layer]
-
-    def add(value: Tensor) -> Tensor:
-        return _put(value, row, place.columns, push.flatten(1) / place.factor, add=True)
-
-    return _at(stack, place, add)
-
-
-def _mix_plainly(stack: ExitStack, row: int, pattern: Tensor, values: Place, mixed: Place) -> None:
-    """A pattern put in place of a head's own: its values, mixed by it, enter the output projection."""
-    kept: list[Tensor] = []
-
-    def keep(value: Tensor) -> Tensor:
-        kept[:] = [value[row].flatten(1)[:, values.columns]]
-        return value
-
-    def mix(value: Tensor) -> Tensor:
-        n_heads, d_head = len(pattern), len(mixed.columns) // len(pattern)
-        v = kept[0].view(len(kept[0]), -1, d_head)
-        v = v.repeat_interleave(n_heads // v.shape[1], dim=1)
-        z = torch.einsum("hqk,khd->qhd", pattern, v).flatten(1)
-        return _put(value, row, mixed.columns, z, add=False)
-
-    _at(stack, values, keep)
-    _at(stack, mixed, mix)
-
-
-def _put(value: Tensor, row: int, columns: Tensor, numbers: Float[Tensor, "pos d"], *, add: bool) -> Tensor:
-    """`value` with some columns of one row changed; rows may be folded into positions."""
-    changed = value.clone()
-    whole = changed if changed.ndim > 2 else changed.view(-1, len(numbers), changed.shape[-1])
-    part = whole[row]
-    flat = part.flatten(1)
-    flat[:, columns] = flat[:, columns] + numbers if add else numbers
-    part.copy_(flat.view(part.shape))
-    return changed
-
-
-def _at(stack: ExitStack, place: Place, change: Callable[[Tensor], Tensor]) -> None:
-    """Change what enters or leaves a module, until the stack is left."""
-
-    def entering(module: Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        if _tensor(args) is not None:
-            return _replaced(args, change), kwargs
-        name = next(name for name, value in kwargs.items() if _tensor(value) is not None)
-        return args, kwargs | {name: _replaced(kwargs[name], change)}
-
-    if place.enters:
-        handle = place.module.register_forward_pre_hook(entering, with_kwargs=True)
-    else:
-        handle = place.module.register_forward_hook(lambda module, args, out: _replaced(out, change))
-    stack.callback(handle.remove)
-
-
-def _replaced(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """`value` with its first tensor of floats changed."""
-    if isinstance(value, Tensor):
-        return change(value)
-    at = next(i for i, one in enumerate(value) if isinstance(one, Tensor) and one.is_floating_point())
-    return (*value[:at], change(value[at]), *value[at + 1 :])
 
 
 def _cache_holds(model, ids: Int[Tensor, "1 pos"]) -> bool:
