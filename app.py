@@ -26,6 +26,6 @@ PAGES = {
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
 page = st.navigation(PAGES)
-frame.draw()
+frame.draw(page.url_path)
 engine().warm(inputs.current().model)
 page.run()

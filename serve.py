@@ -18,12 +18,12 @@ async def lifespan(app: st.App):
     """Warm up at server start, in the background."""
     engine().warm(DEFAULT)
     # app.py names the pages itself; until its first run Streamlit would look for them in pages/, and tell the first
-    # visitor who follows a link that its page does not exist.
+    # visitor who follows a link that its page does not exist. A private attribute, as of Streamlit 1.67.0.
     PagesManager.uses_pages_directory = False
     yield {}
 
 
-def say_calmly(error: Exception) -> bool:
+def show_problem(error: Exception) -> bool:
     """What no page foresaw: one sentence for the reader, the details for the server's log."""
     logging.getLogger("loupe").error("a page failed", exc_info=error)
     st.error(
@@ -33,4 +33,4 @@ def say_calmly(error: Exception) -> bool:
     return True
 
 
-app = st.App("app.py", lifespan=lifespan, on_script_error=say_calmly)
+app = st.App("app.py", lifespan=lifespan, on_script_error=show_problem)

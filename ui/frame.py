@@ -6,15 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import inputs, slots
+from ui import address, inputs, slots
 from ui.fields import edits
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 
 
-def draw() -> None:
-    """Draw the sidebar. The inputs stand before any computation starts."""
+def draw(page: str) -> None:
+    """Read the address of a page, and draw the sidebar. The inputs stand before any computation starts."""
+    address.read(page)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
     st.html(f"<style>{STYLE}</style>")
     slots.clear()

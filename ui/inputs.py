@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 import streamlit as st
 
 from mi_core.models import catalogue
-from ui import slots
+from ui import address, slots, words
 from ui.parts import presets
 from ui.text import literal
 
@@ -75,7 +75,7 @@ def current() -> Inputs:
 
 def sidebar() -> None:
     """Draw the inputs; each has a slot below it for a sentence about its value."""
-    _keep_in_address()
+    address.keep({name: usual for name, usual in DEFAULTS.items() if name != "prompt" or fits_a_link()})
     entries = {entry.id: entry for entry in catalogue.entries()}
     with st.sidebar:
         st.selectbox(
@@ -110,17 +110,9 @@ def sidebar() -> None:
         position.number_input(
             "Position", value=None, step=1, key="pos", bind="query-params", placeholder="last", help=HELP["pos"]
         )
-        bos.selectbox("Start token", list(BOS), key="bos", bind="query-params", help=HELP["bos"])
+        bos.selectbox("Start token", list(words.START_TOKEN), key="bos", bind="query-params", help=HELP["bos"])
         slots.place("pos")
         slots.place("prepend_bos")
-
-
-def _keep_in_address() -> None:
-    """Put values back into an address that lost them, as a very quick change of page can; assigning does it."""
-    for name, default in DEFAULTS.items():
-        value = st.session_state.get(name, default)
-        if value != default and name not in st.query_params and (name != "prompt" or fits_a_link()):
-            st.session_state[name] = value
 
 
 def fits_a_link(name: str = "prompt") -> bool:

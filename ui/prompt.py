@@ -7,17 +7,17 @@ from dataclasses import replace
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import inputs, proof, slots
+from ui import address, inputs, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.text import literal
 
 
 def header(title: str, question: str) -> None:
-    """The page's name and the question it answers, in plain words; values that a link brought go into its fields."""
-    proof.arrive()
+    """The page's name and the question it answers, in plain words; and what its link asks for in vain."""
     st.title(title, anchor=False)
     st.markdown(literal(question))
+    address.show_remarks()
 
 
 def prompt() -> inputs.Inputs:

@@ -6,7 +6,7 @@ from charts.bars import bars
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.shift import shift
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import knockouts, selection
 from ui.parts import ablated
@@ -36,13 +36,9 @@ result, effects = answer.result, show.tables(answer)["effects"]
 metrics = {
     "logit": ("change", f"change of the {result.target.quantity} (logits)"),
     "probability": ("probability_change", "change of the probability"),
-    "all probabilities (KL)": ("kl", "KL divergence (bits)"),
+    "kl": ("kl", "KL divergence (bits)"),
 }
-value, unit = metrics[
-    st.segmented_control(
-        "Measure the", list(metrics), default="logit", required=True, key="metric", bind="query-params"
-    )
-]
+value, unit = metrics[address.choose(words.KNOCKOUT_MEASURE, st.segmented_control, "Measure the", required=True)]
 given = f", with {' and '.join(result.also)} out already" if result.also else ""
 title = f"What each knockout does to {result.target.label}{given}"
 if knocked.site == "head":

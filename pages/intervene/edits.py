@@ -5,13 +5,12 @@ import streamlit as st
 from charts.bars import bars
 from charts.shift import shift
 from mi_core.editing import recipes
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import edits
 from ui.prompt import header, prompt
 from ui.text import literal
 
-KINDS = {"rewrite a fact": "rome", "remove a direction": "orthogonalise"}
 HOW_SHIFT = (
     "Each row is a token. The hollow circle is its probability of coming next in the model before the edit, the filled "
     "diamond after it. A rewritten fact that works moves nearly everything from the old answer to the new one."
@@ -23,10 +22,7 @@ HOW_PROMPTS = (
 )
 header("Edits", "What happens when a fact is rewritten or a direction removed?")
 chosen = prompt()
-kind = st.segmented_control(
-    "Edit", list(KINDS), default="rewrite a fact", required=True, key="edit_kind", bind="query-params"
-)
-rewriting = KINDS[kind] == "rome"
+rewriting = address.choose(words.EDIT, st.segmented_control, "Edit", required=True) == "rome"
 recipe = edits.fact_fields(chosen.prompt) if rewriting else edits.direction_fields(chosen.model)
 others = edits.trial_fields(chosen.prompt, rewriting)
 if recipe is None:

@@ -5,7 +5,7 @@ import streamlit as st
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.shift import shift
-from ui import show, slots
+from ui import address, show, slots, words
 from ui.compute import compute
 from ui.fields import selection
 from ui.fields.alignment import show_alignment
@@ -14,12 +14,6 @@ from ui.fields.second_prompt import ask_for_it, second_prompt
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
 
-SITES = {
-    "residual stream": "resid_pre", "attention layers": "attn_out", "MLPs": "mlp_out", "heads": "head",
-    "heads by position": "head_pos", "queries": "q", "keys": "k", "values": "v", "attention patterns": "pattern",
-}  # fmt: skip
-DIRECTIONS = {"what suffices": "denoise", "what is needed": "noise"}
-METRICS = {"logit difference": "logit_difference", "probability": "probability", "all guesses (KL)": "kl"}
 UNITS = {"probability": "share of the answer's probability restored", "kl": "share of the way to the clean guesses"}
 HOW = (
     "The model reads two prompts that differ in one telling word. Each cell puts one activation of one prompt into the "
@@ -51,14 +45,14 @@ offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    site = st.selectbox("Swap", list(SITES), key="patch", bind="query-params", width=180, on_change=forget_cell)
-    metric = st.selectbox(
-        "Measure", list(METRICS), key="metric", bind="query-params", width=180,
+    site = address.choose(words.PATCHED, st.selectbox, "Swap", width=180, on_change=forget_cell)
+    metric = address.choose(
+        words.PATCH_MEASURE, st.selectbox, "Measure", width=180,
         help="Logit difference: the answer against what it is compared with. Probability: the answer alone. All "
         "guesses: how far the whole distribution is from the clean run's, in bits (KL divergence).",
     )  # fmt: skip
-    direction = st.segmented_control(
-        "Ask", list(DIRECTIONS), default="what suffices", required=True, key="direction", bind="query-params",
+    direction = address.choose(
+        words.DIRECTION, st.segmented_control, "Ask", required=True,
         help="What suffices: activations of your prompt go into the run on the exchanged one, and bring the answer "
         "back. What is needed: the other way round, they destroy it.",
     )  # fmt: skip
@@ -69,20 +63,20 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 slots.place("estimate")
 if not corrupted:
     ask_for_it()
-pair = chosen.asking | {"corrupted": corrupted, "site": SITES[site], "direction": DIRECTIONS[direction]}
-answer = compute("patching", chosen.model, **pair, metric=METRICS[metric], estimate=estimate, ask_first=True)
+pair = chosen.asking | {"corrupted": corrupted, "site": site, "direction": direction}
+answer = compute("patching", chosen.model, **pair, metric=metric, estimate=estimate, ask_first=True)
 show.finding(answer)
 effects = show.tables(answer)["effects"]
 style = {
-    "title": f"What each swap moves: {site}",
+    "title": f"What each swap moves: {words.PATCHED.label(site)}",
     "value": "best" if estimate else "restored",
-    "unit": UNITS.get(METRICS[metric]),
+    "unit": UNITS.get(metric),
     "mark": "disagrees" if estimate else None,
 }
 if effects["pos"].notna().all():
     figure, pick = effect_grid(effects, **style), selection.pick_cell("patched", "cell")
 else:
-    shared = SITES[site] in ("k", "v") and len(effects["head"].unique()) < answer.result.n_heads
+    shared = site in ("k", "v") and len(effects["head"].unique()) < answer.result.n_heads
     figure = head_grid(effects, columns="key-value head" if shared else "head", **style)
     pick = selection.pick_cell("patched", "head")
 show.chart(answer, figure, key="patched", how=HOW + HOW_ESTIMATE * estimate, table="effects", on_select=pick)

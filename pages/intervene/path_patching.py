@@ -4,7 +4,7 @@ import streamlit as st
 
 from charts.bars import bars
 from charts.head_grid import head_grid
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import circuit
 from ui.fields.alignment import show_alignment
@@ -13,8 +13,6 @@ from ui.fields.second_prompt import ask_for_it, second_prompt
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
 
-SITES = {"heads": "head", "attention layers": "attn_out", "MLPs": "mlp_out"}
-DIRECTIONS = {"what suffices": "denoise", "what is needed": "noise"}
 HOW = (
     "The model reads two prompts that differ in one telling word. Each cell lets one head say what it says on one "
     "prompt to a single listener in the run on the other; everybody else hears what they always heard. 100% means that "
@@ -30,16 +28,12 @@ if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
 to = circuit.receiver_fields()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    site = st.segmented_control(
-        "Who sends", list(SITES), default="heads", required=True, key="site", bind="query-params"
-    )
-    direction = st.segmented_control(
+    site = address.choose(words.SENDERS, st.segmented_control, "Who sends", required=True)
+    direction = address.choose(
+        words.DIRECTION,
+        st.segmented_control,
         "Ask",
-        list(DIRECTIONS),
-        default="what suffices",
         required=True,
-        key="direction",
-        bind="query-params",
         help="What suffices: what is sent on your prompt goes into the run on the exchanged one, and brings the answer "
         "back. What is needed: the other way round, it destroys it.",
     )
@@ -58,8 +52,8 @@ answer = compute(
     **chosen.asking,
     **to,
     corrupted=corrupted,
-    site=SITES[site],
-    direction=DIRECTIONS[direction],
+    site=site,
+    direction=direction,
     mlps="freeze" if straight else "recompute",
     ask_first=True,
 )
@@ -67,11 +61,11 @@ circuit.way_here(answer.result.receiver)
 show.finding(answer)
 effects = show.tables(answer)["effects"]
 title = f"What each path to {answer.result.place} moves"
-if SITES[site] == "head":
+if site == "head":
     figure, pick = head_grid(effects, title=title, value="moved"), circuit.pick_sender("paths")
 else:
     figure, pick = bars(effects, title=title, label="component", value="moved", sort=False), None
 show.chart(answer, figure, key="paths", how=HOW, table="effects", on_select=pick)
-if SITES[site] == "head":
+if site == "head":
     circuit.onwards(answer.result)
 show_published("path_patching", chosen.prompt)

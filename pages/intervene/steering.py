@@ -4,7 +4,7 @@ import streamlit as st
 
 from charts.shift import shift
 from charts.strengths import strengths
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import directions
 from ui.parts import streams
@@ -20,7 +20,6 @@ HOW_SWEEP = (
     "model finds it more than four times as surprising as its own text (perplexity). A triangle: it repeats itself. "
     "This is a rule of thumb: a text in another language is surprising too, and need not be broken."
 )
-MEASURES = {"odds of the answer": "probability", "change of the odds": "kl", "surprise of the text": "perplexity"}
 AXES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 header("Steering", "What does the model say when we push its thoughts in one direction?")
@@ -48,13 +47,11 @@ if st.toggle(
     help="How far the direction can be pushed before the model's language breaks.",
 ):  # fmt: skip
     levels = directions.levels(clamped)
-    measure = st.segmented_control(
-        "Show", list(MEASURES), default="odds of the answer", required=True, key="measure", bind="query-params"
-    )
+    value = address.choose(words.SWEEP_MEASURE, st.segmented_control, "Show", required=True)
     asked = settings | {"strengths": levels, "target": chosen.target, "foil": chosen.foil}
     swept = compute("steering_sweep", chosen.model, **chosen.reading, **asked)
     show.finding(swept)
-    tables, result, value = show.tables(swept), swept.result, MEASURES[measure]
+    tables, result = show.tables(swept), swept.result
     table = "probabilities" if value == "probability" else "sweep"
     figure = strengths(
         tables[table],

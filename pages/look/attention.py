@@ -36,7 +36,7 @@ layer, head = heads.default(everything.result, layer, head)
 one = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted, layer=layer, head=head)
 show.finding(one)
 
-all_heads, single = heads.places(everything.result)
+all_heads, single = heads.layout(everything.result)
 with all_heads:
     heads.grid(everything.result, layer, head)
 with single:
@@ -59,7 +59,7 @@ with rollout:
 prove_it(
     "pages/intervene/ablation.py",
     f"knock out L{layer}H{head} and measure what becomes of the answer",
-    site="heads",
+    site="head",
     layer=layer,
     head=head,
 )

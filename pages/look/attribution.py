@@ -66,7 +66,7 @@ show.chart(
 prove_it(
     "pages/intervene/ablation.py",
     "knock parts out and measure what becomes of the answer",
-    site="heads",
+    site="head",
     layer=layer,
     head=head,
 )

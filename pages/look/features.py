@@ -45,7 +45,6 @@ active = [int(feature) for feature in result.feature_ids[result.pos] if feature 
 feature = number.number_input(
     "Feature",
     min_value=0,
-    max_value=result.d_sae - 1,
     value=None,
     step=1,
     key="feature",
@@ -82,7 +81,7 @@ prove_it("pages/intervene/steering.py", "steer the model with this feature", sae
 prove_it(
     "pages/intervene/ablation.py",
     "knock this feature out and measure what becomes of the answer",
-    site="features",
+    site="feature",
     sae=sae,
     feature=followed,
 )

@@ -5,19 +5,12 @@ import streamlit as st
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from mi_core.models.tokens import visible
-from ui import show
+from ui import address, show, words
 from ui.compute import compute
 from ui.fields import selection
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 
-COLOURS = {
-    "probability of the guess": "probability",
-    "probability of the answer": "target_probability",
-    "doubt (entropy)": "entropy",
-    "distance to the final guess (KL)": "kl_to_final",
-}
-FOLLOW = ["probability", "logit", "rank", "entropy"]
 HOW_TABLE = (
     "Each row is one moment inside the model: the top row before any layer, the bottom row its real output. Each "
     "column is a token of the prompt; the cell shows what the model would say **next** if it stopped there. Read the "
@@ -31,22 +24,19 @@ HOW_LINE = (
 header("Logit lens", "What would the model say if it stopped after each layer?")
 chosen = prompt()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    norm = st.segmented_control(
+    norm = address.choose(
+        words.SCALE,
+        st.segmented_control,
         "Scale",
-        ["recomputed", "frozen"],
-        default="recomputed",
         required=True,
-        key="norm",
-        bind="query-params",
         help="Recomputed: each layer is scaled as if it were the last; it answers what the model would say if it "
         "stopped there. Frozen: every layer gets the last layer's scale; it answers how much of the final answer has "
         "been built so far.",
     )
-    colour = st.selectbox(
+    colour = address.choose(
+        words.COLOUR,
+        st.selectbox,
         "Colour shows",
-        list(COLOURS),
-        key="colour",
-        bind="query-params",
         width=280,
         help="Doubt is the entropy of all guesses together, in bits: 0 is certain, 1 is a coin toss. The distance to "
         "the final guess is the KL divergence, in bits: how much the layer's guess would still have to change.",
@@ -64,14 +54,12 @@ result = answer.result
 figure = lens_heatmap(
     lens_cells(tables["lens"], tables["target"]),
     title="The top guess after each layer",
-    colour=COLOURS[colour],
+    colour=colour,
     pos=result.pos,
     answer=visible(result.target.text),
 )
 show.chart(answer, figure, key="lens", how=HOW_TABLE, table="lens", on_select=selection.pick_position("lens", "cell"))
-followed = st.segmented_control(
-    "Follow the answer's", FOLLOW, default="probability", required=True, key="follow", bind="query-params"
-)
+followed = address.choose(words.FOLLOW, st.segmented_control, "Follow the answer's", required=True)
 line = lines(
     tables["target"].query("pos == @result.pos"),
     title=f"“{visible(result.target.text)}”: {followed} by layer",
@@ -80,4 +68,4 @@ line = lines(
 )
 show.chart(answer, line, key="follow-line", how=HOW_LINE, table="target")
 prove_it("pages/intervene/patching.py", "swap activations between two prompts and see where the answer is carried")
-prove_it("pages/intervene/ablation.py", "knock out each layer and see which one the answer needs", site="MLPs")
+prove_it("pages/intervene/ablation.py", "knock out each layer and see which one the answer needs", site="mlp_out")

@@ -17,8 +17,8 @@ def texts(app) -> list[str]:
     return [code.value for code in app.code[:2]]
 
 
-@pytest.mark.parametrize("kind", ["heads", "attention layers", "MLPs", "neurons", "features", "tokens"])
-@pytest.mark.parametrize("metric", ["logit", "probability", "all probabilities (KL)"])
+@pytest.mark.parametrize("kind", ["head", "attn_out", "mlp_out", "neuron", "feature", "position"])
+@pytest.mark.parametrize("metric", ["logit", "probability", "kl"])
 def test_every_kind_and_measure_finds_something(kind, metric):
     app = visit(ABLATION, site=kind, metric=metric)
     assert not app.exception and not app.error
@@ -58,9 +58,9 @@ def test_the_text_changes_where_the_part_matters():
 
 
 def test_a_feature_of_a_link_is_looked_at():
-    app = visit(ABLATION, site="features", sae="blocks.2.hook_resid_pre", feature=539)
+    app = visit(ABLATION, site="feature", sae="blocks.2.hook_resid_pre", feature=539)
     assert "feature 539" in findings(app)[1] and not app.error
-    silent = visit(ABLATION, site="features", sae="blocks.2.hook_resid_pre", feature=115)
+    silent = visit(ABLATION, site="feature", sae="blocks.2.hook_resid_pre", feature=115)
     said = unescaped("\n".join(box.value for box in silent.markdown))
     assert "Feature 115 is not active on this prompt" in said and texts(silent)[0] == texts(silent)[1]
 
@@ -72,10 +72,10 @@ def test_a_feature_of_a_link_is_looked_at():
         ({"layer": 1, "head": 7}, "There is no head 7"),
         ({"also": ["L9H0"]}, "There is no layer 9"),
         ({"also": ["the fifth head"]}, "is no component: write L3H0"),
-        ({"site": "neurons", "layer": 2, "neuron": 600}, "There is no neuron 600"),
-        ({"site": "neurons", "layer": 7}, "There is no layer 7"),
-        ({"site": "features", "feature": 5000}, "There is no feature 5000"),
-        ({"site": "tokens", "layer": 1, "token": 30}, "There is no token 30"),
+        ({"site": "neuron", "layer": 2, "neuron": 600}, "There is no neuron 600"),
+        ({"site": "neuron", "layer": 7}, "There is no layer 7"),
+        ({"site": "feature", "feature": 5000}, "There is no feature 5000"),
+        ({"site": "position", "layer": 1, "token": 30}, "There is no token 30"),
         ({"reference": "word " * 700}, "tokens long"),
     ],
     ids=str,
@@ -95,6 +95,6 @@ def test_what_is_published_stands_beside_its_story():
 
 
 def test_a_model_without_an_autoencoder_has_no_features_to_knock_out(tiny_folder):
-    app = visit(ABLATION, model=str(tiny_folder("gemma2")), prompt="the cat sat on the dog", site="neurons")
+    app = visit(ABLATION, model=str(tiny_folder("gemma2")), prompt="the cat sat on the dog", site="neuron")
     assert not app.exception and not app.error
     assert "features" not in app.segmented_control(key="site").options and len(findings(app)) == 2

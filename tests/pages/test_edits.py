@@ -71,10 +71,10 @@ def test_the_stack_is_offered_as_json():
         ({"new_answer": "Washingtonian"}, "tokens for this model"),
         ({"edit_layer": 3}, "No change at the subject in layer 3"),
         ({"edit_layer": 99}, "There is no layer 99"),
-        ({"edit_kind": "remove a direction", "edit_direction": "a token", "edit_token": "Washingtonian"}, "tokens for"),
-        ({"edit_kind": "remove a direction", "feature": 999_999}, "no feature"),
-        ({"edit_kind": "remove a direction", "edit_direction": "pasted numbers", "edit_numbers": "1 2"}, "needs 128"),
-        ({"edit_kind": "remove a direction", "edit_direction": "a contrast of prompts", "positive": " "}, "empty"),
+        ({"edit_kind": "orthogonalise", "edit_direction": "token", "edit_token": "Washingtonian"}, "tokens for"),
+        ({"edit_kind": "orthogonalise", "feature": 999_999}, "no feature"),
+        ({"edit_kind": "orthogonalise", "edit_direction": "vector", "edit_numbers": "1 2"}, "needs 128"),
+        ({"edit_kind": "orthogonalise", "edit_direction": "contrast", "positive": " "}, "empty"),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
 )
@@ -93,9 +93,9 @@ def test_a_new_answer_of_several_tokens_is_repaired_by_one_click():
     assert app.text_input(key="new_answer").value.startswith('"') and app.text_input(key="target").value == ""
 
 
-@pytest.mark.parametrize("source", ["a feature", "a token", "a contrast of prompts"])
+@pytest.mark.parametrize("source", ["feature", "token", "contrast"])
 def test_a_direction_is_removed_and_kept(source):
-    app = visit(EDITS, edit_kind="remove a direction", edit_direction=source)
+    app = visit(EDITS, edit_kind="orthogonalise", edit_direction=source)
     assert not app.exception and not app.error and "Without the direction" in finding(app)
     click(app, "Keep this edit")
     assert "1 edit is on" in sidebar(app)

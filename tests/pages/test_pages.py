@@ -168,15 +168,15 @@ def test_second_prompt_that_cannot_be_patched_gets_a_sentence(corrupted, said):
 @pytest.mark.parametrize(
     ("patch", "more"),
     [
-        ("residual stream", {"metric": "probability", "cell": "L2@4"}),
-        ("attention layers", {"direction": "what is needed", "metric": "all guesses (KL)", "cell": "l1@5"}),
-        ("MLPs", {"estimate": True}),
-        ("heads", {"estimate": True, "metric": "all guesses (KL)"}),
-        ("heads by position", {"cell": "L3H0@5"}),
-        ("queries", {}),
-        ("keys", {"metric": "probability"}),
-        ("values", {"cell": "L3H0"}),
-        ("attention patterns", {"direction": "what is needed"}),
+        ("resid_pre", {"metric": "probability", "cell": "L2@4"}),
+        ("attn_out", {"direction": "noise", "metric": "kl", "cell": "l1@5"}),
+        ("mlp_out", {"estimate": True}),
+        ("head", {"estimate": True, "metric": "kl"}),
+        ("head_pos", {"cell": "L3H0@5"}),
+        ("q", {}),
+        ("k", {"metric": "probability"}),
+        ("v", {"cell": "L3H0"}),
+        ("pattern", {"direction": "noise"}),
     ],
 )
 def test_every_kind_of_patch_finds_something(patch, more):
@@ -218,7 +218,7 @@ def test_estimates_become_exact_by_one_click():
     [
         ({"cell": "L9@4"}, "There is no layer 9"),
         ({"cell": "L1H2"}, "write it like L1@1"),
-        ({"estimate": True, "metric": "all guesses (KL)", "direction": "what is needed"}, "has no slope"),
+        ({"estimate": True, "metric": "kl", "direction": "noise"}, "has no slope"),
     ],
 )
 def test_bad_patches_get_a_sentence_and_are_kept(state, said):
@@ -229,12 +229,12 @@ def test_bad_patches_get_a_sentence_and_are_kept(state, said):
 
 def test_another_site_forgets_the_cell():
     app = visit(PATCHING, cell="L1@4")
-    app.selectbox(key="patch").set_value("heads").run()
+    app.selectbox(key="patch").set_value("head").run()
     assert app.text_input(key="cell").value == "" and not app.error and app.subheader
 
 
-@pytest.mark.parametrize("site", ["heads", "attention layers", "MLPs"])
-@pytest.mark.parametrize("mode", ["its average", "another prompt's", "nothing (zero)"])
+@pytest.mark.parametrize("site", ["head", "attn_out", "mlp_out"])
+@pytest.mark.parametrize("mode", ["mean", "resample", "zero"])
 def test_every_kind_of_ablation_finds_something(site, mode):
     app = visit("pages/intervene/ablation.py", site=site, mode=mode)
     assert not app.exception and not app.error

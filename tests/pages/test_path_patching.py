@@ -55,16 +55,16 @@ def test_a_clicked_head_that_this_model_does_not_have_is_passed_over():
     assert app.button(key="walk").label == f"Who feeds {found(app).split()[0]}?"
 
 
-@pytest.mark.parametrize("through", ["queries", "keys", "values"])
-def test_each_input_of_a_head(through):
-    app = ask(receiver="l3h0", input=through)
-    assert f"L3H0’s {through}" in found(app)
+@pytest.mark.parametrize(("received", "named"), [("q", "queries"), ("k", "keys"), ("v", "values")])
+def test_each_input_of_a_head(received, named):
+    app = ask(receiver="l3h0", input=received)
+    assert f"L3H0’s {named}" in found(app)
     assert buttons(app, "arrow_back") == ["the answer"]
 
 
 @pytest.mark.parametrize(
     ("site", "said"),
-    [("attention layers", r"attention \d speaks to the answer most"), ("MLPs", "No single path to the answer carries")],
+    [("attn_out", r"attention \d speaks to the answer most"), ("mlp_out", "No single path to the answer carries")],
 )
 def test_whole_layers_send(site, said):
     app = ask(site=site)
@@ -73,7 +73,7 @@ def test_whole_layers_send(site, said):
 
 
 def test_the_ways_to_ask_differ():
-    titles = {found(ask(**state)) for state in ({}, {"direction": "what is needed"}, {"straight": True})}
+    titles = {found(ask(**state)) for state in ({}, {"direction": "noise"}, {"straight": True})}
     assert len(titles) == 3
 
 

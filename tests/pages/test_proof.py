@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_pages import ROOT, visit
+from tests.pages.test_pages import ROOT, sentences, unescaped, visit
 
 DRINK = {"prompt": "When Mary and John went to the store, John gave a drink to", "target": " Mary", "foil": " John"}
 ABLATION = "pages/intervene/ablation.py"
@@ -12,9 +12,9 @@ ABLATION = "pages/intervene/ablation.py"
 @pytest.mark.parametrize(
     ("page", "state", "leads"),
     [
-        ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "MLPs"})]),
-        ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "heads", "to-layer": "1", "to-head": "2"})]),
-        ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "heads", "to-layer": "3", "to-head": "0"})]),
+        ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "mlp_out"})]),
+        ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "2"})]),
+        ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
         (
             "features",
             {"feature": 539},
@@ -22,7 +22,7 @@ ABLATION = "pages/intervene/ablation.py"
                 ("steering", {"to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"}),
                 (
                     "ablation",
-                    {"to-site": "features", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
+                    {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
                 ),
             ],
         ),
@@ -47,19 +47,30 @@ def arrive(**query) -> AppTest:
     return app.run()
 
 
-def test_what_a_link_brings_stands_in_the_fields_and_then_under_their_own_names():
-    app = arrive(to_site="MLPs", to_layer="2")
+def test_what_a_link_brings_stands_in_the_fields_and_under_their_own_names():
+    app = arrive(to_site="mlp_out", to_layer="2")
     assert not app.exception and not app.error
-    assert app.segmented_control(key="site").value == "MLPs" and app.number_input(key="layer").value == 2
-    assert "MLP 2" in app.subheader[1].value and app.query_params["to-layer"] in ("2", ["2"])
+    assert app.segmented_control(key="site").value == "mlp_out" and app.number_input(key="layer").value == 2
+    assert "MLP 2" in app.subheader[1].value
+    assert app.query_params["layer"] == "2" and app.query_params["site"] == "mlp_out"
+    assert not any(key.startswith("to-") for key in app.query_params)
     app.number_input(key="layer").set_value(1).run()
-    assert "MLP 1" in app.subheader[1].value and "to-layer" not in app.query_params
+    assert "MLP 1" in app.subheader[1].value
     app.run()
     assert app.number_input(key="layer").value == 1
 
 
-@pytest.mark.parametrize("query", [{"to_layer": "-1"}, {"to_layer": "x"}, {"to_site": ""}, {"to_keep": "1"}])
-def test_a_link_that_says_nothing_sensible_is_passed_over(query):
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"to_layer": "-1"}, "layer=-1, which is not a whole number from 0 up"),
+        ({"to_layer": "x"}, "layer=x, which is not a whole number from 0 up"),
+        ({"to_site": ""}, "site=, which is not known here; showing heads"),
+        ({"to_keep": "1"}, "to-keep=1, which is not known here"),
+    ],
+)
+def test_a_link_that_says_nothing_sensible_is_passed_over_and_named(query, said):
     app = arrive(**query)
     assert not app.exception and app.number_input(key="layer").value is None
-    assert app.segmented_control(key="site").value == "heads"
+    assert app.segmented_control(key="site").value == "head"
+    assert f"The link asks for {said}" in unescaped(sentences(app))

@@ -38,9 +38,9 @@ def test_a_newcomer_sees_one_direction_one_strength_and_two_texts():
 @pytest.mark.parametrize(
     ("source", "state"),
     [
-        ("a contrast of prompts", {}),
-        ("a token", {"token": "good"}),
-        ("pasted numbers", {"vector": ", ".join(str((-1) ** i * (i + 1)) for i in range(128))}),
+        ("contrast", {}),
+        ("token", {"token": "good"}),
+        ("vector", {"vector": ", ".join(str((-1) ** i * (i + 1)) for i in range(128))}),
     ],
 )
 def test_every_source_of_a_direction(source, state):
@@ -52,34 +52,34 @@ def test_every_source_of_a_direction(source, state):
 
 def test_a_second_direction_changes_the_text():
     alone = open_page(strength=0.3)
-    both = open_page(strength=0.3, source2="a token", token2="dog", strength2=0.8, layer2=3)
+    both = open_page(strength=0.3, source2="token", token2="dog", strength2=0.8, layer2=3)
     assert not both.exception and not both.error
     assert texts(both)[0] == texts(alone)[0]
     assert texts(both)[1] != texts(alone)[1]
-    assert pushed(both) == ["a token", None]
-    nothing = open_page(strength=0.3, source2="a token", token2="dog", strength2=0.0)
+    assert pushed(both) == ["token", None]
+    nothing = open_page(strength=0.3, source2="token", token2="dog", strength2=0.0)
     assert texts(nothing) == texts(alone)
 
 
 def test_four_directions_and_no_more():
-    state = {f"source{n}": "a token" for n in (2, 3, 4)} | {f"token{n}": "good" for n in (2, 3, 4)}
+    state = {f"source{n}": "token" for n in (2, 3, 4)} | {f"token{n}": "good" for n in (2, 3, 4)}
     app = open_page(**state)
     assert not app.exception and not app.error
-    assert pushed(app) == ["a token"] * 3
+    assert pushed(app) == ["token"] * 3
 
 
 def test_a_clamped_feature_is_held_at_times_its_largest_activation():
     feature = KNOWN[0].feature
-    app = open_page(feature=feature, operation="clamped", times=2.0)
+    app = open_page(feature=feature, operation="clamp", times=2.0)
     assert not app.exception and not app.error
     assert [slider.key for slider in app.slider if slider.key in ("strength", "times")] == ["times"]
     assert texts(app)[0] != texts(app)[1]
-    other = open_page(feature=feature, operation="clamped", times=0.0)
+    other = open_page(feature=feature, operation="clamp", times=0.0)
     assert texts(other)[1] != texts(app)[1]
 
 
-@pytest.mark.parametrize("measure", ["odds of the answer", "change of the odds", "surprise of the text"])
-@pytest.mark.parametrize("operation", ["added", "clamped"])
+@pytest.mark.parametrize("measure", ["probability", "kl", "perplexity"])
+@pytest.mark.parametrize("operation", ["add", "clamp"])
 def test_a_sweep_is_drawn_and_its_texts_are_listed(measure, operation):
     app = open_page(sweep=True, measure=measure, operation=operation)
     assert not app.exception and not app.error
@@ -92,16 +92,16 @@ def test_a_sweep_is_drawn_and_its_texts_are_listed(measure, operation):
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ({"source": "a token", "token": "Constantinople"}, "tokens for this model"),
-        ({"source": "a token", "token": ""}, "The token is missing"),
-        ({"source": "pasted numbers", "vector": ""}, "Paste the direction: 128 numbers"),
-        ({"source": "pasted numbers", "vector": "0.1, 0.2"}, "There are 2 numbers"),
-        ({"source": "pasted numbers", "vector": "0.1, much"}, "“much” (number 2) is not a number"),
-        ({"source": "a contrast of prompts", "positive": ""}, "The positive prompts are empty"),
+        ({"source": "token", "token": "Constantinople"}, "tokens for this model"),
+        ({"source": "token", "token": ""}, "The token is missing"),
+        ({"source": "vector", "vector": ""}, "Paste the direction: 128 numbers"),
+        ({"source": "vector", "vector": "0.1, 0.2"}, "There are 2 numbers"),
+        ({"source": "vector", "vector": "0.1, much"}, "“much” (number 2) is not a number"),
+        ({"source": "contrast", "positive": ""}, "The positive prompts are empty"),
         ({"layer": 77}, "There is no layer 77"),
-        ({"source2": "a token", "token2": "Constantinople"}, "Direction 2: “Constantinople” is"),
-        ({"source2": "a feature", "feature2": 999_999}, "Direction 2: There is no feature"),
-        ({"source2": "a token", "token2": "good", "layer2": 77}, "Direction 2: There is no layer 77"),
+        ({"source2": "token", "token2": "Constantinople"}, "Direction 2: “Constantinople” is"),
+        ({"source2": "feature", "feature2": 999_999}, "Direction 2: There is no feature"),
+        ({"source2": "token", "token2": "good", "layer2": 77}, "Direction 2: There is no layer 77"),
     ],
 )
 def test_a_mistake_gets_a_sentence_beside_its_field_and_nothing_is_lost(state, said):
@@ -114,7 +114,7 @@ def test_a_mistake_gets_a_sentence_beside_its_field_and_nothing_is_lost(state, s
 
 
 def test_the_first_piece_of_a_word_is_offered():
-    app = open_page(source="a token", token="Constantinople")
+    app = open_page(source="token", token="Constantinople")
     (repair,) = [button for button in app.button if button.key == "repair-token"]
     repair.click().run()
     assert not app.exception and not app.error
@@ -122,14 +122,14 @@ def test_the_first_piece_of_a_word_is_offered():
 
 
 def test_numbers_too_many_for_an_address_are_kept_and_said_to_be():
-    app = open_page(source="pasted numbers", vector="0.123456789012345678901234567890, " * 500)
+    app = open_page(source="vector", vector="0.123456789012345678901234567890, " * 500)
     assert not app.exception
     assert "too many numbers for the address bar" in unescaped(sentences(app))
     assert "There are 500 numbers" in unescaped(app.error[0].value)
 
 
 def test_a_known_feature_is_one_click_away_for_a_second_direction_too():
-    app = open_page(source2="a feature")
+    app = open_page(source2="feature")
     app.button(key=f"try2-{KNOWN[-1].feature}").click().run()
     assert not app.exception and not app.error
     assert app.number_input(key="feature2").value == KNOWN[-1].feature

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from ui import slots
+from ui import address, slots, words
 from ui.text import literal
 
 ANSWER = "logits"
-INPUTS = {"what carries most": "auto", "queries": "q", "keys": "k", "values": "v"}
 
 
 def receiver_fields() -> dict[str, str]:
@@ -26,21 +25,19 @@ def receiver_fields() -> dict[str, str]:
             width=170,
             help="Empty for the answer itself, or a head such as L3H0 (layer 3, head 0).",
         )
-        chosen = typed.strip() or ANSWER
-        through = "what carries most"
-        if chosen.lower() != ANSWER:
-            through = st.segmented_control(
+        receiver = typed.strip() or ANSWER
+        through = "auto"
+        if receiver.lower() != ANSWER:
+            through = address.choose(
+                words.RECEIVED,
+                st.segmented_control,
                 "Through its",
-                list(INPUTS),
-                default="what carries most",
                 required=True,
-                key="input",
-                bind="query-params",
                 help="A head compares its queries with the keys of earlier tokens to decide where to look, and passes "
                 "on the values it finds there.",
             )
     slots.place("receiver")
-    return {"receiver": chosen, "input": INPUTS[through]}
+    return {"receiver": receiver, "input": through}
 
 
 def way_here(receiver: str) -> None:
@@ -104,7 +101,7 @@ def _passed(receiver: str) -> list[str]:
 
 def _receive(name: str, passed: list[str]) -> None:
     st.session_state["receiver"] = "" if name == ANSWER else name
-    st.session_state["input"] = "what carries most"
+    st.session_state[words.RECEIVED.key] = "auto"
     st.session_state["walked"] = (name, passed)
     st.session_state.pop("sender", None)
 

@@ -12,11 +12,11 @@ from ui.text import literal
 SHOWN = 4
 
 
-def offer_counterpart(chosen: inputs.Inputs) -> None:
+def offer_counterpart(given: inputs.Inputs) -> None:
     """A button that looks for second prompts; each that is found is one click away.
 
     Args:
-        chosen: The page's inputs.
+        given: The page's inputs.
     """
     if not st.button(
         "Suggest one",
@@ -27,10 +27,12 @@ def offer_counterpart(chosen: inputs.Inputs) -> None:
         "and lists those that change the answer most clearly. Near is not always sensible: choose.",
     ):
         return
-    settings = chosen.reading | {"target": chosen.target, "pos": chosen.pos}
-    found = compute("counterpart", chosen.model, **settings).result
-    st.markdown(f"Exchanges that take away {literal(quoted(found.target.text))}, now at {percent(found.before)}:")
-    for n, swap in enumerate(found.swaps[:SHOWN]):
+    settings = given.reading | {"target": given.target, "pos": given.pos}
+    counterpart = compute("counterpart", given.model, **settings).result
+    st.markdown(
+        f"Exchanges that take away {literal(quoted(counterpart.target.text))}, now at {percent(counterpart.before)}:"
+    )
+    for n, swap in enumerate(counterpart.swaps[:SHOWN]):
         left, guess = percent(swap.probability), f"{quoted(swap.prediction)} {percent(swap.prediction_probability)}"
         st.button(
             literal(f"{quoted(swap.token)} → {quoted(swap.replacement)}: {left} left, {guess} instead"),

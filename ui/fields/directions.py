@@ -9,21 +9,17 @@ import streamlit as st
 
 from mi_core.saes import highlights
 from mi_core.saes import loading as saes
-from ui import slots
+from ui import address, slots, words
 from ui.fields.sites import pick_site
 from ui.inputs import fits_a_link
 from ui.text import literal
 
-FEATURE, CONTRAST, TOKEN, NUMBERS = "a feature", "a contrast of prompts", "a token", "pasted numbers"
 SOURCES_HELP = (
     "A feature of a sparse autoencoder; the difference between what the model thinks at the end of two sets of "
     "prompts; what its output reads for one word; or numbers from elsewhere, such as a probe's weights."
 )
-POSITIONS = {"every token": "all", "the prompt only": "prompt", "new tokens only": "new"}
-OPERATIONS = {"added": "add", "clamped": "clamp"}
 POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
 NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
-MOST = 4
 STRENGTH_HELP = (
     "In units of the typical length of the model's activations, so that 1 adds a push as long as the thought itself. "
     "0.3 to 0.5 usually keeps the text sensible; negative values push the other way."
@@ -37,22 +33,20 @@ TIMES_HELP = (
 def first(model: str) -> dict[str, Any]:
     """The one direction that a newcomer sees."""
     hooks = [entry.hook for entry in saes.available(model)]
-    kinds = [FEATURE, CONTRAST, TOKEN, NUMBERS][not hooks :]
-    kind = st.segmented_control(
-        "The direction is", kinds, default=kinds[0], required=True, key="source", bind="query-params", help=SOURCES_HELP
-    )  # fmt: skip
+    kind = address.choose(
+        words.SOURCE, st.segmented_control, "The direction is", among=_sources(hooks), required=True, help=SOURCES_HELP
+    )
     return _fields(kind, model, hooks)
 
 
 def others(model: str) -> tuple[str, ...]:
     """A row for each further direction, and one to add the next; what the analysis calls `also`."""
     hooks = [entry.hook for entry in saes.available(model)]
-    kinds = [FEATURE, CONTRAST, TOKEN, NUMBERS][not hooks :]
-    found = []
-    for number in range(2, MOST + 1):
-        kind = st.selectbox(
-            "Add another direction" if number == 2 else f"Direction {number}",
-            kinds, index=None, key=f"source{number}", bind="query-params", width=260, placeholder="none",
+    specs = []
+    for number, sources in enumerate(words.FURTHER_SOURCES, 2):
+        kind = address.choose(
+            sources, st.selectbox, "Add another direction" if number == 2 else f"Direction {number}",
+            among=_sources(hooks), index=None, width=260, placeholder="none",
             help="Up to four directions, each with its own strength and layer, are summed in one run.",
         )  # fmt: skip
         if kind is None:
@@ -64,9 +58,9 @@ def others(model: str) -> tuple[str, ...]:
                 settings["strength"] = strength(str(number))
             with layer:
                 settings["layer"] = layer_field(str(number))
-        found.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
+        specs.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
     slots.place("also")
-    return tuple(found)
+    return tuple(specs)
 
 
 def strength(number: str = "") -> float:
@@ -93,35 +87,34 @@ def more(is_feature: bool) -> dict[str, Any]:
     with st.expander("Clamp, layer, length and chance"):
         how, where, place = st.columns(3)
         with how:
-            operation = "added" if not is_feature else st.segmented_control(
-                "The feature is", list(OPERATIONS), default="added", required=True, key="operation",
-                bind="query-params",
+            operation = "add" if not is_feature else address.choose(
+                words.OPERATION, st.segmented_control, "The feature is", required=True,
                 help="Added: the direction is pushed on top of what is there. Clamped: the feature is held at a "
                 "value, however active it would be by itself.",
             )  # fmt: skip
             slots.place("operation")
-        positions = where.selectbox("Push on", list(POSITIONS), key="push", bind="query-params")
+        positions = address.choose(words.PUSHED, where.selectbox, "Push on")
         with place:
-            layer = layer_field() if operation == "added" else None
-            largest = None if operation == "added" else _largest()
+            layer = layer_field() if operation == "add" else None
+            largest = None if operation == "add" else _largest()
         length, heat, seed = st.columns(3)
         new_tokens = length.number_input("New tokens", 1, 200, 30, key="new_tokens", bind="query-params")
         temperature = heat.slider(
             "Temperature", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params",
             help="0 always takes the likeliest token; 1 draws from the model's own odds.",
         )  # fmt: skip
-        chosen_seed = seed.number_input(
+        drawn_with = seed.number_input(
             "Seed", 0, 10_000, 0, key="seed", bind="query-params",
             help="All texts are drawn with the same random numbers; another seed draws others.",
         )  # fmt: skip
     return {
-        "operation": OPERATIONS[operation],
-        "positions": POSITIONS[positions],
+        "operation": operation,
+        "positions": positions,
         "layer": layer,
         "largest": largest,
         "max_new_tokens": new_tokens,
         "temperature": temperature,
-        "seed": chosen_seed,
+        "seed": drawn_with,
     }
 
 
@@ -147,11 +140,16 @@ def _largest() -> float | None:
 
 
 def _fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
-    if kind == FEATURE:
+    if kind == "feature":
         return feature_fields(model, hooks, number)
-    if kind == CONTRAST:
+    if kind == "contrast":
         return contrast_fields(number)
-    return _token(number) if kind == TOKEN else _numbers(number)
+    return _token(number) if kind == "token" else _numbers(number)
+
+
+def _sources(hooks: list[str]) -> list[str]:
+    """The sources of a direction; without an autoencoder there are no features."""
+    return [source for source in words.SOURCE if hooks or source != "feature"]
 
 
 def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
@@ -188,15 +186,15 @@ def _apply(highlight: highlights.Highlight, number: str) -> None:
 
 def contrast_fields(number: str = "") -> dict[str, Any]:
     """Two sets of prompts, one per line; the direction leads from the second to the first."""
-    found = {}
+    prompts = {}
     words = {"positive": ("Towards", POSITIVE), "negative": ("Away from", NEGATIVE)}
     for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
         with column:
-            found[name] = st.text_area(
+            prompts[name] = st.text_area(
                 f"{label} (one prompt per line)", default, key=f"{name}{number}", bind="query-params", height=90
             )
             slots.place(f"{name}{number}")
-    return {"direction": "contrast"} | found
+    return {"direction": "contrast"} | prompts
 
 
 def _token(number: str) -> dict[str, Any]:

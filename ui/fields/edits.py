@@ -10,7 +10,7 @@ from mi_core.editing import recipes
 from mi_core.editing.recipes import Edit
 from mi_core.errors import InputError
 from mi_core.saes import loading as saes
-from ui import slots
+from ui import address, slots, words
 from ui.fields import directions
 from ui.parts.presets import PRESETS
 from ui.text import literal
@@ -18,12 +18,6 @@ from ui.text import literal
 _STACK = "edit_stack"
 _IMPORT = "edit_import"
 _PROBLEM = "edit_import_problem"
-DIRECTIONS = {
-    "a feature": "feature",
-    "a token": "token",
-    "a contrast of prompts": "contrast",
-    "pasted numbers": "numbers",
-}
 
 
 def current() -> str:
@@ -113,18 +107,16 @@ def fact_fields(prompt: str) -> recipes.Rome | None:
 def direction_fields(model: str) -> recipes.Orthogonalise | None:
     """The direction to take out; None until it is complete."""
     hooks = [entry.hook for entry in saes.available(model)]
-    names = [name for name in DIRECTIONS if hooks or name != "a feature"]
-    name = st.segmented_control(
-        "The direction is", names, default=names[0], required=True, key="edit_direction", bind="query-params"
-    )
-    if name == "a feature":
-        chosen = directions.feature_fields(model, hooks)
+    sources = [source for source in words.REMOVED if hooks or source != "feature"]
+    source = address.choose(words.REMOVED, st.segmented_control, "The direction is", among=sources, required=True)
+    if source == "feature":
+        feature = directions.feature_fields(model, hooks)
         slots.place("direction", "feature")
-        return recipes.Orthogonalise(chosen["direction"], sae=chosen["sae"])
-    if name == "a contrast of prompts":
-        chosen = directions.contrast_fields() | {"layer": directions.layer_field()}
-        return recipes.Orthogonalise(**chosen)
-    if name == "a token":
+        return recipes.Orthogonalise(feature["direction"], sae=feature["sae"])
+    if source == "contrast":
+        contrast = directions.contrast_fields() | {"layer": directions.layer_field()}
+        return recipes.Orthogonalise(**contrast)
+    if source == "token":
         word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
         slots.place("direction", "edit_token")
         return recipes.Orthogonalise(f"token: {word.strip()}") if word.strip() else None

@@ -8,21 +8,12 @@ from typing import Any
 import streamlit as st
 
 from mi_core.saes import loading as saes
-from ui import slots
+from ui import address, slots, words
 from ui.compute import Answer, compute
 from ui.fields import selection
 from ui.fields.sites import pick_site
 from ui.inputs import Inputs
 
-KINDS = {
-    "heads": "head",
-    "attention layers": "attn_out",
-    "MLPs": "mlp_out",
-    "neurons": "neuron",
-    "features": "feature",
-    "tokens": "position",
-}
-MODES = {"its average": "mean", "another prompt's": "resample", "nothing (zero)": "zero"}
 KEPT, KNOWN = "also", "_components"
 HELP = {
     "mode": "Its average over other text keeps the model in its usual range. Another prompt's value is a swap. Zero "
@@ -60,17 +51,12 @@ class Knockouts:
 def fields(inputs: Inputs) -> Knockouts:
     """Draw the fields; each has a place below it for a sentence about its value."""
     entries = [entry.hook for entry in saes.available(inputs.model)]
-    kinds = list(KINDS) if entries else [kind for kind in KINDS if kind != "features"]
+    sites = [site for site in words.KNOCKED_OUT if entries or site != "feature"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        site = KINDS[
-            st.segmented_control("Knock out", kinds, default="heads", required=True, key="site", bind="query-params")
-        ]
+        site = address.choose(words.KNOCKED_OUT, st.segmented_control, "Knock out", among=sites, required=True)
         mode = "zero"
         if site != "feature":  # a feature that is out is at zero, where it is most of the time
-            said = st.selectbox(
-                "Put in its place", list(MODES), key="mode", bind="query-params", width=200, help=HELP["mode"]
-            )
-            mode = MODES[said]
+            mode = address.choose(words.IN_ITS_PLACE, st.selectbox, "Put in its place", width=200, help=HELP["mode"])
     narrowed, part, sae = _which(inputs, site, entries)
     kept = st.multiselect(
         "Keep knocked out as well",
@@ -139,8 +125,8 @@ def _number(key: str, label: str) -> int | None:
 
 def _telling_layer(inputs: Inputs) -> int:
     """The layer whose MLP matters most to the answer."""
-    found = compute("ablation", inputs.model, **inputs.asking, site="mlp_out").result
-    return found.component_layers[found.strongest]
+    ablation = compute("ablation", inputs.model, **inputs.asking, site="mlp_out").result
+    return ablation.component_layers[ablation.strongest]
 
 
 def _options(model: str) -> list[str]:

@@ -4,6 +4,8 @@ import re
 
 from streamlit.delta_generator import DeltaGenerator
 
+from ui import address, words
+
 WORDS = {
     "hook_resid_pre": "residual stream before layer {layer}",
     "hook_resid_mid": "residual stream inside layer {layer}",
@@ -21,12 +23,11 @@ def site_name(hook: str) -> str:
 
 def pick_site(place: DeltaGenerator, hooks: list[str], key: str = "sae") -> str:
     """A field for the place that a sparse autoencoder reads; the middle one to begin with."""
-    return place.selectbox(
+    named = words.Options(key, tuple(words.Word(hook, site_name(hook), (site_name(hook),)) for hook in hooks))
+    return address.choose(
+        named,
+        place.selectbox,
         "Where to look",
-        hooks,
-        index=len(hooks) // 2,
-        format_func=site_name,
-        key=key,
-        bind="query-params",
+        usual=hooks[len(hooks) // 2],
         help="The place in the model whose activations the sparse autoencoder reads.",
     )

@@ -36,19 +36,19 @@ def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
     without = tuple(dict.fromkeys([*result.also, *([part] if part else [])]))
     title, button = st.container(), st.container()
     texts = _Texts(without)
-    found = compute(
+    ablated_text = compute(
         "ablated_text", inputs.model, **inputs.reading, without=without, **knocked.how, on_partial=texts.update
     )
-    texts.update(found.result.texts)
+    texts.update(ablated_text.result.texts)
     with title:
-        st.subheader(literal(found.result.reading().title), anchor=False)
+        st.subheader(literal(ablated_text.result.reading().title), anchor=False)
         if part in result.components:
             st.markdown(literal(_numbers(result, result.components.index(part))))
         elif part is not None and knocked.site == "feature":
             st.markdown(literal(f"{part.capitalize()} is not active on this prompt: nothing is there to knock out."))
     with button:
         _keep_button(part, result.also)
-    show.footer(found, key="texts", how=HOW_TEXT, table="texts")
+    show.footer(ablated_text, key="texts", how=HOW_TEXT, table="texts")
 
 
 def _keep_button(part: str | None, kept: tuple[str, ...]) -> None:

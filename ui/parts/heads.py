@@ -17,7 +17,7 @@ def default(attention, layer: int | None, head: int | None) -> tuple[int, int]:
     return (layer, head if head is not None else 0) if layer is not None else attention.clearest
 
 
-def places(attention) -> tuple[DeltaGenerator, DeltaGenerator]:
+def layout(attention) -> tuple[DeltaGenerator, DeltaGenerator]:
     """Where the grid and the single pattern stand: side by side, or below each other where the grid is wide."""
     if attention.pattern.shape[1] <= SIDE_BY_SIDE:
         left, right = st.columns(2, gap="medium")

@@ -60,12 +60,12 @@ def show_published(page: str, prompt: str) -> None:
         page: ``"patching"``, ``"path_patching"``, ``"ablation"``.
         prompt: The prompt on the page.
     """
-    found = for_prompt(page, prompt)
-    if not found:
+    findings = for_prompt(page, prompt)
+    if not findings:
         return
     with st.expander("Expected on GPT-2 small"):
         st.caption("Published for another, larger model: choose GPT-2 small in the sidebar to compare like with like.")
-        for finding in found:
+        for finding in findings:
             st.markdown(f"**{literal(finding.what)}**")
             st.table(finding.table().style.hide(axis="index").format(precision=3))
             st.caption(literal(f"{finding.setting} Source: {finding.source}."))

@@ -1,0 +1,213 @@
+"""The words in addresses are a promise to every link that was ever sent: a change here needs a former word there."""
+
+import re
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.test_architecture import ROOT
+from ui import address, words
+
+# Every option of every page: its word in the address, and the words that said it before. Only ever add to this.
+PINNED = {
+    ("*", "bos"): {"default": (), "on": (), "off": ()},
+    ("logit_lens", "norm"): {"recomputed": (), "frozen": ()},
+    ("logit_lens", "colour"): {
+        "probability": ("probability of the guess",),
+        "target_probability": ("probability of the answer",),
+        "entropy": ("doubt (entropy)",),
+        "kl_to_final": ("distance to the final guess (KL)",),
+    },
+    ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
+    ("ablation", "site"): {
+        "head": ("heads",),
+        "attn_out": ("attention layers",),
+        "mlp_out": ("MLPs",),
+        "neuron": ("neurons",),
+        "feature": ("features",),
+        "position": ("tokens",),
+    },
+    ("ablation", "mode"): {"mean": ("its average",), "resample": ("another prompt's",), "zero": ("nothing (zero)",)},
+    ("ablation", "metric"): {"logit": (), "probability": (), "kl": ("all probabilities (KL)",)},
+    ("patching", "patch"): {
+        "resid_pre": ("residual stream",),
+        "attn_out": ("attention layers",),
+        "mlp_out": ("MLPs",),
+        "head": ("heads",),
+        "head_pos": ("heads by position",),
+        "q": ("queries",),
+        "k": ("keys",),
+        "v": ("values",),
+        "pattern": ("attention patterns",),
+    },
+    ("patching", "metric"): {"logit_difference": ("logit difference",), "probability": (), "kl": ("all guesses (KL)",)},
+    ("patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
+    ("path_patching", "input"): {
+        "auto": ("what carries most",),
+        "q": ("queries",),
+        "k": ("keys",),
+        "v": ("values",),
+    },
+    ("path_patching", "site"): {"head": ("heads",), "attn_out": ("attention layers",), "mlp_out": ("MLPs",)},
+    ("path_patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
+    **{
+        ("steering", f"source{number}"): {
+            "feature": ("a feature",),
+            "contrast": ("a contrast of prompts",),
+            "token": ("a token",),
+            "vector": ("pasted numbers",),
+        }
+        for number in ("", "2", "3", "4")
+    },
+    ("steering", "operation"): {"add": ("added",), "clamp": ("clamped",)},
+    ("steering", "push"): {"all": ("every token",), "prompt": ("the prompt only",), "new": ("new tokens only",)},
+    ("steering", "measure"): {
+        "probability": ("odds of the answer",),
+        "kl": ("change of the odds",),
+        "perplexity": ("surprise of the text",),
+    },
+    ("edits", "edit_kind"): {"rome": ("rewrite a fact",), "orthogonalise": ("remove a direction",)},
+    ("edits", "edit_direction"): {
+        "feature": ("a feature",),
+        "token": ("a token",),
+        "contrast": ("a contrast of prompts",),
+        "vector": ("pasted numbers",),
+    },
+}
+DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "strength", "layer"]
+OTHER_KEYS = {
+    "*": "model prompt target foil pos",
+    "": "",
+    "logit_lens": "half",
+    "attention": "layer head weighted",
+    "attribution": "layer head",
+    "features": "sae feature",
+    "ablation": "layer head neuron sae feature token also reference",
+    "patching": "corrupted estimate cell",
+    "path_patching": "corrupted receiver straight",
+    "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
+    + " times largest new_tokens temperature seed sweep reach reach_times",
+    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token paraphrases neighbours "
+    "unrelated",
+}
+OPTIONS = [
+    (page, field)
+    for page, fields in [("*", words.SIDEBAR), *words.PAGES.items()]
+    for field in fields
+    if isinstance(field, words.Options)
+]
+
+
+def test_the_words_of_every_option_stay_as_they_are():
+    assert {(page, field.key): {word.word: word.former for word in field.words} for page, field in OPTIONS} == PINNED
+
+
+def test_the_keys_of_every_page_stay_as_they_are():
+    options = {page: {key for where, key in PINNED if where == page} for page in OTHER_KEYS}
+    keys = {page: {field.key for field in fields} for page, fields in [("*", words.SIDEBAR), *words.PAGES.items()]}
+    assert keys == {page: options[page] | set(others.split()) for page, others in OTHER_KEYS.items()}
+
+
+def test_every_page_has_its_keys():
+    pages = {path.stem for path in (ROOT / "pages").rglob("*.py")} - {"start"}
+    assert pages | {""} == set(words.PAGES)
+
+
+@pytest.mark.parametrize(("page", "field"), OPTIONS, ids=[f"{page} {field.key}" for page, field in OPTIONS])
+def test_a_word_means_one_thing_whether_it_is_of_today_or_a_former_one(page, field):
+    said = [text for word in field.words for text in (word.word, *word.former)]
+    assert len(said) == len(set(said)) and len({word.label for word in field.words}) == len(field.words)
+    for word in field.words:
+        assert all(field.understood(text) == word.word for text in (word.word, *word.former))
+        assert field.label(word.word) == word.label
+    assert field.understood("bogus") is None and field.understood("") is None
+
+
+def test_options_that_streamlit_writes_by_their_labels_have_their_words_for_labels():
+    (start_token,) = [field for field in words.SIDEBAR if isinstance(field, words.Options)]
+    assert [word.label for word in start_token.words] == list(start_token)
+
+
+def test_no_label_is_spelled_outside_the_file_of_words():
+    """Neither as text that only a field can mean, nor as what a link or a callback puts into a field."""
+    labels = {word.label for _, field in OPTIONS for word in field.words if word.label != word.word}
+    given = re.compile(rf"""\b({"|".join({field.key for _, field in OPTIONS})})"?\]?( = |=|: )"([^"]*)\"""")
+    for path in [*(ROOT / "pages").rglob("*.py"), *(ROOT / "ui").rglob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        if path.name != "words.py":
+            assert not [label for label in labels if " " in label and f'"{label}"' in text], path.name
+            assert not [value for _, _, value in given.findall(text) if value in labels], path.name
+
+
+def remarks(page: str, query: str) -> dict[str, str]:
+    link = address.understand(page, parse_qs(query, keep_blank_values=True), query)
+    return {remark.key: remark.said for remark in link.remarks}
+
+
+@pytest.mark.parametrize(
+    ("page", "query", "key", "said"),
+    [
+        ("ablation", "site=bogus", "site", "asks for site=bogus, which is not known here"),
+        ("ablation", "to-site=bogus", "site", "asks for site=bogus, which is not known here"),
+        ("ablation", "site=", "site", "asks for site=, which is not known here"),
+        ("ablation", "site=attn_out%00", "site", "asks for site=attn_out␀, which is not known here"),
+        ("path_patching", "site=neuron", "site", "asks for site=neuron, which is not known here"),
+        ("ablation", "layer=x", "layer", "asks for layer=x, which is not a whole number from 0 up"),
+        ("ablation", "layer=-1", "layer", "asks for layer=-1, which is not a whole number from 0 up"),
+        ("ablation", "layer=1.5", "layer", "asks for layer=1.5, which is not a whole number from 0 up"),
+        ("ablation", "layer=nan", "layer", "asks for layer=nan, which is not a whole number from 0 up"),
+        ("ablation", "layer=1e999", "layer", "asks for layer=1e999, which is not a whole number from 0 up"),
+        ("ablation", "layer=1&layer=2", "layer", "asks for layer=1 and layer=2, which cannot both be shown"),
+        ("ablation", "pos=one", "pos", "asks for pos=one, which is not a whole number"),
+        ("ablation", "reference=%E4%B", "reference", "asks for reference=�%B, which is damaged"),
+        ("ablation", "prompt=The%20capital%", "prompt", "asks for prompt=The·capital%, which is damaged"),
+        ("ablation", "bogus=1", "bogus", "asks for bogus=1, which is not known here"),
+        ("ablation", "Site=head", "Site", "asks for Site=head, which is not known here"),
+        ("ablation", "to-half=true", "to-half", "asks for to-half=true, which is not known here"),
+        ("logit_lens", "half=maybe", "half", "asks for half=maybe, which is neither true nor false"),
+        ("steering", "strength=2.5", "strength", "asks for strength=2.5, which is not a number from -2 to 2"),
+        ("steering", "new_tokens=0", "new_tokens", "asks for new_tokens=0, which is not a whole number from 1 to 200"),
+        ("steering", "reach=1", "reach", "asks for reach=1, which is not a range from -2 to 2"),
+        ("steering", "reach=1&reach=-1", "reach", "asks for reach=1 and reach=-1, which is not a range from -2 to 2"),
+        ("", "model=bogus", "model", "asks for model=bogus, which is not known here"),
+        ("", "a=1&" * 1000, "", "is too long to be read"),
+        ("", "target=" + "x" * 600_000, "", "is too long to be read"),
+        ("", "bogus=" + "x" * 100_000, "bogus", f"asks for bogus={'x' * 40}…, which is not known here"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_wrong_with_a_value_is_said(page, query, key, said):
+    assert remarks(page, query)[key] == said
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("ablation", "site=MLPs&layer=2&also=L0H1&also=L0H2&mode=its+average"),
+        ("ablation", "layer=&pos=-1"),
+        ("ablation", "layer=2&layer=2"),
+        ("steering", "reach=-1.5&reach=0.5&strength=-2&temperature=2&source2=token&feature4=9"),
+        ("", "model=loupe-mini&prompt=100%+sure+%3Cb%3E&target=%00&bos=off"),
+        ("", "model=GPT-2+small"),
+        ("", "model=owner/name"),
+        ("", "model=/some/folder"),
+        ("logit_lens", "layer=2&half=TRUE"),  # a layer is of another page, and says nothing here
+        ("patching", "to-corrupted=x"),
+    ],
+)
+def test_what_a_page_knows_is_passed_over_in_silence(page, query):
+    assert remarks(page, query) == {}
+
+
+@given(
+    page=st.sampled_from(sorted(words.PAGES)),
+    key=st.sampled_from(sorted(words.KNOWN)),
+    texts=st.lists(st.text(), min_size=1),
+)
+def test_any_value_at_all_is_either_understood_or_named(page, key, texts):
+    link = address.understand(page, {key: texts}, "")
+    understood, named = key in link.values, any(remark.key == key for remark in link.remarks)
+    assert understood + named == (key in words.of_page(page))
+    assert all(len(remark.said) < 400 for remark in link.remarks)

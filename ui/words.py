@@ -1,0 +1,317 @@
+"""The words of Loupe's addresses: every key of every page, and what it may say.
+
+A link outlives the screen it was copied from. So an option has a word of its own in the address, which is also the
+analysis' word for it; what is read on screen may change freely. A word that must change becomes a former one, and a
+link that says it still shows the same picture.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mi_core.models import catalogue
+
+BIGGEST = 2**53 - 1  # the largest whole number that a browser can hold
+
+
+@dataclass(frozen=True)
+class Word:
+    """One option: its `word` in the address and for the analysis, its `label` on screen, its `former` words."""
+
+    word: str
+    label: str
+    former: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """A field with a few options, of which the first is the usual one, or none where it is `optional`."""
+
+    key: str
+    words: tuple[Word, ...]
+    optional: bool = False
+
+    def __iter__(self):
+        return (word.word for word in self.words)
+
+    def understood(self, text: str | None) -> str | None:
+        """The word that `text` is, or was once; None where it is none."""
+        return next((word.word for word in self.words if text == word.word or text in word.former), None)
+
+    def label(self, word: str) -> str:
+        """What an option is called on screen."""
+        return next(option.label for option in self.words if option.word == word)
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        """What is wrong with a value in the address; None where nothing is."""
+        return "is not known here" if self.understood(values[-1]) is None else None
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of a range; `whole` for a counted one. Two of them, the lower first, where it is a `span`."""
+
+    key: str
+    low: float
+    high: float = BIGGEST
+    whole: bool = True
+    span: bool = False
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        if set(values) == {""}:  # an empty field, as it was left
+            return None
+        numbers = [_number(text) for text in (values if self.span else values[-1:])]
+        ordered = len(numbers) == 1 + self.span and numbers == sorted(numbers)
+        if ordered and all(self.low <= number <= self.high and self._counts(number) for number in numbers):
+            return None
+        kind = "a whole number" if self.whole else "a number"
+        if self.span:
+            return f"is not a range from {self.low:g} to {self.high:g}"
+        if self.high == BIGGEST:
+            return f"is not {kind}" + (f" from {self.low:g} up" if self.low > -BIGGEST else "")
+        return f"is not {kind} from {self.low:g} to {self.high:g}"
+
+    def _counts(self, number: float) -> bool:
+        return not self.whole or number == int(number)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Something that is on or off."""
+
+    key: str
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return None if values[-1].lower() in ("true", "false") else "is neither true nor false"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Anything that is typed, once or, where there may be `several`, again and again."""
+
+    key: str
+    several: bool = False
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A place in the model. Which there are depends on the model, so the field itself looks at the value."""
+
+    key: str
+
+    def understood(self, text: str) -> str:
+        """As it is, until the field looks at it."""
+        return text
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the catalogue by its id or title, a Hugging Face id, or a folder."""
+
+    key: str
+
+    def understood(self, text: str) -> str | None:
+        """What the field calls this model."""
+        known = {name: entry.title for entry in catalogue.entries() for name in (entry.id, entry.title)}
+        is_elsewhere = any(sign in text for sign in "/\\") or text.startswith((".", "~"))
+        return known.get(text, text if is_elsewhere else None)
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return "is not known here" if self.understood(values[-1]) is None else None
+
+
+Field = Options | Number | Switch | Text | Hook | Model
+
+
+def is_several(field: Field) -> bool:
+    """Whether an address gives the key of this field once for each of several values."""
+    return (isinstance(field, Text) and field.several) or (isinstance(field, Number) and field.span)
+
+
+def _number(text: str) -> float:
+    """NaN, which is in no range, for what is not a finite number."""
+    try:
+        number = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _options(key: str, *rows: tuple[str, ...], optional: bool = False) -> Options:
+    """A row for each option: its word, its label, its former words."""
+    return Options(key, tuple(Word(word, label, tuple(former)) for word, label, *former in rows), optional)
+
+
+# The options of the fields, page by page -----------------------------------------------------------------------------
+
+START_TOKEN = _options("bos", ("default", "default"), ("on", "on"), ("off", "off"))
+
+SCALE = _options("norm", ("recomputed", "recomputed"), ("frozen", "frozen"))
+COLOUR = _options(
+    "colour",
+    ("probability", "probability of the guess", "probability of the guess"),
+    ("target_probability", "probability of the answer", "probability of the answer"),
+    ("entropy", "doubt (entropy)", "doubt (entropy)"),
+    ("kl_to_final", "distance to the final guess (KL)", "distance to the final guess (KL)"),
+)
+FOLLOW = _options(
+    "follow", ("probability", "probability"), ("logit", "logit"), ("rank", "rank"), ("entropy", "entropy")
+)
+
+KNOCKED_OUT = _options(
+    "site",
+    ("head", "heads", "heads"),
+    ("attn_out", "attention layers", "attention layers"),
+    ("mlp_out", "MLPs", "MLPs"),
+    ("neuron", "neurons", "neurons"),
+    ("feature", "features", "features"),
+    ("position", "tokens", "tokens"),
+)
+IN_ITS_PLACE = _options(
+    "mode",
+    ("mean", "its average", "its average"),
+    ("resample", "another prompt's", "another prompt's"),
+    ("zero", "nothing (zero)", "nothing (zero)"),
+)
+KNOCKOUT_MEASURE = _options(
+    "metric",
+    ("logit", "logit"),
+    ("probability", "probability"),
+    ("kl", "all probabilities (KL)", "all probabilities (KL)"),
+)
+
+PATCHED = _options(
+    "patch",
+    ("resid_pre", "residual stream", "residual stream"),
+    ("attn_out", "attention layers", "attention layers"),
+    ("mlp_out", "MLPs", "MLPs"),
+    ("head", "heads", "heads"),
+    ("head_pos", "heads by position", "heads by position"),
+    ("q", "queries", "queries"),
+    ("k", "keys", "keys"),
+    ("v", "values", "values"),
+    ("pattern", "attention patterns", "attention patterns"),
+)
+PATCH_MEASURE = _options(
+    "metric",
+    ("logit_difference", "logit difference", "logit difference"),
+    ("probability", "probability"),
+    ("kl", "all guesses (KL)", "all guesses (KL)"),
+)
+DIRECTION = _options(
+    "direction",
+    ("denoise", "what suffices", "what suffices"),
+    ("noise", "what is needed", "what is needed"),
+)
+
+SENDERS = _options(
+    "site",
+    ("head", "heads", "heads"),
+    ("attn_out", "attention layers", "attention layers"),
+    ("mlp_out", "MLPs", "MLPs"),
+)
+RECEIVED = _options(
+    "input",
+    ("auto", "what carries most", "what carries most"),
+    ("q", "queries", "queries"),
+    ("k", "keys", "keys"),
+    ("v", "values", "values"),
+)
+
+_SOURCES = (
+    ("feature", "a feature", "a feature"),
+    ("contrast", "a contrast of prompts", "a contrast of prompts"),
+    ("token", "a token", "a token"),
+    ("vector", "pasted numbers", "pasted numbers"),
+)
+SOURCE = _options("source", *_SOURCES)
+FURTHER_SOURCES = tuple(_options(f"source{number}", *_SOURCES, optional=True) for number in (2, 3, 4))
+OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"))
+PUSHED = _options(
+    "push",
+    ("all", "every token", "every token"),
+    ("prompt", "the prompt only", "the prompt only"),
+    ("new", "new tokens only", "new tokens only"),
+)
+SWEEP_MEASURE = _options(
+    "measure",
+    ("probability", "odds of the answer", "odds of the answer"),
+    ("kl", "change of the odds", "change of the odds"),
+    ("perplexity", "surprise of the text", "surprise of the text"),
+)
+
+EDIT = _options(
+    "edit_kind",
+    ("rome", "rewrite a fact", "rewrite a fact"),
+    ("orthogonalise", "remove a direction", "remove a direction"),
+)
+REMOVED = _options(
+    "edit_direction",
+    ("feature", "a feature", "a feature"),
+    ("token", "a token", "a token"),
+    ("contrast", "a contrast of prompts", "a contrast of prompts"),
+    ("vector", "pasted numbers", "pasted numbers"),
+)
+
+# Every key, page by page ---------------------------------------------------------------------------------------------
+
+LAYER, HEAD, FEATURE = Number("layer", 0), Number("head", 0), Number("feature", 0)
+AUTOENCODER = Hook("sae")
+SECOND_PROMPT = Text("corrupted")
+SIDEBAR: tuple[Field, ...] = (
+    Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
+)  # fmt: skip
+
+
+def _direction(number: str) -> tuple[Field, ...]:
+    """The keys of one direction to steer with, but for its source."""
+    return (
+        Hook(f"sae{number}"), Number(f"feature{number}", 0), Text(f"positive{number}"), Text(f"negative{number}"),
+        Text(f"token{number}"), Text(f"vector{number}"), Number(f"strength{number}", -2, 2, whole=False),
+        Number(f"layer{number}", 0),
+    )  # fmt: skip
+
+
+PAGES: dict[str, tuple[Field, ...]] = {
+    "": (),
+    "logit_lens": (SCALE, COLOUR, Switch("half"), FOLLOW),
+    "attention": (LAYER, HEAD, Switch("weighted")),
+    "attribution": (LAYER, HEAD),
+    "features": (AUTOENCODER, FEATURE),
+    "ablation": (
+        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
+        Number("token", 0), Text("also", several=True), Text("reference"),
+    ),
+    "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
+    "path_patching": (SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight")),
+    "steering": (
+        SOURCE, *_direction(""), *FURTHER_SOURCES, *_direction("2"), *_direction("3"), *_direction("4"), OPERATION,
+        PUSHED, Number("times", 0, 10, whole=False), Number("largest", 0, whole=False), Number("new_tokens", 1, 200),
+        Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), Switch("sweep"),
+        Number("reach", -2, 2, whole=False, span=True), Number("reach_times", 0, 10, whole=False, span=True),
+        SWEEP_MEASURE,
+    ),
+    "edits": (
+        EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
+        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("paraphrases"), Text("neighbours"),
+        Text("unrelated"),
+    ),
+}  # fmt: skip
+
+
+@functools.cache
+def of_page(page: str) -> dict[str, Field]:
+    """Every key that an address of this page may have, and its field."""
+    return {field.key: field for field in (*SIDEBAR, *PAGES.get(page, ()))}
+
+
+KNOWN = frozenset(key for page in PAGES for key in of_page(page))
