@@ -4,14 +4,15 @@ Most fields are bound to their key by Streamlit (`bind="query-params"`). It writ
 or bends what it cannot use without a word. So options are read and written here, by the words of `ui.words`; and every
 value is looked at here first, before Streamlit sees it. What is not understood is named on the page and left out.
 
-Repairs of Streamlit, all seen in version 1.67.0 and to be tried again with each new one:
+Repairs of Streamlit, all seen in version 1.67.0; whether they can go is to be tried with each new one:
 
 - `_parameters`: values can be taken out of an address before fields read it only behind `st.query_params`, which
-  refuses keys of bound fields.
-- `TRAVELLING`: a value that a link brings for a field which the page that is left has too is dropped, as if it were
-  that page's (`populate_from_query_string`; in the neighbourhood of issue 14350). So it travels under another name.
-- `carry`: for the same reason a value that two pages share is lost between them.
-- `keep`: a very quick change of page loses values of the sidebar (issues 5813 and 9100 are of this kind).
+  refuses the keys of bound fields.
+- `TRAVELLING`: Streamlit drops a value that a link brings for a field which the page that is left has too, as if it
+  were that page's (`QueryParams.populate_from_query_string`; near issue 14350). So it travels under another name.
+- `carry`: for the same reason a value that two pages share is lost between them (issue 5813): without it, layer and
+  head do not go along from page to page.
+- `keep`: when a page is left before its run has ended, the address loses the sidebar's values (near issue 9100).
 """
 
 from __future__ import annotations
