@@ -22,7 +22,8 @@ from mi_core.models.model import Activations, Model
 
 def hooks_read(model: Model, out: Sequence[Component]) -> set[str]:
     """Every hook that `direct_effects` and the knockout of `out` read."""
-    names = {*logit_parts.sites(model), *(one.hook for one in out)}
+    apart = not logit_parts.obstacle(model)
+    names = {*(logit_parts.sites(model) if apart else ()), *(one.hook for one in out)}
     return names | {hooks.mlp_value(one.layer) for one in out if one.kind == NEURON.kind}
 
 
@@ -59,8 +60,8 @@ def direct_effects(
     """What each component writes towards the target itself, less what its replacement would, in logits.
 
     With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this (direct
-    logit attribution, Elhage et al. 2021). NaN where attention cannot be split into heads, or an
-    MLP into neurons. A position that is not read writes nothing to the answer itself.
+    logit attribution, Elhage et al. 2021). NaN where the model's logits cannot be taken apart, attention not split
+    into heads, or an MLP not into neurons. A position that is not read writes nothing to the answer itself.
 
     Args:
         model: The model.
@@ -71,6 +72,8 @@ def direct_effects(
         target: The answer.
         pos: The position whose next token is asked for.
     """
+    if logit_parts.obstacle(model):
+        return np.full(len(components), np.nan, dtype=np.float32)
     reader = logit_parts.reading_direction(model, acts, target, pos)
     question = Question(model, acts, knockout, target, pos, reader)
     parts, features = apart(components)

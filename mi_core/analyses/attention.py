@@ -211,6 +211,12 @@ def attention(
     kept = _kept_layers(model, len(tokens), None if layer is None else model.layer(layer))
     if head is not None:
         model.head(head)
+    if weighted and not model.opening.mixes:
+        raise InputError(
+            f"{model.id} does more to its values than mix them, so how much of one is moved is not known: switch "
+            "weighting off.",
+            "weighted",
+        )
     patterns, norms, rollout = _read(model, tokens, kept, weighted)
     return Attention(
         model=model.id,
@@ -223,7 +229,7 @@ def attention(
         pattern=patterns.numpy(force=True),
         value_norm=norms.numpy(force=True),
         rollout=rollout.numpy(force=True),
-        checks=_checks(patterns, rollout),
+        checks=_checks(patterns, rollout, model.opening.sinks),
         units="norm of what is moved" if weighted else "share of attention",
     )
 
@@ -262,7 +268,8 @@ def _read(model: Model, tokens: Tokens, kept: tuple[int, ...], weighted: bool) -
     rollout, patterns, norms = stay, [], []
     for start in range(0, model.n_layers, at_once):
         group = range(start, min(start + at_once, model.n_layers))
-        acts = model.run(tokens, [site(layer) for layer in group for site in (hooks.pattern, hooks.v)])
+        wanted = (hooks.pattern, hooks.v) if weighted else (hooks.pattern,)
+        acts = model.run(tokens, [site(layer) for layer in group for site in wanted])
         for layer in group:
             pattern = acts[hooks.pattern(layer)].float()
             rollout = (pattern.mean(0) + stay) / 2 @ rollout
@@ -281,9 +288,21 @@ def _value_norm(model: Model, acts: Activations, layer: int) -> Float[Tensor, "h
     return torch.einsum("khd,mhd->hkm", v, w_o).norm(dim=-1).float()
 
 
-def _checks(patterns: Tensor, rollout: Tensor) -> tuple[Check, ...]:
+def _checks(patterns: Tensor, rollout: Tensor, sinks: bool) -> tuple[Check, ...]:
+    """A learned sink (GPT-OSS) takes a share of the attention beside the tokens."""
+    over, rolled = patterns.sum(-1) - 1, rollout.sum(-1) - 1
+    if sinks:
+        return (
+            Check(
+                "every head's attention sums to at most 1: a learned sink takes the rest",
+                float(over.max().clamp(min=0)),
+                1e-4,
+            ),
+            Check("no head looks ahead", float(patterns.triu(1).abs().max()), 0.0),
+            Check("rollout sums to at most 1", float(rolled.max().clamp(min=0)), 1e-4),
+        )
     return (
-        Check("every head's attention sums to 1", float((patterns.sum(-1) - 1).abs().max()), 1e-4),
+        Check("every head's attention sums to 1", float(over.abs().max()), 1e-4),
         Check("no head looks ahead", float(patterns.triu(1).abs().max()), 0.0),
-        Check("rollout sums to 1", float((rollout.sum(-1) - 1).abs().max()), 1e-4),
+        Check("rollout sums to 1", float(rolled.abs().max()), 1e-4),
     )

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.attribution.logit_parts import EXPLAINED, Parts, sites, take_apart
+from mi_core.attribution.logit_parts import EXPLAINED, Parts, obstacle, sites, take_apart
 from mi_core.errors import InputError
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
@@ -132,6 +132,8 @@ class Attribution:
 
     def _origin(self) -> str:
         by_token = self._sources()["contribution"].to_numpy()
+        if np.isnan(by_token).any():
+            return "This model does more to its values than mix them, so no token owns a share of a head."
         best = int(by_token.argmax())
         who = "The heads" if self.layer is None else f"The heads of layer {self.layer}"
         who, take = (who, "take") if self.head is None else (f"L{self.layer}H{self.head}", "takes")
@@ -194,6 +196,8 @@ def attribution(
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
     _check_choice(model, layer, head)
+    if reason := obstacle(model):
+        raise InputError(reason, "model")
     acts = model.run(tokens, sites(model), logits=position, query=position)
     logits = acts.logits[0]
     answer = resolve(model, target, foil, int(logits.argmax()))
@@ -217,7 +221,7 @@ def attribution(
         whole_layers=tuple(np.flatnonzero(~parts.split.numpy(force=True)).tolist()),
         total=total,
         capped=model.logit_cap is not None,
-        checks=_checks(parts, contribution, total, answer),
+        checks=_checks(model, parts, contribution, total, answer),
         units="logits, before the soft cap" if model.logit_cap else "logits",
     )
 
@@ -254,16 +258,16 @@ def _logit_before_cap(model: Model, acts: Activations, logits: Tensor, target: T
         return float(target.of(model.unembed(model.final_norm.apply(last))))
 
 
-def _checks(parts: Parts, contribution: np.ndarray, total: float, target: Target) -> tuple[Check, ...]:
-    by_token = (parts.sources.sum(-1) - parts.heads).abs().max()
-    return (
-        Check(
-            f"the contributions sum to the {target.quantity}",
-            abs(float(contribution.sum(dtype=np.float64)) - total),
-            1e-3,
-        ),
-        Check("each head's tokens sum to the head", float(by_token), 1e-3),
+def _checks(model: Model, parts: Parts, contribution: np.ndarray, total: float, target: Target) -> tuple[Check, ...]:
+    whole = Check(
+        f"the contributions sum to the {target.quantity}",
+        abs(float(contribution.sum(dtype=np.float64)) - total),
+        1e-3,
     )
+    if not model.opening.mixes:
+        return (whole,)
+    by_token = (parts.sources.sum(-1) - parts.heads).abs().max()
+    return (whole, Check("each head's tokens sum to the head", float(by_token), 1e-3))
 
 
 def _check_choice(model: Model, layer: int | None, head: int | None) -> None:

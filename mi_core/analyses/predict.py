@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mi_core.attribution.leads import Lead, leads, ready_sae
-from mi_core.attribution.logit_parts import sites
+from mi_core.attribution.logit_parts import obstacle, sites
 from mi_core.metrics import distribution
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
@@ -170,7 +170,9 @@ def predict(
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
     sae = ready_sae(model)
-    acts = model.run(tokens, sites(model) + ([sae.hook] if sae else []), logits="all", query=position)
+    apart = not obstacle(model)
+    names = sites(model) + ([sae.hook] if sae else []) if apart else []
+    acts = model.run(tokens, names, logits="all", query=position)
     logits = acts.logits[position].float()
     answer = resolve(model, target, foil, int(logits.argmax()))
     best = distribution.top_k(logits, top_k)
@@ -184,8 +186,8 @@ def predict(
         predictions=tuple(model.texts(best.ids)),
         top_logits=best.values.numpy(force=True),
         top_probabilities=log_probs[best.ids].exp().numpy(force=True),
-        leads=tuple(leads(model, tokens, acts, answer, position, sae)),
-        checks=_checks(model, acts, log_probs, position),
+        leads=tuple(leads(model, tokens, acts, answer, position, sae)) if apart else (),
+        checks=_checks(model, acts, log_probs, position, apart),
         **_by_position(model, tokens, acts.logits),
         **_answer(logits, log_probs, answer),
     )
@@ -219,11 +221,12 @@ def _by_position(model: Model, tokens: Tokens, logits: Float[Tensor, "pos d_voca
     }
 
 
-def _checks(model: Model, acts: Activations, log_probs: Tensor, pos: int) -> tuple[Check, ...]:
+def _checks(model: Model, acts: Activations, log_probs: Tensor, pos: int, apart: bool) -> tuple[Check, ...]:
+    total = Check("probabilities sum to 1", abs(float(log_probs.exp().cpu().sum(dtype=torch.float64)) - 1), 1e-4)
+    if not apart:
+        return (total,)
     last = acts[hooks.resid_post(model.n_layers - 1)][pos]
     with torch.no_grad():
         own = model.cap(model.unembed(model.final_norm.apply(last)))
-    return (
-        Check("probabilities sum to 1", abs(float(log_probs.exp().cpu().sum(dtype=torch.float64)) - 1), 1e-4),
-        Check("the last residual, unembedded, gives the logits", float((own - acts.logits[pos]).abs().max()), 1e-3),
-    )
+    error = float((own - acts.logits[pos]).abs().max())
+    return (total, Check("the last residual, unembedded, gives the logits", error, 1e-3))

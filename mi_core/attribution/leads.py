@@ -62,7 +62,7 @@ def leads(model: Model, tokens: Tokens, acts: Activations, target: Target, pos: 
     reads_bos = pos == 0 and tokens.has_bos  # SAEs are trained without it, and read noise there
     if sae is not None and not reads_bos:
         yield _feature_lead(tokens, acts, sae, pos)
-    elif parts.split.any():
+    elif parts.split.any() and model.opening.mixes:
         yield _attention_lead(acts, tokens, parts, pos)
 
 

@@ -18,6 +18,7 @@ from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 
+OUT = ("attn_out", "mlp_out", "resid_pre", "resid_post")
 EXPLAINED = 1e-4  # share of a write that may be missing from its parts before they are shown as one
 
 
@@ -27,7 +28,8 @@ class Parts:
 
     `embed`, `pos_embed` (None where positions are not added to the stream), `norm_bias` and `unembed_bias` are
     scalars. `attn` is each attention layer's whole write, `attn_bias` the part of it that no head owns, `sources`
-    each head's part split over the tokens it read; `split` says where heads explain the layer. `other` is what a
+    each head's part split over the tokens it read (NaN where it does
+    more than mix their values); `split` says where heads explain the layer. `other` is what a
     block adds beside attention and MLP (0 on every usual architecture).
     """
 
@@ -42,6 +44,23 @@ class Parts:
     other: Float[Tensor, " layer"]
     norm_bias: float
     unembed_bias: float
+
+
+def obstacle(model: Model) -> str:
+    """Why a logit of this model cannot be taken apart, as a sentence for its reader; "" where it can."""
+    found = model.opening
+    if found.logit_scale is None:
+        return (
+            f"Between the last layer of {model.id} and its logits stands more than a norm and an unembedding, so its "
+            "logits cannot be taken apart: knock parts out instead, or choose another model."
+        )
+    if not found.adds_up:
+        return (
+            f"What attention and MLPs of {model.id} write does not add up to its residual stream, so its logits cannot "
+            "be taken apart: knock parts out instead, or choose another model."
+        )
+    reason = next((found.unread[site] for site in ("z", "v", "pattern", *OUT) if site in found.unread), "")
+    return f"{reason[0].upper()}{reason[1:]}: knock parts out instead, or choose another model." if reason else ""
 
 
 def sites(model: Model) -> list[str]:
@@ -117,6 +136,8 @@ def _attention(
     out = acts[hooks.attn_out(layer)][pos]
     missing = (heads.sum() + bias - out @ reader).abs()
     split = missing <= EXPLAINED * (1 + out.norm() * reader.norm())
+    if not model.opening.mixes:  # values are normed, gated or clipped on their way: no token owns a share
+        sources = torch.full_like(sources, torch.nan)
     return heads * split, sources * split, bias * split, split
 
 

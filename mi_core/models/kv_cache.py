@@ -57,7 +57,11 @@ class Reread:
         return self.ids
 
 
-def roomy(model: Model, n_rows: int, n_pos: int) -> DynamicCache | Reread:
+#: What a run that goes on later keeps of what it has read.
+Kept = DynamicCache | Reread
+
+
+def roomy(model: Model, n_rows: int, n_pos: int) -> Kept:
     """The model's own kind of cache; layers that would keep every position get room for `n_pos` of them."""
     if not model.opening.cache_holds:
         return Reread()
@@ -66,7 +70,7 @@ def roomy(model: Model, n_rows: int, n_pos: int) -> DynamicCache | Reread:
     return cache
 
 
-def repeat(cache: DynamicCache | Reread, n_rows: int) -> None:
+def repeat(cache: Kept, n_rows: int) -> None:
     """Give layers that hold a single row the `n_rows` that it stands for."""
     if isinstance(cache, Reread):
         return

@@ -34,6 +34,7 @@ from mi_core.models.plain import ALLOWED, Place, change_plainly, find, plain_val
 
 SHORT, LONG, END = 8, 96, 4  # tokens of the texts that are compared
 PUSH = 0.5  # of an activation's mean size: what is added to see that it is felt
+SINK = 1e-3  # of a row of attention: more is missing where something beside the tokens takes it
 FIRST = 2  # position from which activations are changed: patterns of earlier ones have hardly any freedom
 
 WORDS = {
@@ -53,24 +54,26 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Opening:
-    """What the comparison found.
-
-    `errors`: largest difference of the logits, as a share of the largest, by what was read. `unread` and `unfelt` give
-    the reason, by site, why it cannot be shown, or cannot be changed (`unfelt` holds all that `unread` does). `partial`
-    are sites that only some layers have. `adds_up`: whether what attention and MLP write sums to the residual stream.
-    `mixes`: whether heads' outputs are their patterns times their values. `logit_scale`: what the unembedding's output
-    is multiplied by to give the logits; None where another computation stands between. `cache_holds`: whether text
-    written with kept keys and values is the text written without.
-    """
+    """What the comparison found; as it is by default where a model was not compared."""
 
     errors: dict[str, float] = field(default_factory=dict)
+    """Largest difference of the logits as a share of the largest, by what was read."""
     unread: dict[str, str] = field(default_factory=dict)
+    """Why a site cannot be shown, by site."""
     unfelt: dict[str, str] = field(default_factory=dict)
+    """Why a site cannot be changed, by site; holds all that `unread` does."""
     partial: tuple[str, ...] = ()
+    """Sites that only some layers have."""
+    sinks: bool = False
+    """Whether a learned sink takes a share of the attention."""
     adds_up: bool = True
+    """Whether what attention and MLP write sums to the residual stream."""
     mixes: bool = True
+    """Whether a head's output is its pattern times its values."""
     logit_scale: float | None = 1.0
+    """The logits are the unembedding's output times this; None where another computation stands between."""
     cache_holds: bool = True
+    """Whether text written with kept keys and values is the text written without."""
 
 
 @torch.no_grad()
@@ -102,6 +105,7 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
         unread=unread,
         unfelt=unfelt,
         partial=tuple(site for site in SITES if 0 < sum(s == site for s, _ in read) < model.n_layers),
+        sinks=any(float(value.sum(-1).min()) < 1 - SINK for (site, _), value in read.items() if site == "pattern"),
         adds_up=_adds_up(model, read),
         mixes=mixes,
         logit_scale=_logit_scale(model, read, logits),
@@ -205,7 +209,8 @@ def _is_the_models_own(model, site: str, layer: int, read: Read, places: Mapping
     if site == "resid_mid":
         parts = [read.get((name, layer)) for name in ("resid_pre", "attn_out")]
         return all(part is not None for part in parts) and _off(sum(parts), read[site, layer]) <= ALLOWED
-    return places[site, layer] is not None
+    place = places[site, layer]
+    return place is not None and (place.factor == 1 or _adds_up_at(read, layer))
 
 
 def _mixes(model, read: Read, layer: int) -> bool:
@@ -221,11 +226,13 @@ def _mixes(model, read: Read, layer: int) -> bool:
 
 def _adds_up(model, read: Read) -> bool:
     """Whether what each block's attention and MLP write is all that it adds to the residual stream."""
-    for layer in range(model.n_layers):
-        *parts, after = (read.get((site, layer)) for site in ("resid_pre", "attn_out", "mlp_out", "resid_post"))
-        if all(part is not None for part in (*parts, after)) and _off(sum(parts), after) > ALLOWED:
-            return False
-    return True
+    return all(_adds_up_at(read, layer) for layer in range(model.n_layers))
+
+
+def _adds_up_at(read: Read, layer: int) -> bool:
+    """Whether it is so in one layer, as far as that layer has these parts."""
+    *parts, after = (read.get((site, layer)) for site in ("resid_pre", "attn_out", "mlp_out", "resid_post"))
+    return any(part is None for part in (*parts, after)) or _off(sum(parts), after) <= ALLOWED
 
 
 def _logit_scale(model, read: Read, logits: Float[Tensor, "pos d_vocab"]) -> float | None:

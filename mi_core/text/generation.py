@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import DynamicCache
 
 from mi_core.errors import InputError
 from mi_core.models import kv_cache
+from mi_core.models.kv_cache import Kept
 from mi_core.models.model import Model
 
 LOG = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def generate(
 
 def _read(
     model: Model, prompt_ids: Sequence[int], n_rows: int, n_steps: int, hooks: Mapping[str, Hook]
-) -> tuple[Float[Tensor, "row d_vocab"], DynamicCache]:
+) -> tuple[Float[Tensor, "row d_vocab"], Kept]:
     """Logits after the prompt, and its keys and values.
 
     Until the first hook the rows are one: it is read once, and becomes `n_rows` where the first hook is.
@@ -111,7 +111,7 @@ def _spread(hook: Hook, n_rows: int) -> Hook:
 
 @torch.no_grad()
 def _forward(
-    model: Model, rows: Int[Tensor, "row pos"], cache: DynamicCache, start: int, hooks: Mapping[str, Hook]
+    model: Model, rows: Int[Tensor, "row pos"], cache: Kept, start: int, hooks: Mapping[str, Hook]
 ) -> Float[Tensor, "hooked_row d_vocab"]:
     """Logits of the last position; the cache grows. Hooks are in place for this one pass, and may spread the rows."""
     start = 0 if isinstance(cache, kv_cache.Reread) else start
