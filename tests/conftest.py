@@ -19,6 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from jaxtyping import config as shape_checks
 from jaxtyping import install_import_hook
 
 from tests.shapes import arrays
@@ -40,6 +41,14 @@ N_CTX = 64
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["LOUPE_CACHE"], ignore_errors=True)
+
+
+@pytest.fixture
+def unchecked_shapes():
+    """No check of shapes meanwhile: for tests of what a result refuses by itself, as it does outside the tests."""
+    shape_checks.update("jaxtyping_disable", True)
+    yield
+    shape_checks.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -165,6 +165,7 @@ def test_bad_input_gets_a_sentence_with_its_field(mini, change, field, said):
     assert raised.value.field == field
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("part", ["trial_roles", "trial_prompts", "target_after", "trial_kl"])
 def test_a_result_whose_parts_do_not_fit_is_refused(boston, part):
     with pytest.raises(ValueError, match="trials, the first of which is"):

@@ -264,6 +264,7 @@ def test_estimates_that_are_far_off_are_marked(mini):
 
 def test_the_estimate_leaves_no_gradient_and_no_hook(tiny_model):
     model = tiny_model("qwen3")
+    model.run(model.tokens(CLEAN))  # transformers sets hooks of its own in the first run
     held = hooks_left(model)
     patching(model, CLEAN, corrupted=CORRUPTED, target="cat", foil="dog", estimate=True)
     assert hooks_left(model) == held

@@ -64,6 +64,7 @@ def test_the_table_has_the_columns_asked_for_in_their_order(mini):
     np.testing.assert_array_equal(table["logit_before"], logits[0, ids])
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     ("texts", "probabilities", "logits", "message"),
     [

@@ -251,6 +251,7 @@ def test_tables_and_readings(mini):
     assert f"{result.kl:.2f} bits" in reading.sentences[1]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("part", [{"texts": ()}, {"pushes": ()}, {"kl": math.nan}, {"kl": -0.1}])
 def test_a_result_whose_parts_do_not_fit_is_refused(mini, part):
     result = steering(mini, PROMPT, direction="feature:757", max_new_tokens=1)

@@ -190,6 +190,7 @@ def test_bad_settings(mini, options, field, message):
     assert caught.value.field == field
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("part", ["strengths", "kl", "probability", "texts", "token_texts"])
 def test_a_result_whose_parts_do_not_fit_is_refused(mini, part):
     result = steering_sweep(mini, PROMPT, direction="feature:757", strengths=(0.0, 0.5), max_new_tokens=1)

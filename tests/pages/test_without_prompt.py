@@ -19,7 +19,7 @@ def without_model() -> None:
     from ui.compute import compute
     from ui.prompt import header
 
-    frame.draw()
+    frame.draw("")
     header("Sums", "What do the first whole numbers sum to?")
     answer = compute("running_sums", n=4)
     show.finding(answer)
@@ -31,7 +31,7 @@ def without_prompt() -> None:
     from ui.compute import compute
     from ui.prompt import header
 
-    frame.draw()
+    frame.draw("")
     header("Depth", "How deep is the model?")
     answer = compute("depth", inputs.current().model)
     show.finding(answer)
