@@ -201,7 +201,7 @@ def quantised(folder):
         (with_empty_weights, "model.safetensors is damaged"),
         (with_noise_for_weights, "model.safetensors is damaged"),
         (with_a_tensor_missing, "1 tensors are missing, such as transformer.h.1.mlp.c_fc.weight"),
-        (with_another_shape, "could not be opened: "),
+        (with_another_shape, "is 96 in the file and 192 by the configuration"),
         (with_missing_part, "incomplete: model-00001-of-00002.safetensors is missing beside model.safetensors.index"),
         (with_bad_index, "model.safetensors.index.json is damaged"),
         (without_tokenizer, r"has no tokenizer: save one .* with tokenizer.save_pretrained\(folder\)"),
