@@ -85,9 +85,8 @@ class Knockout:
         own = [part.put(part.of(plain[part.hook])) for part in parts]
         for sae in features:
             writes = self.features[sae]
-            amounts = writes.amounts(
-                plain[writes.sae.hook][self.n_bos :]
-            )  # of as many rows as in the run, for equal rounding
+            x = plain[writes.sae.hook][self.n_bos :]  # of as many rows as in the run, for equal rounding
+            amounts = writes.amounts(x)
             padded = torch.cat([amounts.new_zeros(self.n_bos, amounts.shape[1]), amounts])
             own.append(writes.removal(padded, self.n_bos))
         return own

@@ -143,7 +143,8 @@ def feature(
         model: The model.
         prompt: Text to read.
         feature: Number of the feature, from 0.
-        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the model's only one, or the middle one.
+        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the
+            model's only one, or the middle one.
         top_k: How many tokens to show on each side, and at most how many contexts.
         prepend_bos: None follows the model's own habit.
 

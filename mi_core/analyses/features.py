@@ -166,7 +166,8 @@ def features(
     Args:
         model: The model.
         prompt: Text to read.
-        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the model's only one, or the middle one.
+        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the
+            model's only one, or the middle one.
         pos: Position whose features the reading and the promoted tokens speak of; None for the last.
         top_k: How many features to keep per position, 1 to 100.
         prepend_bos: None follows the model's own habit.

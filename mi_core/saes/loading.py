@@ -56,7 +56,7 @@ def available(model_id: str) -> tuple[SaeEntry, ...]:
 def stamp(model_id: str) -> str:
     """Changes with every file of the SAEs in a model's folder: what is read of them is no part of its fingerprint."""
     folders = [entry.folder for entry in available(model_id) if entry.folder]
-    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for folder in folders for path in _files(folder)]
+    seen = [_states(folder) for folder in folders]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 
@@ -141,7 +141,9 @@ def _remarks(sae: Sae, model: Model) -> tuple[str, ...]:
     made_for = sae.inner.cfg.metadata.model_name
     own = {model.id, Path(model.id).name, str(getattr(model.hf_model.config, "_name_or_path", ""))}
     if isinstance(made_for, str) and _plain_name(made_for) not in {_plain_name(name) for name in own}:
-        remarks.append(f"This SAE says that it was made for {shortened(made_for)}, not for {shortened(model.id)}.")
+        remarks.append(
+            f"This SAE says that it was made for {shortened(made_for)}, not for {shortened(Path(model.id).name)}."
+        )
     if sae.inner.cfg.normalize_activations == "expected_average_only_in":
         remarks.append(
             "This SAE was trained on activations scaled by a factor that is not folded into its weights, so its "
@@ -186,14 +188,15 @@ def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None
         _loaded.put(_key(entry, device), _open(entry, device))
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
+def _states(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Of every file: a change that keeps size and date, as of a copy, is seen by the file system's own time of it."""
+    files = [(str(path), path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    return tuple((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in files)
 
 
 def _key(entry: SaeEntry, device: str) -> tuple[Any, ...]:
     """Of an opened SAE; one whose files have changed is another."""
-    changed = [path.stat().st_mtime_ns for path in _files(entry.folder)] if entry.folder else []
-    return str(entry.folder or entry.release), entry.sae_id, device, max(changed, default=0)
+    return str(entry.folder or entry.release), entry.sae_id, device, _states(entry.folder) if entry.folder else ()
 
 
 def _weight_bytes(sae: Sae) -> int:
