@@ -40,13 +40,6 @@ _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
 _PAGE, _REMARKS, _INSTEAD, _ASKED = "_page", "_remarks", "_instead", "_asked"
 _SHARED, _DRAWN_ON = "_shared", "_drawn_on"
-    "_page",
-    "_remarks",
-    "_instead",
-    "_asked",
-    "_shared",
-    "_drawn_on",
-)
 
 
 @dataclass(frozen=True)
