@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mi_core.errors import InputError
-from mi_core.models import catalogue, forecast
+from mi_core.models import catalogue, forecast, opening
 
 log = logging.getLogger(__name__)
 
@@ -260,7 +260,6 @@ def _boot(folder: Path, model_id: str):
     from safetensors import SafetensorError
     from transformer_lens.model_bridge import TransformerBridge
 
-    from mi_core.models import opening
     from mi_core.models.model import Model
     from mi_core.models.plain import plain_copy
     from mi_core.models.saved import context, first_line, read_tokenizer, read_weights
@@ -300,10 +299,10 @@ def _boot(folder: Path, model_id: str):
 
 def _compared(model, plain, copies):
     """What comparing the model with plain transformers finds, kept for the next time."""
-    from mi_core.models import opening
+    from mi_core.models import comparison
 
     try:
-        found = opening.compare(model, plain, copies)
+        found = comparison.compare(model, plain, copies)
     except InputError:
         raise
     except Exception as error:
