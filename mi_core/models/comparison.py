@@ -25,7 +25,7 @@ from mi_core.models.hooks import SITES
 from mi_core.models.opening import Opening
 from mi_core.models.plain import ALLOWED, Place, change_plainly, find, plain_values
 
-SHORT, LONG, END = 8, 96, 4  # tokens of the texts that are compared
+SHORT, LONG, END = 8, 48, 4  # tokens of the texts that are compared
 PUSH = 0.5  # of an activation's mean size: what is added to see that it is felt
 SINK = 1e-3  # of a row of attention: more is missing where something beside the tokens takes it
 FIRST = 2  # position from which activations are changed: patterns of earlier ones have hardly any freedom
@@ -292,7 +292,7 @@ def _cache_holds(model, ids: Int[Tensor, "1 pos"]) -> bool:
     try:
         cache = kv_cache.roomy(model, 1, ids.shape[1])
         model.bridge.original_model(input_ids=ids[:, :half], past_key_values=cache, use_cache=True)
-        for pos in range(half, ids.shape[1]):
+        for pos in range(half, half + 2):
             step = model.bridge.original_model(input_ids=ids[:, pos : pos + 1], past_key_values=cache, use_cache=True)
             whole = model.bridge.original_model(ids[:, : pos + 1], use_cache=False)
             if _off(step.logits[:, -1], whole.logits[:, -1]) > ALLOWED:
