@@ -235,7 +235,8 @@ class Model:
             if name in one_query:
                 kept[name] = value[:, :, query, None].clone()
             else:
-                kept[name] = value.clone() if name in written_to else value
+                # what has a gradient stays the very tensor that the metric is made from
+                kept[name] = value.clone() if name in written_to and not value.requires_grad else value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}

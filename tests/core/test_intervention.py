@@ -134,7 +134,12 @@ def test_nothing_is_left_whatever_fails(tiny_model, fails):
     [
         ("gpt2", Intervention("mlp_out", 3, 0.0), "There is no layer 3", "layer"),
         ("gpt2", Intervention("z", 1, 0.0, head=4), "There is no head 4", "head"),
-        ("neox", Intervention("resid_mid", 1, 0.0), "has no resid_mid: choose another place", "site"),
+        (
+            "neox",
+            Intervention("resid_mid", 1, 0.0),
+            "has no residual stream between attention and MLP that Loupe can see: choose another",
+            "site",
+        ),
     ],
 )
 def test_what_is_not_there_gets_a_sentence(tiny_model, name, wrong, message, field):
