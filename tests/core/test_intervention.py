@@ -106,7 +106,9 @@ def test_attention_forced_to_one_token_passes_on_its_value(tiny_model):
 @given(data=st.data())
 def test_its_own_activation_put_back_changes_nothing(mini, data):
     tokens = mini.tokens("The capital of Texas is")
-    site = data.draw(st.sampled_from([site for site in SITES if mini.has(SITES[site](0))]))
+    site = data.draw(
+        st.sampled_from([site for site in SITES if mini.has(SITES[site](0)) and site not in mini.opening.unfelt])
+    )
     layer = data.draw(st.integers(0, 3))
     first = data.draw(st.integers(0, len(tokens) - 1))
     plain = mini.run(tokens, [SITES[site](layer)], logits="all")
