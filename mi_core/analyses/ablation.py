@@ -271,7 +271,7 @@ def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
     """Of features what is known of them, of positions their token; empty for all other components."""
     components = plan.components
     if plan.kind == FEATURE:
-        book = notes(saes.pick(model.id, components[0].hook))
+        book = notes(saes.pick(model.id, components[0].sae))
         return tuple(book.of(one.number).label for one in components)
     if "pos" in plan.kind.axes:
         return tuple(plan.tokens.texts[one.number] for one in components)

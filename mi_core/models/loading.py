@@ -27,6 +27,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json",
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "generation_config.json", "chat_template.jinja",
 )  # fmt: skip
 # Bridges for these exist, but they read both ways, or have no attention to look at.
 NOT_LEFT_TO_RIGHT = {"BertLMHeadModel"}
