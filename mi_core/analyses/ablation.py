@@ -235,7 +235,7 @@ def ablation(
         site=site,
         mode=mode,
         at=at,
-        sae=components[0].hook if plan.kind == FEATURE else None,
+        sae=components[0].sae if plan.kind == FEATURE else None,
         also=tuple(one.name for one in plan.others),
         components=tuple(one.name for one in components),
         component_layers=tuple(one.layer for one in components),
