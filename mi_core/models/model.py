@@ -132,9 +132,12 @@ class Model:
 
     def _bos(self, prepend_bos: bool | None) -> list[int]:
         wanted = self.prepends_bos if prepend_bos is None else prepend_bos
-        if wanted and self._bos_id is None:
+        if not wanted:
+            return []
+        bos = self._bos_id
+        if bos is None:
             raise InputError(f"{self.id} has no beginning-of-sequence token: switch it off.", "prepend_bos")
-        return [self._bos_id] if wanted else []
+        return [bos]
 
     def _check_known(self, ids: Sequence[int], n_rows: int, field: str) -> None:
         """Raises InputError for a token of the tokenizer that the weights have no row for."""
