@@ -36,7 +36,8 @@ CALM = """async () => {
   const app = () => document.querySelector('[data-testid="stApp"]')?.dataset ?? {}
   await wait(300)
   for (let calm = 0, silent = 0; calm < 3; ) {
-    await new Promise(done => requestIdleCallback(done, { timeout: 1000 }))  // a page behind another may have no idle time
+    // a page behind another may have no idle time
+    await new Promise(done => requestIdleCallback(done, { timeout: 1000 }))
     await wait(30)
     const idle = app().testScriptState === "notRunning"
     silent = idle ? silent + 1 : 0  // not all that is sent has an answer
