@@ -29,7 +29,7 @@ from typer.exceptions import TyperException
 
 from mi_core.analyses._index import analysis_names, find_analysis, parameters, question, settings_of
 from mi_core.errors import InputError
-from mi_core.models import catalogue
+from mi_core.models import catalogue, loading, opening
 from mi_core.models.forecast import gigabytes
 from mi_core.sharing import batch, output
 
@@ -126,6 +126,9 @@ def models(format: Annotated[ListFormat, typer.Option(help="For people or for pr
         fetched = f"downloads about {gigabytes(entry.download_bytes)} once" if entry.download_bytes else "built in"
         gated = "; its owner asks you to accept the licence first" if entry.gated else ""
         print(f"{entry.id:<16}{entry.description}\n{'':<16}{numbers}, {fetched}. Licence: {entry.licence}{gated}.")
+        known = None if entry.folder is None else opening.remembered(loading.fingerprint(entry.folder))
+        for sentence in () if known is None else known.sentences():
+            print(f"{'':<16}{sentence}")
     print("\nAny Hugging Face id (owner/name) or model folder works too.")
 
 

@@ -105,7 +105,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(how)
-        _badge(answer.result.checks, key)
+        _badge(answer.result.checks, key, bool(answer.request.model))
         with st.popover(
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
@@ -118,7 +118,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
                 _exports(answer, spec, table, key)
 
 
-def _badge(checks: tuple[Check, ...], key: str) -> None:
+def _badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
     if not checks:
         return
     passed = all(check.passed for check in checks)
@@ -126,6 +126,8 @@ def _badge(checks: tuple[Check, ...], key: str) -> None:
     with st.popover(label, icon=icon, type="tertiary", key=f"{key}-checks"):
         st.markdown("These equations must hold. They were computed on exactly this result:")
         st.markdown(_equations(checks))
+        if names_a_model:
+            st.markdown("The model was compared with plain transformers on opening; the sidebar says how closely.")
 
 
 def _equations(checks: tuple[Check, ...]) -> str:

@@ -66,7 +66,7 @@ def _done(plan: OutputPlan, kind: str, requests: list[Request]) -> set[int]:
     if plan.anew:
         output.deliver(b"", plan.out)
     elif plan.out.exists() and plan.out.stat().st_size:
-        held = _held(plan, kind, requests)
+        held = _held(plan.out, kind, requests)
         before = Conditions.beside(plan.out)
         if before is None:
             raise InputError(
@@ -75,7 +75,7 @@ def _done(plan: OutputPlan, kind: str, requests: list[Request]) -> set[int]:
                 "out",
             )
         before.check(now, {row for row, _, _ in held}, plan.out)
-        done = _resume(plan, requests, held)
+        done = _resume(plan.out, requests, held)
     now.keep(plan.out)
     return done
 
@@ -131,7 +131,7 @@ def _append(block: bytes, out: Path | None) -> None:
     return None
 
 
-def _held(plan: OutputPlan, kind: str, requests: list[Request]) -> list[tuple[int, str, int]]:
+def _held(out: Path, kind: str, requests: list[Request]) -> list[tuple[int, str, int]]:
     """(row, prompt, first byte) of every prompt that the file holds whole or in part.
 
     Raises:
@@ -139,20 +139,20 @@ def _held(plan: OutputPlan, kind: str, requests: list[Request]) -> list[tuple[in
     """
     text = cells.harmless if kind == "csv" else str
     try:
-        held = (_held_json if kind == "json" else _held_csv)(plan.out.read_bytes())
+        held = (_held_json if kind == "json" else _held_csv)(out.read_bytes())
         strangers = [row for row, prompt, _ in held if text(dict(requests[row].settings)["prompt"]) != prompt]
     except (ValueError, LookupError, TypeError) as error:
-        raise _other_output(plan.out) from error
+        raise _other_output(out) from error
     if strangers:
-        raise _other_output(plan.out)
+        raise _other_output(out)
     return held
 
 
-def _resume(plan: OutputPlan, requests: list[Request], held: list[tuple[int, str, int]]) -> set[int]:
+def _resume(out: Path, requests: list[Request], held: list[tuple[int, str, int]]) -> set[int]:
     """Which rows the file holds. Its last one may be torn if the run was stopped: it is cut off, to be done again."""
-    if len(held) < len(requests) or not plan.out.read_bytes().endswith(b"\n"):
+    if len(held) < len(requests) or not out.read_bytes().endswith(b"\n"):
         end = held.pop()[2] if held else 0
-        with output.writing(plan.out), plan.out.open("r+b") as file:
+        with output.writing(out), out.open("r+b") as file:
             file.truncate(end if held else 0)
     return {row for row, _, _ in held}
 

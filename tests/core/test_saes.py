@@ -275,7 +275,8 @@ def test_several_at_one_hook_are_asked_for_by_name(tiny_folder, tmp_path):
     assert {entry.name for entry in saes.available(model.id)} == {f"{hook}#one", hook}
     for name, size in {"one": 48, "nested/two": 96, f"{hook}#one": 48, f"{hook}#nested/two": 96}.items():
         assert features(model, PROMPT, sae=name).d_sae == size
-        assert ablation(model, PROMPT, site="feature", sae=name, feature=size - 1).components
+        whole = ablation(model, PROMPT, site="feature", sae=name, feature=size - 1)
+        assert whole.sae == saes.pick(model.id, name).name
         assert "no feature" in _out_of_range(model, name, size)
 
 
