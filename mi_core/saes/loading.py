@@ -237,6 +237,13 @@ def _open(entry: SaeEntry, device: str) -> Sae:
 
 
 def _check_fits(sae: Sae, model: Model) -> None:
+    named = sae.inner.cfg.metadata.hook_name or ""
+    if MODULE.fullmatch(named) and sae.site in (hooks.attn_out, hooks.mlp_out) and _norms_what_it_adds(model):
+        raise InputError(
+            f"The SAE at “{shortened(named)}” reads what that module returns, which {shortened(Path(model.id).name)} "
+            "norms before adding it, so it is at no place that is read here: choose an SAE of the residual stream.",
+            "sae",
+        )
     if sae.site not in hooks.RESIDUAL or not model.has(sae.hook):
         raise InputError(
             f"The SAE at “{shortened(sae.hook)}” cannot be read here: it must belong to the residual stream, or to "
@@ -288,6 +295,11 @@ def canonical(hook: str) -> str:
     part = match["part"]
     site = hooks.resid_post if part is None else hooks.mlp_out if part == "mlp" else hooks.attn_out
     return site(int(match["layer"]))
+
+
+def _norms_what_it_adds(model: Model) -> bool:
+    """Whether a norm stands between what attention and MLP return and the residual stream (Gemma 2, OLMo 2)."""
+    return any(name.endswith("post_feedforward_layernorm") for name, _ in model.hf_model.named_modules())
 
 
 def _local(model_id: str) -> Path | None:

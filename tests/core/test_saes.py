@@ -313,6 +313,16 @@ def test_an_sae_at_a_module_reads_what_the_module_returns(tiny_folder, tmp_path,
     torch.testing.assert_close(sae.encode(x), standard_encode(kept[0], w), atol=1e-4, rtol=1e-4)
 
 
+def test_an_sae_at_a_module_whose_output_is_normed_is_refused(tiny_folder, tmp_path):
+    """What Gemma 2's MLP returns is not what it adds: the residual stream gets it after a norm of its own."""
+    folder = copytree(tiny_folder("gemma2"), tmp_path / "gemma2")
+    save_sae(folder, "model.layers.0.mlp", name="one")
+    model = load(str(folder))
+    assert "norms before adding it" in _refused(model, "one").message
+    save_sae(folder, "model.layers.0", name="two")
+    assert saes.load_sae(model, "two").hook == hooks.resid_post(0)
+
+
 def test_centring_only_where_the_norm_centres(tiny_folder, tmp_path):
     folder = copytree(tiny_folder("qwen3"), tmp_path / "qwen3")
     w = weights_of(save_sae(folder, hooks.resid_pre(1), kwargs=CENTRED))
