@@ -93,6 +93,12 @@ def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Mod
         InputError: One of them is not a plain matrix.
     """
     unit = unit.double()
+    if model.embedding.shape[1] != model.d_model:
+        raise InputError(
+            f"{model.id} maps its embedding to a residual stream of another width, so a direction cannot be taken out "
+            "of it exactly: choose another model.",
+            "model",
+        )
     yield _plain(model, model.bridge.embed, "the embedding"), unit
     if hasattr(model.bridge, "pos_embed"):
         yield _plain(model, model.bridge.pos_embed, "the positional embedding"), unit

@@ -79,9 +79,16 @@ class Call:
 
     def repeat(self, block: torch.nn.Module, x: Float[Tensor, "row pos d_model"]) -> Float[Tensor, "row pos d_model"]:
         """The same call with another residual stream."""
-        named = self.kwargs if self.args else self.kwargs | {"hidden_states": x}
-        out = block(*([x, *self.args[1:]] if self.args else []), **named)
+        args = [_for_each(value, len(x)) for value in self.args[1:]]
+        kwargs = {name: _for_each(value, len(x)) for name, value in self.kwargs.items()}
+        out = block(x, *args, **kwargs) if self.args else block(**kwargs | {"hidden_states": x})
         return out[0] if isinstance(out, tuple) else out
+
+
+def _for_each(value, n_rows: int):
+    """A mask for every row of a batch: some families take no mask that is lent to all of them (XGLM)."""
+    is_one = isinstance(value, Tensor) and value.ndim == 4 and len(value) == 1
+    return value.expand(n_rows, -1, -1, -1) if is_one else value
 
 
 def _from_position(value: Tensor, start: int, n_pos: int) -> Tensor:

@@ -21,7 +21,7 @@ from mi_core.models import hooks, projection
 from mi_core.models.kv_cache import Reread
 from mi_core.models.norm import Norm, take_apart
 from mi_core.models.opening import Opening
-from mi_core.models.tokens import Tokens, encode, find_token, token_text
+from mi_core.models.tokens import Tokens, encode, find_token, token_text, visible
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Model:
         self.n_kv_heads: int = getattr(config, "n_key_value_heads", None) or config.n_heads
         self.d_model: int = config.d_model
         self.n_ctx: int = config.n_ctx
-        self.prepends_bos: bool = bool(config.default_prepend_bos) and self.tokenizer.bos_token_id is not None
+        self.prepends_bos: bool = bool(config.default_prepend_bos) and self._bos_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
@@ -106,6 +106,7 @@ class Model:
         own = encode(self.tokenizer, text)
         if not own:
             raise InputError(f"{self.id} passes over everything in this prompt: type a few words.", field)
+        self._check_known(own, len(self.embedding), field)
         ids = bos + own
         if len(ids) > self.n_ctx:
             raise InputError(
@@ -121,15 +122,39 @@ class Model:
             has_bos=bool(bos),
         )
 
+    @property
+    def _bos_id(self) -> int | None:
+        """The beginning-of-sequence token; None where vocabulary or weights have none, whatever is named as one."""
+        bos = self.tokenizer.bos_token_id
+        if bos is None or bos >= len(self.embedding):
+            return None
+        return bos if self.tokenizer.convert_ids_to_tokens(bos) == str(self.tokenizer.bos_token) else None
+
     def _bos(self, prepend_bos: bool | None) -> list[int]:
         wanted = self.prepends_bos if prepend_bos is None else prepend_bos
-        if wanted and self.tokenizer.bos_token_id is None:
+        if wanted and self._bos_id is None:
             raise InputError(f"{self.id} has no beginning-of-sequence token: switch it off.", "prepend_bos")
-        return [self.tokenizer.bos_token_id] if wanted else []
+        return [self._bos_id] if wanted else []
+
+    def _check_known(self, ids: Sequence[int], n_rows: int, field: str) -> None:
+        """Raises InputError for a token of the tokenizer that the weights have no row for."""
+        for token_id in ids:
+            if token_id >= n_rows:
+                raise InputError(
+                    f"{self.id} has no weights for “{visible(self.text(token_id))}”: its tokenizer calls it token "
+                    f"{token_id:,}, and the weights know {n_rows:,} tokens. Leave it out, or write it otherwise.",
+                    field,
+                )
 
     def token_id(self, text: str, field: str = "target") -> int:
-        """The one token meant by `text`; see `mi_core.models.tokens.find_token`."""
-        return find_token(self.tokenizer, text, field)
+        """The one token meant by `text`; see `mi_core.models.tokens.find_token`.
+
+        Raises:
+            InputError: As there; or the token is one that the weights have no row for.
+        """
+        token_id = find_token(self.tokenizer, text, field)
+        self._check_known([token_id], self.d_vocab, field)
+        return token_id
 
     def text(self, token_id: int) -> str:
         """Raw text of a token."""
@@ -234,8 +259,13 @@ class Model:
         def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
             if name in one_query:
                 kept[name] = value[:, :, query, None].clone()
+            elif name in written_to:
+                if value.requires_grad:  # its gradient is what reaches this one, so the copy goes on
+                    kept[name] = value
+                    return value.clone()
+                kept[name] = value.clone()
             else:
-                kept[name] = value.clone() if name in written_to else value
+                kept[name] = value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TOKEN_COLUMNS = ("token", "prediction", "query_token", "key_token", "target", "corrupted_token", "replacement")
 VISIBLE = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽"}
 BYTES_SHOWN = re.compile(r"⟨((?:[0-9A-F]{2})+)⟩")
+BEFORE = "x"  # a piece for another to follow: decoders leave out the space before the first one
 BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -60,18 +61,25 @@ def _visible_char(char: str) -> str:
 
 
 def token_text(tokenizer, token_id: int) -> str:
-    """Raw text of one token, exact about leading spaces, whatever the tokenizer's family."""
+    """Raw text of one token, exact about the spaces around it, whatever the tokenizer's family.
+
+    It is what the tokenizer's own decoder makes of it after another token: a piece that begins a word has its space in
+    front, or, where vocabularies mark the end of a word instead (`</w>`), behind.
+    """
     piece = tokenizer.convert_ids_to_tokens(int(token_id))
     if piece is None:
         return f"⟨id_{token_id}⟩"
     if token_id in tokenizer.all_special_ids:
         return piece
-    if _is_byte_level(tokenizer):
-        raw = _piece_bytes(piece)
+    spelling = _spelling(tokenizer)
+    if spelling.byte_level:
+        raw = piece if token_id in spelling.added else _piece_bytes(piece)
         return raw if isinstance(raw, str) else _decode(raw)
     if match := BYTE_TOKEN.fullmatch(piece):
         return _decode(bytes([int(match.group(1), 16)]))
-    return piece.replace("▁", " ")
+    if spelling.suffix:
+        return piece.replace(spelling.suffix, " ")
+    return tokenizer.convert_tokens_to_string([BEFORE, piece]).removeprefix(BEFORE)
 
 
 def encode(tokenizer, text: str) -> list[int]:
@@ -97,7 +105,8 @@ def find_token(tokenizer, text: str, field: str) -> int:
         raise InputError("The answer is empty: type one word.", field)
     exact = len(text) > 2 and text[0] == text[-1] == '"'
     wanted = whole(text[1:-1] if exact else text)
-    candidates = [wanted] if exact or wanted[0].isspace() else [" " + wanted, wanted]
+    as_a_word = wanted + " " if _spelling(tokenizer).suffix else " " + wanted
+    candidates = [wanted] if exact or wanted[0].isspace() else [as_a_word, wanted]
     for candidate in candidates:
         if (token_id := _entry(tokenizer, candidate)) is not None:
             return token_id
@@ -111,11 +120,14 @@ def find_token(tokenizer, text: str, field: str) -> int:
 def _entry(tokenizer, text: str) -> int | None:
     """The vocabulary's entry that reads exactly `text`; asking the vocabulary, because encoders may add a space."""
     raw = bytes.fromhex(match.group(1)) if (match := BYTES_SHOWN.fullmatch(text)) else text.encode()
-    if _is_byte_level(tokenizer):
+    spelling = _spelling(tokenizer)
+    if spelling.byte_level:
         char_of = {byte: char for char, byte in _byte_of_char().items()}
         pieces = ["".join(char_of[byte] for byte in raw), text]
     else:
-        pieces = [text.replace(" ", "▁"), text] + ([f"<0x{raw[0]:02X}>"] if len(raw) == 1 else [])
+        pieces = [text.replace(" ", "▁"), text, text.removeprefix(" "), spelling.prefix + text]
+        pieces += [text.removesuffix(" ") + spelling.suffix] if spelling.suffix else []
+        pieces += [f"<0x{raw[0]:02X}>"] if len(raw) == 1 else []
     found = (tokenizer.convert_tokens_to_ids(piece) for piece in pieces)
     return next((i for i in found if i is not None and token_text(tokenizer, i) == text), None)
 
@@ -155,11 +167,35 @@ def _decode(raw: bytes) -> str:
         return f"⟨{raw.hex().upper()}⟩"
 
 
-def _is_byte_level(tokenizer) -> bool:
+@dataclass(frozen=True)
+class _Spelling:
+    """How a tokenizer's vocabulary writes bytes and the ends of words.
+
+    `byte_level`: each byte as a character that can be printed; `added` are the tokens that are plain text all the
+    same. `prefix` marks what continues a word (`##`), `suffix` what ends one (`</w>`); empty where there is none.
+    """
+
+    byte_level: bool
+    prefix: str = ""
+    suffix: str = ""
+    added: frozenset[int] = frozenset()
+
+
+def _spelling(tokenizer) -> _Spelling:
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    return _has_byte_level_decoder(backend) if backend is not None else hasattr(tokenizer, "byte_decoder")
+    if backend is not None:
+        return _spelling_of(backend)
+    return _Spelling(hasattr(tokenizer, "byte_decoder"), added=frozenset(tokenizer.added_tokens_decoder))
 
 
 @lru_cache(maxsize=16)
-def _has_byte_level_decoder(backend) -> bool:
-    return '"ByteLevel"' in json.dumps(json.loads(backend.to_str()).get("decoder"))
+def _spelling_of(backend) -> _Spelling:
+    whole = json.loads(backend.to_str())
+    model, decoder = whole["model"], whole.get("decoder") or {}
+    ends = decoder.get("suffix") if decoder.get("type") == "BPEDecoder" else None
+    return _Spelling(
+        byte_level='"ByteLevel"' in json.dumps(decoder),
+        prefix=decoder.get("prefix") or model.get("continuing_subword_prefix") or "",
+        suffix=ends or "",
+        added=frozenset(one["id"] for one in whole.get("added_tokens") or ()),
+    )
