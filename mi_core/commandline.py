@@ -29,23 +29,29 @@ from typer.exceptions import TyperException
 
 from mi_core.analyses._index import analysis_names, find_analysis, parameters, question, settings_of
 from mi_core.errors import InputError
-from mi_core.models import catalogue
+from mi_core.models import catalogue, loading, opening
 from mi_core.models.forecast import gigabytes
 from mi_core.sharing import batch, output
 
 PROGRAM = "python -m mi_core"
 LISTS = ("models", "analyses")
-FORMATS = "table, csv, json, parquet, html, png, svg or pdf; by default what --out ends with, else table"
+FORMATS = (
+    "table, csv, csv-raw, json, parquet, html, png, svg or pdf; by default what --out ends with, else table. In csv, "
+    "text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) has an apostrophe "
+    "in front; csv-raw, json and parquet leave it as it is"
+)
 
 ListFormat = Literal["table", "json"]
 
 MODEL = typer.Option("--model", help="Catalogue id (see `models`), Hugging Face id (owner/name) or folder.")
 PROMPTS = typer.Option(
     "--prompts",
-    help="CSV file with a column `prompt` and, optionally, columns named like settings: one run per row, appended to "
-    "--out; started again, it goes on where it stopped.",
+    help="CSV file (separated by commas, semicolons or tabs) with a column `prompt` and, optionally, columns named "
+    "like settings: one run per row, appended to --out; started again under the same conditions, which are kept in a "
+    "file beside --out, it goes on where it stopped.",
 )
-FORMAT = typer.Option("--format", help=FORMATS.capitalize() + ".")
+ANEW = typer.Option("--anew", help="With --prompts: start from the first row, and replace what --out holds.")
+FORMAT = typer.Option("--format", help=FORMATS[0].upper() + FORMATS[1:] + ".")
 EDITS = typer.Option(
     "--edits", help="JSON file with the edits that are on meanwhile, as the dashboard exports them, or the JSON itself."
 )
@@ -120,6 +126,9 @@ def models(format: Annotated[ListFormat, typer.Option(help="For people or for pr
         fetched = f"downloads about {gigabytes(entry.download_bytes)} once" if entry.download_bytes else "built in"
         gated = "; its owner asks you to accept the licence first" if entry.gated else ""
         print(f"{entry.id:<16}{entry.description}\n{'':<16}{numbers}, {fetched}. Licence: {entry.licence}{gated}.")
+        known = None if entry.folder is None else opening.remembered(loading.fingerprint(entry.folder))
+        for sentence in () if known is None else known.sentences():
+            print(f"{'':<16}{sentence}")
     print("\nAny Hugging Face id (owner/name) or model folder works too.")
 
 
@@ -151,18 +160,24 @@ def _analysis_command(name: str):
         *options_of(analysis),
         *([_parameter("edits", str | None, None, EDITS)] if "model" in takes else []),
         *([_parameter("prompts", Path | None, None, PROMPTS)] if "prompt" in takes else []),
+        *([_parameter("anew", bool, False, ANEW)] if "prompt" in takes else []),
         _parameter("format", str | None, None, FORMAT),
         _parameter("out", Path | None, None, OUT),
         _parameter("table", str | None, None, TABLE),
     ]
 
     def command(*, model: str = "", edits: str | None = None, prompts: Path | None = None, **given: Any) -> None:
-        plan = output.OutputPlan(name, model, *(given.pop(option) for option in ("format", "out", "table")))
+        asked = {option: given.pop(option) for option in ("format", "out", "table", "anew") if option in given}
+        plan = output.OutputPlan(name, model, **asked)
         given["edits"] = output.read_edits(edits)
         settings = {key: value for key, value in given.items() if value is not None}
         if prompts is None:
+            if plan.anew:
+                raise InputError("--anew is for a list of prompts: leave it out, or name one with --prompts.", "anew")
             output.run(plan, settings)
         else:
+            if "prompt" in settings:
+                raise InputError("There is --prompt beside --prompts: leave one of them out.", "prompts")
             batch.run(plan, settings, prompts)
 
     command.__doc__ = (inspect.getdoc(analysis) or "").partition("\nArgs:")[0].strip()

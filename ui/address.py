@@ -12,6 +12,8 @@ Repairs of Streamlit, all seen in version 1.67.0; whether they can go is to be t
   were that page's (`QueryParams.populate_from_query_string`; near issue 14350). So it travels under another name.
 - `carry`: for the same reason a value that two pages share is lost between them (issue 5813): without it, layer and
   head do not go along from page to page.
+- `choose`: the choice of a field that the page before had too, by the same key, is empty in the new page's field unless
+  it is assigned.
 - `keep`: when a page is left before its run has ended, the address loses the sidebar's values (near issue 9100).
 """
 
@@ -36,7 +38,8 @@ from ui import slots, words
 TRAVELLING = "to-"
 _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
-_PAGE, _REMARKS, _INSTEAD, _ASKED, _SHARED = "_page", "_remarks", "_instead", "_asked", "_shared"
+_PAGE, _REMARKS, _INSTEAD, _ASKED = "_page", "_remarks", "_instead", "_asked"
+_SHARED, _DRAWN_ON = "_shared", "_drawn_on"
 
 
 @dataclass(frozen=True)
@@ -151,9 +154,11 @@ def choose(
     chosen = options.understood(st.session_state.get(key, usual))
     if chosen not in offered:
         chosen = usual
-    if st.session_state.get(key) != chosen:
+    page, drawn_on = st.session_state[_PAGE], st.session_state.setdefault(_DRAWN_ON, {})
+    if st.session_state.get(key) != chosen or drawn_on.get(key) != page:
         st.session_state[key] = chosen
     chosen = draw(label, offered, key=key, format_func=options.label, persist_state="session", **more)
+    drawn_on[key] = page
     said = st.query_params.get(key)
     if key in st.session_state.get(_ASKED, ()) and chosen == usual and said and options.understood(said) not in offered:
         instead = f"showing {options.label(usual)}" if usual else "it is left out"

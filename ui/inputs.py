@@ -8,6 +8,7 @@ from urllib.parse import quote_plus
 
 import streamlit as st
 
+from mi_core.jobs.engine import engine
 from mi_core.models import catalogue
 from ui import address, slots, words
 from ui.parts import presets
@@ -121,10 +122,16 @@ def fits_a_link(name: str = "prompt") -> bool:
 
 
 def _about_model(entries: dict[str, catalogue.Entry]) -> None:
-    """One line on what the chosen model is, and what choosing it will cost."""
+    """What the chosen model is and what choosing it will cost; once it is open, how truthfully it is shown."""
+    opening = engine().opening(st.session_state.get("model") or DEFAULTS["model"])
     entry = entries.get(st.session_state.get("model"))
-    if entry is None:
-        return
+    if entry is not None:
+        _say_what_it_costs(entry)
+    if opening is not None and (sentences := opening.sentences()):
+        st.caption(literal(sentences[0]), help=literal(" ".join(sentences[1:])) or None)
+
+
+def _say_what_it_costs(entry: catalogue.Entry) -> None:
     size = (
         f"{entry.parameters / 1e9:.1f} billion" if entry.parameters >= 1e9 else f"{entry.parameters / 1e6:.3g} million"
     )

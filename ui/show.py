@@ -20,6 +20,12 @@ from ui.drawn import drawn
 from ui.text import literal
 from ui.text import table as markdown_table
 
+SAFE_TEXT = (
+    "For spreadsheets. Text that one would run as a formula (it begins with =, +, -, @, a tab or a line end), such as "
+    "the token “=”, has an apostrophe in front."
+)
+RAW_TEXT = "For programs. Text is left as it is, so a spreadsheet may run what looks like a formula."
+
 
 def tables(answer: Answer) -> dict[str, pd.DataFrame]:
     """The result's tables for the eye: whitespace in tokens is visible. Shared by all who look at it."""
@@ -99,7 +105,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(how)
-        _badge(answer.result.checks, key)
+        _badge(answer.result.checks, key, bool(answer.request.model))
         with st.popover(
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
@@ -112,7 +118,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
                 _exports(answer, spec, table, key)
 
 
-def _badge(checks: tuple[Check, ...], key: str) -> None:
+def _badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
     if not checks:
         return
     passed = all(check.passed for check in checks)
@@ -120,6 +126,8 @@ def _badge(checks: tuple[Check, ...], key: str) -> None:
     with st.popover(label, icon=icon, type="tertiary", key=f"{key}-checks"):
         st.markdown("These equations must hold. They were computed on exactly this result:")
         st.markdown(_equations(checks))
+        if names_a_model:
+            st.markdown("The model was compared with plain transformers on opening; the sidebar says how closely.")
 
 
 def _equations(checks: tuple[Check, ...]) -> str:
@@ -136,7 +144,15 @@ def _exports(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) 
     if spec is not None:
         for form, mime in (("png", "image/png"), ("svg", "image/svg+xml"), ("pdf", "application/pdf")):
             _download(f"Chart as {form.upper()}", lambda form=form: image(spec, form), f"{name}.{form}", mime, key)
-    _download("Table as CSV", lambda: export.frame_bytes(frame, "csv"), f"{name}.csv", "text/csv", key)
+    _download("Table as CSV", lambda: export.frame_bytes(frame, "csv"), f"{name}.csv", "text/csv", key, SAFE_TEXT)
+    _download(
+        "Raw text as CSV",
+        lambda: export.frame_bytes(frame, "csv-raw"),
+        f"{name}-raw.csv",
+        "text/csv",
+        key,
+        RAW_TEXT,
+    )
     _download(
         "Everything as JSON",
         lambda: export.as_json(answer.request, answer.result),
@@ -150,6 +166,8 @@ def _exports(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) 
     st.code(answer.request.as_command(), language="bash", wrap_lines=True)
 
 
-def _download(label: str, data: Callable[[], bytes], name: str, mime: str, key: str) -> None:
+def _download(
+    label: str, data: Callable[[], bytes], name: str, mime: str, key: str, explained: str | None = None
+) -> None:
     """The file is made only when it is asked for."""
-    st.download_button(label, data, name, mime, key=f"{key}-{name}", on_click="ignore", width="stretch")
+    st.download_button(label, data, name, mime, key=f"{key}-{name}", on_click="ignore", width="stretch", help=explained)

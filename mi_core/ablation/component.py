@@ -35,6 +35,8 @@ class Feature:
     """The block that this hook belongs to."""
     number: int
     """Which feature."""
+    sae: str
+    """Name of the SAE."""
 
     @property
     def kind(self) -> Kind:
@@ -51,13 +53,13 @@ Component = Part | Feature
 
 
 def apart(components: Iterable[Component]) -> tuple[list[Part], dict[str, list[int]]]:
-    """The parts of activations, and the numbers of the features by the hook of their SAE, each once."""
+    """The parts of activations, and the numbers of the features by the name of their SAE, each once."""
     parts, features = [], defaultdict(dict)
     for one in components:
         if isinstance(one, Part):
             parts.append(one)
         else:
-            features[one.hook][one.number] = None
+            features[one.sae][one.number] = None
     return parts, {hook: list(numbers) for hook, numbers in features.items()}
 
 
@@ -85,7 +87,7 @@ def component(model: Model, name: str, field: str, n_pos: int, sae: str | None =
     kind, numbers = named
     if kind == FEATURE:
         opened = load_sae(model, sae)
-        return Feature(opened.hook, opened.layer, opened.feature(numbers["feature"], field))
+        return Feature(opened.hook, opened.layer, opened.feature(numbers["feature"], field), opened.name)
     layer = model.layer(numbers["layer"], field)
     part = Part(place_of(kind), layer, tuple(numbers[axis] for axis in kind.axes))
     check_number(model, part, field, n_pos)

@@ -102,11 +102,12 @@ class Active:
 @torch.no_grad()
 def active(sae: Sae, x: Float[Tensor, "pos d_model"], only: int | None = None) -> Active:
     """Features active on any position, at most `MOST` of them; or one of them, active or not."""
-    peaks = sae.encode(x).amax(0) if len(x) else x.new_zeros(sae.d_sae)
-    n = int((peaks > 0).sum())
-    numbers = peaks.argsort(descending=True)[: min(MOST, n)].tolist() if only is None else [only]
+    encoded = sae.encode(x) if len(x) else x.new_zeros(1, sae.d_sae)
+    peaks = encoded.gather(0, encoded.abs().argmax(0)[None])[0]  # some SAEs fire in both directions
+    n = int((peaks != 0).sum())
+    numbers = peaks.abs().argsort(descending=True)[: min(MOST, n)].tolist() if only is None else [only]
     return Active(
-        features=tuple(Feature(sae.hook, sae.layer, number) for number in numbers),
+        features=tuple(Feature(sae.hook, sae.layer, number, sae.name) for number in numbers),
         peaks=tuple(peaks[numbers].tolist()),
         left_out=max(0, n - MOST) if only is None else 0,
     )

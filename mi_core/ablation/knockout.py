@@ -85,14 +85,15 @@ class Knockout:
         own = [part.put(part.of(plain[part.hook])) for part in parts]
         for sae in features:
             writes = self.features[sae]
-            amounts = writes.amounts(plain[sae][self.n_bos :])  # of as many rows as in the run, for equal rounding
+            x = plain[writes.sae.hook][self.n_bos :]  # of as many rows as in the run, for equal rounding
+            amounts = writes.amounts(x)
             padded = torch.cat([amounts.new_zeros(self.n_bos, amounts.shape[1]), amounts])
             own.append(writes.removal(padded, self.n_bos))
         return own
 
     def taken(self, sae: str, x: Activations) -> Float[Tensor, "pos feature"]:
         """How much of every feature of an SAE goes, in a run `x`."""
-        amounts = self.features[sae].amounts(x[sae]) - self.instead[_key(sae)]
+        amounts = self.features[sae].amounts(x[self.features[sae].sae.hook]) - self.instead[_key(sae)]
         amounts[: self.n_bos] = 0
         return amounts
 
@@ -126,7 +127,7 @@ def prepare(
     whole, numbers = apart(out)
     features = {sae: FeatureWrites(load_sae(model, sae), tuple(ids)) for sae, ids in numbers.items()}
     parts = {part.hook: itemgetter(part.hook) for part in whole}
-    parts |= {_key(sae): lambda acts, sae=sae: features[sae].amounts(acts[sae]) for sae in features}
+    parts |= {_key(sae): lambda acts, sae=sae: features[sae].amounts(acts[features[sae].sae.hook]) for sae in features}
     names = {one.hook for one in out}
     instead = replacements(
         model, tokens, plain, parts, names, mode, reference, prepend_bos=prepend_bos, between=between

@@ -147,7 +147,7 @@ def _features(model: Model, question: Question, tokens: Tokens, pos: int, others
 
 
 def _of_the_same_sae(one: Component, other: Component) -> bool:
-    return isinstance(one, Feature) and isinstance(other, Feature) and one.hook == other.hook
+    return isinstance(one, Feature) and isinstance(other, Feature) and one.sae == other.sae
 
 
 def _range(at: str, kind: Kind, pos: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from mi_core.ablation.component import KINDS
+from mi_core.ablation.component import KINDS, Component, Feature
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
@@ -235,7 +235,7 @@ def ablation(
         site=site,
         mode=mode,
         at=at,
-        sae=components[0].hook if plan.kind == FEATURE else None,
+        sae=_autoencoder(components[0]),
         also=tuple(one.name for one in plan.others),
         components=tuple(one.name for one in components),
         component_layers=tuple(one.layer for one in components),
@@ -267,11 +267,16 @@ def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], Sequence[Ru
     return plan.ids, plan.runs
 
 
+def _autoencoder(component: Component) -> str | None:
+    """Which SAE's feature a component is; None for all others."""
+    return component.sae if isinstance(component, Feature) else None
+
+
 def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
     """Of features what is known of them, of positions their token; empty for all other components."""
     components = plan.components
-    if plan.kind == FEATURE:
-        book = notes(saes.pick(model.id, components[0].hook))
+    if (sae := _autoencoder(components[0])) is not None:
+        book = notes(saes.pick(model.id, sae))
         return tuple(book.of(one.number).label for one in components)
     if "pos" in plan.kind.axes:
         return tuple(plan.tokens.texts[one.number] for one in components)

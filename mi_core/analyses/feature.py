@@ -30,7 +30,9 @@ class Feature:
     model: str
     """Id of the model."""
     sae: str
-    """Hook name of the SAE."""
+    """Name of the SAE: its hook, unless there are several there."""
+    remarks: tuple[str, ...]
+    """What a reader should know of the SAE before trusting it."""
     d_sae: int
     """How many features it has."""
     tokens: Tokens
@@ -104,12 +106,12 @@ class Feature:
         values = np.nan_to_num(self.activations)
         speaks = listed([quoted(text) for text in self.promotion.promoted[:3]])
         said = f"Directly, it makes these tokens likelier: {speaks}."
-        if values.max() <= 0:
-            return Reading(f"{name} is silent on this prompt", (said, *self._known()))
-        token = quoted(self.tokens.texts[int(values.argmax())])
-        count = int((values > 0).sum())
-        fires = f"It is active on {count} of {len(values) - len(self.skipped_pos)} tokens, at most {values.max():.2f}."
-        return Reading(f"{name} fires most on {token}", (fires, said, *self._known()))
+        if not values.any():
+            return Reading(f"{name} is silent on this prompt", (said, *self._known(), *self.remarks))
+        peak = int(np.abs(values).argmax())  # some SAEs fire in both directions
+        token, count = quoted(self.tokens.texts[peak]), np.count_nonzero(values)
+        fires = f"It is active on {count} of {len(values) - len(self.skipped_pos)} tokens, at most {values[peak]:.2f}."
+        return Reading(f"{name} fires most on {token}", (fires, said, *self._known(), *self.remarks))
 
     def _known(self) -> tuple[str, ...]:
         if np.isnan(self.density):
@@ -141,7 +143,8 @@ def feature(
         model: The model.
         prompt: Text to read.
         feature: Number of the feature, from 0.
-        sae: Hook name of the SAE; None for the model's only one, or the middle one.
+        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the
+            model's only one, or the middle one.
         top_k: How many tokens to show on each side, and at most how many contexts.
         prepend_bos: None follows the model's own habit.
 
@@ -163,7 +166,8 @@ def feature(
     note = book.of(feature)
     return Feature(
         model=model.id,
-        sae=opened.hook,
+        sae=opened.name,
+        remarks=opened.remarks,
         d_sae=opened.d_sae,
         tokens=tokens,
         feature=feature,
@@ -203,7 +207,7 @@ def _nearest(sae: Sae, feature: int) -> tuple[Int[Tensor, " near"], Float[Tensor
 
 def _peak_check(sae: Sae, x: Float[Tensor, "pos d_model"], activations: Float[Tensor, " pos"], feature: int) -> Check:
     """Taking the feature out of the code where it is strongest changes the reconstruction along its direction only."""
-    there = x[int(activations.nan_to_num(-1.0).argmax())][None]
+    there = x[int(activations.abs().nan_to_num(-1.0).argmax())][None]
     code = sae.encode(there)
     without = code.clone()
     without[:, feature] = 0.0

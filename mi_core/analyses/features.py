@@ -34,7 +34,9 @@ class Features:
     model: str
     """Id of the model."""
     sae: str
-    """Hook name of the SAE."""
+    """Name of the SAE: its hook, unless there are several there."""
+    remarks: tuple[str, ...]
+    """What a reader should know of the SAE before trusting it."""
     d_sae: int
     """How many features it has."""
     centred: bool
@@ -109,7 +111,7 @@ class Features:
 
     def reading(self) -> Reading:
         """The strongest feature at the chosen position, and how far the SAE can be trusted on this prompt."""
-        token, trust = quoted(self.tokens.texts[self.pos]), self._trust()
+        token, trust = quoted(self.tokens.texts[self.pos]), " ".join((self._trust(), *self.remarks))
         if self.pos in self.skipped_pos:
             return Reading("The start token is not read for features: choose a later one", (trust,))
         if self.feature_ids[self.pos, 0] < 0:
@@ -134,6 +136,11 @@ class Features:
         variance = self.quality.explained_variance
         if np.isnan(variance):
             return f"On this prompt {self.quality.l0:.0f} features are active per token."
+        if variance < 0:
+            return (
+                f"On this prompt {self.quality.l0:.0f} features are active per token, and what they rebuild is further "
+                "from the activations than their mean is (explained variance below 0): do not trust this SAE here."
+            )
         return (
             f"On this prompt {self.quality.l0:.0f} features are active per token, and together they explain "
             f"{variance:.0%} of what varies from token to token; the rest is not in any feature."
@@ -159,7 +166,8 @@ def features(
     Args:
         model: The model.
         prompt: Text to read.
-        sae: Hook name of the SAE; None for the model's only one, or the middle one.
+        sae: Hook name of the SAE, or its folder's name, or hook#folder where there are several at a hook; None for the
+            model's only one, or the middle one.
         pos: Position whose features the reading and the promoted tokens speak of; None for the last.
         top_k: How many features to keep per position, 1 to 100.
         prepend_bos: None follows the model's own habit.
@@ -194,7 +202,8 @@ def features(
     known = [book.of(int(feature)) for feature in ids.ravel()]
     return Features(
         model=model.id,
-        sae=opened.hook,
+        sae=opened.name,
+        remarks=opened.remarks,
         d_sae=opened.d_sae,
         centred=opened.centred,
         tokens=tokens,
@@ -228,10 +237,11 @@ def _encode(sae: Sae, x: Float[Tensor, "pos d_model"], kept: list[bool], k: int)
     reconstruction = x.clone()
     for rows in torch.tensor(kept, device=x.device).nonzero()[:, 0].split(POSITIONS_AT_ONCE):
         encoded = sae.encode(x[rows])
-        best = distribution.top_k(encoded, k)
-        ids[rows] = best.ids.where(best.values > 0, -1)
-        activations[rows] = best.values.where(best.values > 0, torch.nan)
-        n_active[rows] = (encoded > 0).sum(-1)
+        best = distribution.top_k(encoded.abs(), k)  # some SAEs fire in both directions
+        values = encoded.gather(-1, best.ids)
+        ids[rows] = best.ids.where(values != 0, -1)
+        activations[rows] = values.where(values != 0, torch.nan)
+        n_active[rows] = (encoded != 0).sum(-1)
         reconstruction[rows] = sae.decode(encoded, x[rows]).to(x.dtype)
     return _Strongest(ids, activations, n_active, reconstruction)
 

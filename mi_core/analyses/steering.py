@@ -18,6 +18,7 @@ from mi_core.errors import choose
 from mi_core.metrics import distribution
 from mi_core.metrics.shift import Shift, gains_and_losses, shift
 from mi_core.models.model import Model
+from mi_core.models.progress import silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import quoted
 from mi_core.result import Check, Reading
@@ -210,7 +211,7 @@ def steering(
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
-    report = progress or _silent
+    report = progress or silent
     between = functools.partial(report, 0, max_new_tokens)
     vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
     hooks = steering_vector.steering_hooks(vectors, [[one.strength for one in wanted]], positions, tokens)
@@ -228,10 +229,6 @@ def steering(
         notes=side_by_side.warnings(pair, model.n_ctx - len(tokens) + 1, max_new_tokens),
         checks=steering_vector.checks(model, tokens, vectors, pair.first[0], len(ROWS)),
     )
-
-
-def _silent(done: int, total: int, partial: object = None) -> None:
-    pass
 
 
 def _push(one: PushSpec, vector: SteeringVector) -> Push:

@@ -18,6 +18,7 @@ from mi_core.errors import InputError
 from mi_core.metrics import distribution
 from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Model
+from mi_core.models.progress import silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import percent, quoted
 from mi_core.result import Check, Reading
@@ -213,7 +214,7 @@ def steering_sweep(
     check_length(max_new_tokens)
     check_positions(positions)
     tokens = model.tokens(prompt, prepend_bos)
-    report = progress or _silent
+    report = progress or silent
     between = functools.partial(report, 0, max_new_tokens)
     vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=prepend_bos, between=between)
     rows = [[level, *(other.strength for other in wanted[1:])] for level in levels]
@@ -239,10 +240,6 @@ def steering_sweep(
         **_language(written),
         checks=steering_vector.checks(model, tokens, vectors, written.first[0], len(names)),
     )
-
-
-def _silent(done: int, total: int, partial: object = None) -> None:
-    pass
 
 
 def _strengths(strengths: tuple[float, ...]) -> list[float]:

@@ -37,9 +37,9 @@ class Lead:
 
 def ready_sae(model: Model) -> Sae | None:
     """The model's SAE if it can be had without a download; the overview does without one rather than fail."""
-    local = [entry for entry in saes.available(model.id) if entry.folder is not None]
+    local = [entry for entry in saes.available(model.id) if entry.folder is not None and not entry.refused]
     with suppress(InputError):
-        return saes.load_sae(model, local[len(local) // 2].hook) if local else None
+        return saes.load_sae(model, local[len(local) // 2].name) if local else None
     return None
 
 
@@ -93,12 +93,14 @@ def _head_lead(parts: Parts, target: Target, pos: int) -> Lead:
 def _feature_lead(tokens: Tokens, acts: Activations, sae: Sae, pos: int) -> Lead:
     """The three features that fire most, by name where they have one."""
     with torch.no_grad():
-        values, features = sae.encode(acts[sae.hook][pos]).topk(3)
+        encoded = sae.encode(acts[sae.hook][pos])
+        features = encoded.abs().topk(3).indices  # some SAEs fire in both directions
+        values = encoded[features]
     known = notes.notes(sae.entry)
     named = [
         f"{feature} ({_labelled(known.of(feature).label)}{value:.1f})"
         for value, feature in zip(values.tolist(), features.tolist(), strict=True)
-        if value > 0
+        if value != 0
     ]
     at, first = place(tokens, pos), int(features[0])
     text = f"At {at}, these features fire most: {listed(named)}." if named else f"At {at}, no feature fires."

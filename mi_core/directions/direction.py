@@ -91,7 +91,7 @@ def feature_direction(model: Model, number: str, sae: str | None, layer: int | N
         raise InputError(f"Feature {feature} writes nothing, so it has no direction: choose another.", "direction")
     label = notes(opened.entry).of(feature).label or f"feature {feature}"
     layer = opened.residual_layer if at is None else at
-    return Direction(row / row.norm(), layer, label, opened.hook, feature)
+    return Direction(row / row.norm(), layer, label, opened.name, feature)
 
 
 def contrast(

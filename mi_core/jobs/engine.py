@@ -29,6 +29,7 @@ from mi_core.lru import LRU
 
 if TYPE_CHECKING:
     from mi_core.models.model import Model
+    from mi_core.models.opening import Opening
     from mi_core.result import Result
 
 RESULT_BYTES = 256 * 2**20
@@ -144,6 +145,11 @@ class Engine:
     def status(self, model_id: str) -> ModelStatus:
         """Where a model stands: absent, loading, ready or failed."""
         return self._models.status(model_id)
+
+    def opening(self, model_id: str) -> Opening | None:
+        """What comparing a loaded model with plain transformers found; None where it is not loaded."""
+        model = self._models.get(model_id)
+        return None if model is None else getattr(model, "opening", None)
 
     def close(self) -> None:
         """Drop what waits, cancel what runs, stop the worker and let go of the models."""

@@ -21,7 +21,8 @@ class SaeEntry:
 
     `hook` is the site it reads, `release` and `sae_id` its names in sae_lens' list of public SAEs, or `folder` where
     it lies on disk. `centred`: it expects activations less their mean over d_model. `neuronpedia` is the path of its
-    features on neuronpedia.org, or None.
+    features on neuronpedia.org, or None. `name` is what it is asked for by: its hook, or ``hook#folder`` for a further
+    one at the same hook. `refused` says why it cannot be read, as far as its configuration tells.
     """
 
     hook: str
@@ -30,6 +31,8 @@ class SaeEntry:
     folder: Path | None = None
     centred: bool = False
     neuronpedia: str | None = None
+    name: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)

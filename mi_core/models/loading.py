@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mi_core.errors import InputError
-from mi_core.models import catalogue, forecast
+from mi_core.models import catalogue, forecast, opening
+from mi_core.models.progress import silent
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json",
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt",
     "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "generation_config.json", "chat_template.jinja",
 )  # fmt: skip
 # Bridges for these exist, but they read both ways, or have no attention to look at.
 NOT_LEFT_TO_RIGHT = {"BertLMHeadModel"}
@@ -48,7 +50,7 @@ def load(model_id: str, progress: Progress | None = None):
     Raises:
         InputError: One sentence that says what is wrong with the id, the folder or the network.
     """
-    progress = progress or _silent
+    progress = progress or silent
     folder = locate(model_id, progress)
     check(folder, model_id)
     progress(0, 0, f"Opening {model_id}")
@@ -61,11 +63,11 @@ def locate(model_id: str, progress: Progress | None = None) -> Path:
     if known is not None and known.folder is not None:
         return known.folder
     if known is not None:
-        return _from_hub(known.id, known.hub_id, progress or _silent, known.memory_bytes)
+        return _from_hub(known.id, known.hub_id, progress or silent, known.memory_bytes)
     if _is_path(model_id):
         return _local(model_id)
     if HUB_ID.fullmatch(model_id):
-        return _from_hub(model_id, model_id, progress or _silent)
+        return _from_hub(model_id, model_id, progress or silent)
     if _is_here(model_id):
         return _local(model_id)
     raise catalogue.unknown(model_id)
@@ -260,7 +262,6 @@ def _boot(folder: Path, model_id: str):
     from safetensors import SafetensorError
     from transformer_lens.model_bridge import TransformerBridge
 
-    from mi_core.models import opening
     from mi_core.models.model import Model
     from mi_core.models.plain import plain_copy
     from mi_core.models.saved import context, first_line, read_tokenizer, read_weights
@@ -300,10 +301,10 @@ def _boot(folder: Path, model_id: str):
 
 def _compared(model, plain, copies):
     """What comparing the model with plain transformers finds, kept for the next time."""
-    from mi_core.models import opening
+    from mi_core.models import comparison
 
     try:
-        found = opening.compare(model, plain, copies)
+        found = comparison.compare(model, plain, copies)
     except InputError:
         raise
     except Exception as error:
@@ -315,7 +316,3 @@ def _compared(model, plain, copies):
         ) from error
     opening.remember(model.fingerprint, found)
     return found
-
-
-def _silent(done: int, total: int, message: str) -> None:
-    """No one is watching."""

@@ -132,9 +132,12 @@ class Model:
 
     def _bos(self, prepend_bos: bool | None) -> list[int]:
         wanted = self.prepends_bos if prepend_bos is None else prepend_bos
-        if wanted and self._bos_id is None:
+        if not wanted:
+            return []
+        bos = self._bos_id
+        if bos is None:
             raise InputError(f"{self.id} has no beginning-of-sequence token: switch it off.", "prepend_bos")
-        return [self._bos_id] if wanted else []
+        return [bos]
 
     def _check_known(self, ids: Sequence[int], n_rows: int, field: str) -> None:
         """Raises InputError for a token of the tokenizer that the weights have no row for."""
@@ -259,13 +262,9 @@ class Model:
         def keep(value: Tensor, hook: HookPoint, name: str) -> Tensor | None:
             if name in one_query:
                 kept[name] = value[:, :, query, None].clone()
-            elif name in written_to:
-                if value.requires_grad:  # its gradient is what reaches this one, so the copy goes on
-                    kept[name] = value
-                    return value.clone()
-                kept[name] = value.clone()
             else:
-                kept[name] = value
+                # what has a gradient stays the very tensor that the metric is made from
+                kept[name] = value.clone() if name in written_to and not value.requires_grad else value
             return value if value.requires_grad else None  # a hook may see a reshaped copy: its gradient is this one's
 
         keepers = {name: partial(keep, name=name) for name in names}

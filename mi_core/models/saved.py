@@ -91,5 +91,6 @@ def _size(shape) -> str:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of what an error says, short enough for a sentence."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return shortened(line, 200)

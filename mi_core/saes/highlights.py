@@ -21,7 +21,7 @@ class Highlight:
 def of(model_id: str, hook: str) -> tuple[Highlight, ...]:
     """The highlights of the SAE at `hook`, in the file's order; none where there is no file."""
     for entry in saes.available(model_id):
-        path = entry.folder / "highlights.toml" if entry.hook == hook and entry.folder else None
+        path = entry.folder / "highlights.toml" if entry.name == hook and entry.folder else None
         if path and path.is_file():
             return tuple(Highlight(**row) for row in tomllib.loads(path.read_text(encoding="utf-8"))["highlight"])
     return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -23,31 +24,45 @@ if TYPE_CHECKING:  # the pages list SAEs long before torch is there
     from mi_core.models.model import Model
 
 CACHE_BYTES = 1 << 30
+# What transformers calls a block, its MLP and its attention.
+MODULE = re.compile(
+    r"(?:\w+\.)*(?:layers|h|blocks)\.(?P<layer>\d+)(?:\.(?P<part>mlp|attn|self_attn|attention|self_attention))?"
+)
 
 
 def available(model_id: str) -> tuple[SaeEntry, ...]:
     """The SAEs that fit a model, in the order of its layers: the catalogue's, and those in its folder.
 
-    A folder holds them as ``saes/<any name>/cfg.json`` beside ``sae_weights.safetensors``, sae_lens' own format.
+    A folder holds them as ``saes/<any name>/cfg.json`` beside ``sae_weights.safetensors``, sae_lens' own format, in
+    folders of folders too. The first at a hook that can be read has the hook for its name, others ``hook#folder``.
     Cheap: no weights are read, nothing is fetched.
     """
     known = {entry.id: entry for entry in catalogue.entries()}.get(model_id)
     folder = known.folder if known else _local(model_id)
     listed = [sae for sae in (known.saes if known else ()) if sae.folder is None or (sae.folder / "cfg.json").is_file()]
-    found = [_described(path) for path in sorted(folder.glob("saes/*/cfg.json"))] if folder else []
-    by_hook = {sae.hook: sae for sae in [*listed, *(sae for sae in found if sae)]}
-    return tuple(sorted(by_hook.values(), key=_place))
+    found = [_described(path) for path in sorted(folder.glob("saes/**/cfg.json"))] if folder else []
+    seen = {sae.folder for sae in listed if sae.folder}
+    every = [*listed, *(sae for sae in found if sae and sae.folder not in seen)]
+    every = sorted(every, key=lambda sae: (*_place(sae), bool(sae.refused)))
+    hooks_seen: set[str] = set()
+    named = []
+    for sae in every:
+        name = sae.hook if sae.hook not in hooks_seen else f"{sae.hook}#{_short(sae)}"
+        hooks_seen.add(sae.hook)
+        named.append(replace(sae, name=name))
+    return tuple(named)
 
 
 def stamp(model_id: str) -> str:
     """Changes with every file of the SAEs in a model's folder: what is read of them is no part of its fingerprint."""
     folders = [entry.folder for entry in available(model_id) if entry.folder]
-    seen = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for folder in folders for path in _files(folder)]
+    seen = [_states(folder) for folder in folders]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 
 def pick(model_id: str, hook: str | None = None) -> SaeEntry:
-    """The SAE of that hook; without a name the model's only one, or the middle one.
+    """The SAE of that name: its hook, its folder's name, or ``hook#folder``; without one the model's only one, or the
+    middle one of those that can be read.
 
     Raises:
         InputError: The model has no SAE, or none there.
@@ -60,15 +75,16 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
             "sae",
         )
     if hook is None:
-        return entries[len(entries) // 2]
+        readable = [entry for entry in entries if not entry.refused] or entries
+        return readable[len(readable) // 2]
     for entry in entries:
-        if entry.hook == hook:
+        if hook in (entry.name, _short(entry), f"{entry.hook}#{_short(entry)}"):
             return entry
     raise InputError(
         f"There is no SAE at “{shortened(hook)}”: {shortened(model_id)} has "
-        f"{', '.join(entry.hook for entry in entries)}.",
+        f"{', '.join(entry.name for entry in entries)}.",
         "sae",
-        suggestion=entries[len(entries) // 2].hook,
+        suggestion=entries[len(entries) // 2].name,
     )
 
 
@@ -77,13 +93,31 @@ def load_sae(model: Model, hook: str | None = None) -> Sae:
 
     Args:
         model: The model it reads.
-        hook: Its site; None for the model's only one, or the middle one.
+        hook: Its name, as `pick` takes it; None for the model's only one, or the middle one of those that can be read.
 
     Raises:
         Absent: A public SAE that has to be fetched first, which may take minutes.
         InputError: No such SAE, a damaged file, or one made for another model.
     """
-    entry, device = pick(model.id, hook), str(model.device)
+    if hook is not None:
+        return _ready(pick(model.id, hook), model)
+    first = pick(model.id)
+    try:
+        return _ready(first, model)
+    except Absent:
+        raise
+    except InputError as error:  # one that cannot be used does not stop another
+        for entry in available(model.id):
+            if entry.folder is not None and entry != first:
+                with suppress(InputError):
+                    return _ready(entry, model)
+        raise error
+
+
+def _ready(entry: SaeEntry, model: Model) -> Sae:
+    if entry.refused:
+        raise InputError(entry.refused, "sae")
+    device = str(model.device)
     sae = _loaded.get(_key(entry, device))
     if sae is None and entry.folder is None:
         raise Absent(
@@ -95,7 +129,36 @@ def load_sae(model: Model, hook: str | None = None) -> Sae:
         sae = _open(entry, device)
         _loaded.put(_key(entry, device), sae)
     _check_fits(sae, model)
-    return sae
+    centred = sae.centred and model.final_norm.centred  # else the mean over d_model is read by the model, too
+    remarks = _remarks(sae, model)
+    if (centred, remarks, entry) == (sae.centred, sae.remarks, sae.entry):
+        return sae
+    return replace(sae, entry=replace(entry, centred=centred), centred=centred, remarks=remarks)
+
+
+def _remarks(sae: Sae, model: Model) -> tuple[str, ...]:
+    remarks = []
+    made_for = sae.inner.cfg.metadata.model_name
+    own = {model.id, Path(model.id).name, str(getattr(model.hf_model.config, "_name_or_path", ""))}
+    if isinstance(made_for, str) and _plain_name(made_for) not in {_plain_name(name) for name in own}:
+        remarks.append(
+            f"This SAE says that it was made for {shortened(made_for)}, not for {shortened(Path(model.id).name)}."
+        )
+    if sae.inner.cfg.normalize_activations == "expected_average_only_in":
+        remarks.append(
+            "This SAE was trained on activations scaled by a factor that is not folded into its weights, so its "
+            "activations here are of another size than those it learned from."
+        )
+    if sae.entry.centred and not model.final_norm.centred:
+        remarks.append(
+            "This SAE asks for centred activations, and this model's norm does not centre: it reads them as they are."
+        )
+    return tuple(remarks)
+
+
+def _plain_name(name: str) -> str:
+    last = name.rstrip("/").rpartition("/")[2].lower()
+    return last.removesuffix("-small") if last.startswith("gpt2") else last
 
 
 def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None]) -> None:
@@ -125,14 +188,15 @@ def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None
         _loaded.put(_key(entry, device), _open(entry, device))
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
+def _states(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Of every file: a change that keeps size and date, as of a copy, is seen by the file system's own time of it."""
+    files = [(str(path), path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    return tuple((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in files)
 
 
 def _key(entry: SaeEntry, device: str) -> tuple[Any, ...]:
     """Of an opened SAE; one whose files have changed is another."""
-    changed = [path.stat().st_mtime_ns for path in _files(entry.folder)] if entry.folder else []
-    return str(entry.folder or entry.release), entry.sae_id, device, max(changed, default=0)
+    return str(entry.folder or entry.release), entry.sae_id, device, _states(entry.folder) if entry.folder else ()
 
 
 def _weight_bytes(sae: Sae) -> int:
@@ -159,6 +223,14 @@ def _open(entry: SaeEntry, device: str) -> Sae:
         raise _unreachable(entry) from error
     except Exception as error:  # sae_lens raises what it meets in the file: KeyError, RuntimeError, ValueError …
         raise _damaged(entry) from error
+    if not all(bool(parameter.isfinite().all()) for parameter in inner.parameters()):
+        raise InputError(
+            f"The SAE at {entry.hook} is damaged: its weights hold values that are no numbers (NaN or infinite). Fetch "
+            "it again or choose another.",
+            "sae",
+        )
+    if hasattr(inner.cfg, "d_out"):
+        raise InputError(_transcoder(entry.hook), "sae")
     inner = inner.eval().requires_grad_(False)
     centred = entry.centred or _wants_centring(inner.cfg.metadata.to_dict())
     return Sae(entry=replace(entry, centred=centred), inner=inner, centred=centred)
@@ -179,6 +251,45 @@ def _check_fits(sae: Sae, model: Model) -> None:
         )
 
 
+def _short(sae: SaeEntry) -> str:
+    """The name of its folder, below ``saes`` where it lies deeper."""
+    if sae.folder is None:
+        return sae.sae_id or sae.hook
+    parts = sae.folder.parts
+    last = len(parts) - 1 - parts[::-1].index("saes") if "saes" in parts else len(parts) - 2
+    return "/".join(parts[last + 1 :])
+
+
+def _transcoder(hook: str) -> str:
+    return (
+        f"The SAE at “{shortened(hook)}” is a transcoder: it computes another activation than the one it reads, so "
+        "nothing here would measure it rightly. Choose an SAE that reads and rebuilds one place."
+    )
+
+
+def _refused(config: dict[str, Any], metadata: dict[str, Any], hook: str) -> str:
+    """Why its configuration says that it cannot be read; empty where it can."""
+    out = metadata.get("hook_name_out")
+    if "transcoder" in str(config.get("architecture")) or "d_out" in config or (out and out != metadata["hook_name"]):
+        return _transcoder(hook)
+    if hooks.parse(hook)[0] not in hooks.RESIDUAL:
+        return (
+            f"The SAE at “{shortened(hook)}” cannot be read here: it must belong to the residual stream, or to what "
+            "attention or an MLP writes there."
+        )
+    return ""
+
+
+def canonical(hook: str) -> str:
+    """A hook by Loupe's name for it: what a module of transformers returns has one too."""
+    match = MODULE.fullmatch(hook)
+    if match is None:
+        return hook
+    part = match["part"]
+    site = hooks.resid_post if part is None else hooks.mlp_out if part == "mlp" else hooks.attn_out
+    return site(int(match["layer"]))
+
+
 def _local(model_id: str) -> Path | None:
     """The folder that a model id names, where it may be looked into."""
     try:
@@ -193,12 +304,15 @@ def _described(cfg: Path) -> SaeEntry | None:
     try:
         config: dict[str, Any] = json.loads(cfg.read_text(encoding="utf-8"))
         metadata = {**config, **(config.get("metadata") or {})}
-        hook = metadata.get("hook_name") or cfg.parent.name
+        hook = canonical(metadata.get("hook_name") or cfg.parent.name)
         hooks.parse(hook)
+        refused = _refused(config, {**metadata, "hook_name": metadata.get("hook_name")}, hook)
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return None
     neuronpedia = metadata.get("neuronpedia_id")
-    return SaeEntry(hook=hook, folder=cfg.parent, centred=_wants_centring(metadata), neuronpedia=neuronpedia)
+    return SaeEntry(
+        hook=hook, folder=cfg.parent, centred=_wants_centring(metadata), neuronpedia=neuronpedia, refused=refused
+    )
 
 
 def _wants_centring(metadata: dict[str, Any]) -> bool:

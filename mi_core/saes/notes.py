@@ -58,13 +58,13 @@ class Notes:
 def notes(entry: SaeEntry) -> Notes:
     """Labels, densities and largest activations, from ``features.json`` beside the SAE; read once per file."""
     path = _beside(entry, "features.json")
-    return _notes(str(path), path.stat().st_mtime_ns) if path else Notes({})
+    return _notes(str(path), path.stat().st_ctime_ns) if path else Notes({})
 
 
 def contexts(entry: SaeEntry, feature: int) -> tuple[Context, ...]:
     """Where a feature fires most, best first, from ``contexts.json`` beside the SAE; none where that is missing."""
     path = _beside(entry, "contexts.json")
-    every = _contexts(str(path), path.stat().st_mtime_ns) if path else {}
+    every = _contexts(str(path), path.stat().st_ctime_ns) if path else {}
     return every.get(feature, ())
 
 

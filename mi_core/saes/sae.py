@@ -28,10 +28,17 @@ class Sae:
     entry: SaeEntry
     inner: SAE
     centred: bool
+    remarks: tuple[str, ...] = ()
+    """What a reader should know before trusting it, in sentences."""
 
     @property
     def hook(self) -> str:
         return self.entry.hook
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by: its hook, unless there are several at that hook."""
+        return self.entry.name or self.entry.hook
 
     @property
     def d_sae(self) -> int:

@@ -11,11 +11,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
-from mi_core.sharing import output
+from mi_core.sharing import cells, output, prompt_list
+from mi_core.sharing.conditions import Conditions
 from mi_core.sharing.output import OutputPlan
+
+FORMATS = ("csv", "csv-raw", "json")
 
 if TYPE_CHECKING:
     from mi_core.result import Result
@@ -25,22 +27,24 @@ def run(plan: OutputPlan, settings: dict[str, Any], prompts: Path) -> None:
     """Compute every row of a CSV file and append its result to `plan.out`, or to the terminal.
 
     CSV output is one table with the columns `row` (0 for the first prompt) and `prompt` in front; JSON output is one
-    object per line with these two as fields. Rows that the file already holds are skipped.
+    object per line with these two as fields. Rows that the file already holds are skipped, if they were made under the
+    same conditions (`Conditions`).
 
     Args:
-        plan: What to compute; the format is csv or json.
+        plan: What to compute; the format is csv, csv-raw or json.
         settings: For all rows; a column of the same name overrides one where its cell is not empty.
-        prompts: The file, with a column `prompt`.
+        prompts: The file, as `prompt_list.read` takes it.
 
     Raises:
-        InputError: The file cannot be used, or some of its rows cannot, which are reported after all others are done.
+        InputError: The file cannot be used, or some of its rows cannot, which are reported after all others are done;
+            or the output holds rows made under other conditions.
     """
     kind = plan.kind(default="csv")
-    if kind not in ("csv", "json"):
+    if kind not in FORMATS:
         raise InputError(f"A list of prompts is written as csv or json, not as {kind}: choose with --format.", "format")
     output.check_out(plan.out, kind)
-    requests = [output.checked(plan, settings | row) for row in read(prompts, plan.analysis)]
-    done = _resume(plan, kind, requests) if plan.out is not None and plan.out.exists() else set()
+    requests = [output.checked(plan, settings | row) for row in prompt_list.read(prompts, plan.analysis)]
+    done = _done(plan, kind, requests)
     failed = [(row, error) for row, error in _compute(plan, kind, requests, done, fresh=not done) if error is not None]
     if failed:
         row, error = failed[0]
@@ -50,51 +54,30 @@ def run(plan: OutputPlan, settings: dict[str, Any], prompts: Path) -> None:
         )
 
 
-def read(prompts: Path, analysis: str) -> list[dict[str, Any]]:
-    """The settings of every row, typed as the analysis wants them; empty cells are left out.
+def _done(plan: OutputPlan, kind: str, requests: list[Request]) -> set[int]:
+    """The rows that the output holds and that need not be computed; what they were made with is kept beside it.
 
     Raises:
-        InputError: The file is missing, is not UTF-8 CSV, lacks the column `prompt` or prompts, or has a column that
-            is no setting; or a cell is not of its setting's type.
+        InputError: The output holds something else, or rows made under other conditions.
     """
-    try:
-        with prompts.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
-    except OSError as error:
-        raise InputError(f"{prompts} cannot be read ({error.strerror}): check --prompts.", "prompts") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{prompts} is not a CSV file in UTF-8: save it as one.", "prompts") from error
-    names = [name.strip().replace("-", "_") for name in header]
-    known = settings_of(find_analysis(analysis))
-    if "prompt" not in names:
-        raise InputError(f"{prompts} has no column named prompt: add one, in the first line.", "prompts")
-    for name in names:
-        if name not in known:
+    if plan.out is None or (plan.out.exists() and not plan.out.is_file()):  # the terminal, a device or a pipe
+        return set()
+    now, done = Conditions.of(plan, kind, requests), set()
+    if plan.anew:
+        output.deliver(b"", plan.out)
+    elif plan.out.exists() and plan.out.stat().st_size:
+        held = _held(plan.out, kind, requests)
+        before = Conditions.beside(plan.out)
+        if before is None:
             raise InputError(
-                f"The column “{name}” is no setting of this analysis: rename or remove it; settings are "
-                f"{', '.join(known)}.",
-                "prompts",
+                f"Nothing beside {plan.out} says what its rows were made with: name another file with --out, or "
+                "replace them with --anew.",
+                "out",
             )
-    if not rows:
-        raise InputError(f"{prompts} has no prompts: add one per line below the first.", "prompts")
-    return [_typed(row, names, known, index) for index, row in enumerate(rows)]
-
-
-def _typed(row: list[str], names: list[str], known: dict[str, Any], index: int) -> dict[str, Any]:
-    from pydantic import TypeAdapter, ValidationError
-
-    if len(row) > len(names):
-        raise InputError(f"Row {index} has more cells than there are columns: quote cells with commas.", "prompts")
-    cells = dict(zip(names, row, strict=False))
-    typed: dict[str, Any] = {"prompt": cells.pop("prompt", "")}
-    for name, cell in cells.items():
-        if not cell:
-            continue
-        try:
-            typed[name] = TypeAdapter(known[name].annotation).validate_python(cell)
-        except ValidationError as error:
-            raise InputError(f"Row {index}: {cell} is no value for {name}: correct the cell.", "prompts") from error
-    return typed
+        before.check(now, {row for row, _, _ in held}, plan.out)
+        done = _resume(plan.out, requests, held)
+    now.keep(plan.out)
+    return done
 
 
 def _compute(
@@ -130,7 +113,7 @@ def _rendered(plan: OutputPlan, kind: str, request: Request, row: int, result: R
     frame = frames[plan.table or next(iter(frames))]
     for at, (name, value) in enumerate(first.items()):
         frame.insert(at, name, value)
-    return frame.to_csv(index=False, header=header, lineterminator="\n").encode()
+    return cells.csv(frame, as_it_is=kind == "csv-raw", header=header)
 
 
 def _append(block: bytes, out: Path | None) -> None:
@@ -148,23 +131,28 @@ def _append(block: bytes, out: Path | None) -> None:
     return None
 
 
-def _resume(plan: OutputPlan, kind: str, requests: list[Request]) -> set[int]:
-    """Which rows the file holds. Its last one may be torn if the run was stopped: it is cut off, to be done again.
+def _held(out: Path, kind: str, requests: list[Request]) -> list[tuple[int, str, int]]:
+    """(row, prompt, first byte) of every prompt that the file holds whole or in part.
 
     Raises:
         InputError: The file is not the output of this list.
     """
-    content = plan.out.read_bytes()
+    text = cells.harmless if kind == "csv" else str
     try:
-        held = (_held_json if kind == "json" else _held_csv)(content)
-        strangers = [row for row, prompt, _ in held if dict(requests[row].settings)["prompt"] != prompt]
+        held = (_held_json if kind == "json" else _held_csv)(out.read_bytes())
+        strangers = [row for row, prompt, _ in held if text(dict(requests[row].settings)["prompt"]) != prompt]
     except (ValueError, LookupError, TypeError) as error:
-        raise _other_output(plan.out) from error
+        raise _other_output(out) from error
     if strangers:
-        raise _other_output(plan.out)
-    if len(held) < len(requests) or not content.endswith(b"\n"):
+        raise _other_output(out)
+    return held
+
+
+def _resume(out: Path, requests: list[Request], held: list[tuple[int, str, int]]) -> set[int]:
+    """Which rows the file holds. Its last one may be torn if the run was stopped: it is cut off, to be done again."""
+    if len(held) < len(requests) or not out.read_bytes().endswith(b"\n"):
         end = held.pop()[2] if held else 0
-        with output.writing(plan.out), plan.out.open("r+b") as file:
+        with output.writing(out), out.open("r+b") as file:
             file.truncate(end if held else 0)
     return {row for row, _, _ in held}
 

@@ -21,9 +21,10 @@ from mi_core.jobs.code_version import code_version
 from mi_core.jobs.request import Request
 from mi_core.models.tokens import visible
 from mi_core.result import Result, units_of
+from mi_core.sharing import cells
 
 LIBRARIES = ("torch", "transformers", "transformer-lens", "sae-lens", "numpy", "pandas")
-FRAME_FORMATS = ("csv", "json", "parquet", "html")
+FRAME_FORMATS = ("csv", "csv-raw", "json", "parquet", "html")
 ROWS_IN_TEXT = 60
 ROWS_IN_JSON = 5_000_000  # as Python values these take several gigabytes
 
@@ -32,14 +33,16 @@ def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
     """One table as a file.
 
     Args:
-        frame: A tidy table of a result; token text is written as it is.
-        format: ``"csv"`` (UTF-8), ``"json"`` (a list of rows), ``"parquet"`` or ``"html"``.
+        frame: A tidy table of a result; token text is written as it is, but for CSV.
+        format: ``"csv"`` (UTF-8; text that a spreadsheet would run as a formula gets an apostrophe in front),
+            ``"csv-raw"`` (text as it is), ``"json"`` (a list of rows), ``"parquet"`` or ``"html"``.
 
     Raises:
         ValueError: There is no such format.
     """
     writers: dict[str, Callable[[], bytes]] = {
-        "csv": lambda: frame.to_csv(index=False, lineterminator="\n").encode("utf-8"),
+        "csv": lambda: cells.csv(frame),
+        "csv-raw": lambda: cells.csv(frame, as_it_is=True),
         "json": lambda: dumps(rows(frame)).encode("utf-8"),
         "parquet": lambda: _parquet(frame),
         "html": lambda: html_page({"table": frame}, "Table").encode("utf-8"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mi_core.jobs.loaded_models import ModelStatus
     from mi_core.result import Result
 
-TABLES = ("table", "csv", "json", "parquet", "html")
+TABLES = ("table", "csv", "csv-raw", "json", "parquet", "html")
 IMAGES = ("png", "svg", "pdf")
 BINARY = ("parquet", "png", "pdf")
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".html": "html", ".txt": "table"}
@@ -36,6 +36,8 @@ class OutputPlan:
     format: str | None = None
     out: Path | None = None
     table: str | None = None
+    anew: bool = False
+    """A list of prompts starts from its first row, whatever `out` holds."""
 
     def kind(self, default: str = "table") -> str:
         """The format: as given, or what the file's name ends with, or the default. Raises InputError."""
@@ -62,7 +64,7 @@ def read_edits(given: str | None) -> str | None:
     if given is None or given.lstrip().startswith(("[", "{")):
         return given
     try:
-        return Path(given).read_text(encoding="utf-8")
+        return Path(given).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"The file of edits {given} cannot be read: check --edits.", "edits") from error
 
@@ -191,6 +193,11 @@ def _show_progress(job: Job, status: ModelStatus) -> None:
         _show(f"{job.progress.done} of {job.progress.total}")
     elif status.state == "loading":
         _show(status.message + ("" if status.fraction is None else f" ({status.fraction:.0%})"))
+
+
+def show_download(done: int, total: int, message: str) -> None:
+    """How far the download of a model is."""
+    _show(message + (f" ({done / total:.0%})" if total else ""))
 
 
 def _show(line: str) -> None:

@@ -27,7 +27,7 @@ HOW_PROMOTED = (
 )
 header("Features", "Which concepts is the model holding at each token?")
 chosen = prompt()
-entries = [entry.hook for entry in saes.available(chosen.model)]
+entries = [entry.name for entry in saes.available(chosen.model) if not entry.refused]
 if not entries:
     st.info(
         "This model has no sparse autoencoder here, so there are no features to show. "

@@ -62,7 +62,7 @@ def test_exports_are_whole_files(page):
     frame = pd.read_csv(io.BytesIO(fetched(page, "Table as CSV")))
     assert {"component", "kind", "layer", "head", "contribution"} <= set(frame) and len(frame) > 10
     everything = json.loads(fetched(page, "Everything as JSON"))
-    assert set(everything) == {"analysis", "model", "settings", "versions", "tables", "checks"}
+    assert set(everything) == {"analysis", "model", "settings", "versions", "tables", "units", "checks"}
     assert everything["settings"]["target"] == " Austin" and everything["settings"]["foil"] == " Paris"
     assert len(everything["tables"]["contributions"]) == len(frame)
     assert main(page).get_by_role("alert").count() == 0, "a download must leave the page as it is"

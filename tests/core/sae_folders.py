@@ -15,9 +15,10 @@ def save_sae(folder: Path, hook: str, kind: str = "standard", d_in: int = 32, d_
     """Write a random SAE of that kind into a model's folder, with sae_lens; returns its folder.
 
     `options`: `normalize` for sae_lens' normalize_activations, `kwargs` for the metadata's
-    model_from_pretrained_kwargs.
+    model_from_pretrained_kwargs, `name` of the folder below ``saes`` if it is not the hook.
     """
     from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
+    from sae_lens.saes import AbsTopKSAE, AbsTopKSAEConfig, Transcoder, TranscoderConfig
     from sae_lens.saes.sae import SAEMetadata
 
     metadata = SAEMetadata(hook_name=hook, model_name="tiny")
@@ -31,7 +32,11 @@ def save_sae(folder: Path, hook: str, kind: str = "standard", d_in: int = 32, d_
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if kind == "topk":
+        if kind == "abstopk":
+            sae = AbsTopKSAE(AbsTopKSAEConfig(k=6, **shared))
+        elif kind == "transcoder":
+            sae = Transcoder(TranscoderConfig(d_out=d_in, apply_b_dec_to_input=False, **shared))
+        elif kind == "topk":
             sae = TopKSAE(TopKSAEConfig(k=6, rescale_acts_by_decoder_norm=True, **shared))
         else:
             sae = StandardSAE(StandardSAEConfig(**shared))
@@ -39,7 +44,7 @@ def save_sae(folder: Path, hook: str, kind: str = "standard", d_in: int = 32, d_
     with torch.no_grad():
         for parameter in sae.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
-    target = folder / "saes" / hook
+    target = folder / "saes" / options.get("name", hook)
     sae.save_model(target)
     return target
 

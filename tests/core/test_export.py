@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mi_core
 from mi_core.errors import InputError
 from mi_core.jobs.code_version import code_version
 from mi_core.jobs.request import Request
 from mi_core.result import Check, Reading
-from mi_core.sharing import export
+from mi_core.sharing import cells, export
 
 FRAME = pd.DataFrame(
     {
@@ -38,10 +40,25 @@ class Answer:
 
 
 def test_csv_keeps_text_and_numbers():
-    read = pd.read_csv(io.BytesIO(export.frame_bytes(FRAME, "csv")), dtype={"layer": "Int64"})
+    read = pd.read_csv(io.BytesIO(export.frame_bytes(FRAME, "csv-raw")), dtype={"layer": "Int64"})
     assert read["token"].tolist() == FRAME["token"].tolist()
     assert read["logit"].astype(np.float32).equals(FRAME["logit"])
     assert read["layer"].equals(FRAME["layer"])
+
+
+def test_csv_holds_no_text_that_a_spreadsheet_runs():
+    read = pd.read_csv(io.BytesIO(export.frame_bytes(FRAME, "csv")), dtype={"layer": "Int64"})
+    assert read["token"].tolist() == [" Paris", "'\n", '\'=1+"x",<b>', "é🙂"]
+    assert read["logit"].astype(np.float32).equals(FRAME["logit"]), "-inf is a number"
+    assert read["layer"].equals(FRAME["layer"])
+    assert "=1" in FRAME["token"][2], "the table itself stays as it is"
+
+
+@given(st.text(st.sampled_from("'=+-@\t\r\n＝a ")))
+def test_text_made_harmless_can_be_had_back(text):
+    cell = cells.harmless(text)
+    assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))
+    assert cells.raw(cell) == text
 
 
 def test_parquet_keeps_types():
@@ -98,5 +115,5 @@ def test_text_for_a_terminal():
 
 
 def test_unknown_format():
-    with pytest.raises(ValueError, match="format must be one of csv, json, parquet, html, got 'xls'"):
+    with pytest.raises(ValueError, match="format must be one of csv, csv-raw, json, parquet, html, got 'xls'"):
         export.frame_bytes(FRAME, "xls")

@@ -63,8 +63,9 @@ def test_components_as_they_stand_in_links_and_commands(mini, name, place, layer
 
 
 def test_a_feature_is_one_of_the_autoencoder_that_is_meant(mini):
-    found = component(mini, "feature 115", "also", 6, sae="blocks.2.hook_resid_pre")
-    assert found == Feature("blocks.2.hook_resid_pre", 2, 115) and found.name == "feature 115"
+    hook = "blocks.2.hook_resid_pre"
+    found = component(mini, "feature 115", "also", 6, sae=hook)
+    assert found == Feature(hook, 2, 115, sae=hook) and found.name == "feature 115"
 
 
 @pytest.mark.parametrize(("name", "at"), [("L2@4", (4,)), ("L2P4", (4,)), ("l2p4", (4,))])

@@ -12,7 +12,7 @@ from mi_core.analyses.patching import patching
 from mi_core.analyses.predict import predict
 from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention, check
-from mi_core.models import loading, opening
+from mi_core.models import comparison, hooks, loading, opening
 from mi_core.models.model import Model
 from mi_core.models.plain import plain_copy
 from mi_core.text.generation import generate
@@ -62,7 +62,7 @@ def family(tmp_path):
 
 def test_every_architecture_of_the_tests_is_its_plain_self(bridged, architecture):
     model, plain, copies = bridged(architecture)
-    found = opening.compare(model, plain, copies)
+    found = comparison.compare(model, plain, copies)
     assert set(found.errors) >= {"a short text", "a long text"}
     assert max(found.errors.values()) <= 1e-5
     assert set(found.unread) == ({"resid_mid"} if architecture in PARALLEL else set())
@@ -99,7 +99,7 @@ def test_attention_that_ignores_a_changed_pattern_is_caught(bridged):
         point = attention.hook_pattern
         del attention._modules["hook_pattern"]
         attention._modules["hook_pattern"] = Deaf(point)
-    found = opening.compare(model, plain, copies)
+    found = comparison.compare(model, plain, copies)
     assert "pattern" not in found.unread
     assert "attention patterns does not reach" in found.unfelt["pattern"]
 
@@ -108,7 +108,7 @@ def test_logits_that_are_twice_the_models_are_refused(bridged):
     model, plain, copies = bridged("llama")
     model.unembedding.register_forward_hook(lambda module, args, out: 2 * out)
     with pytest.raises(InputError, match=r"logits that are off by 100\.0% of the largest"):
-        opening.compare(model, plain, copies)
+        comparison.compare(model, plain, copies)
 
 
 def test_a_dropped_bias_is_refused(bridged):
@@ -116,7 +116,7 @@ def test_a_dropped_bias_is_refused(bridged):
     module = model.bridge.blocks[1].mlp.out.original_component
     module.bias = torch.nn.Parameter(torch.zeros_like(module.bias))
     with pytest.raises(InputError, match="cannot be looked into truthfully"):
-        opening.compare(model, plain, copies)
+        comparison.compare(model, plain, copies)
 
 
 def test_rotary_positions_that_are_off_by_one_are_refused(bridged):
@@ -129,7 +129,7 @@ def test_rotary_positions_that_are_off_by_one_are_refused(bridged):
         shifted
     )
     with pytest.raises(InputError, match="cannot be looked into truthfully"):
-        opening.compare(model, plain, copies)
+        comparison.compare(model, plain, copies)
 
 
 @pytest.mark.parametrize("site", ["z", "v", "q", "k", "attn_out", "mlp_out", "post", "resid_pre", "resid_post"])
@@ -139,13 +139,13 @@ def test_a_hook_that_shows_other_numbers_makes_its_site_absent(bridged, site):
 
     def doubling(functions):
         def twice(name, function):
-            return lambda value, hook: function(value * 2 if name == opening.SITES[site](1) else value, hook=hook)
+            return lambda value, hook: function(value * 2 if name == hooks.SITES[site](1) else value, hook=hook)
 
         shown.append(functions)
         return hooked({name: twice(name, function) for name, function in functions.items()})
 
     model.hooked = doubling
-    found = opening.compare(model, plain, copies)
+    found = comparison.compare(model, plain, copies)
     assert shown and site in found.unread and site in found.unfelt
 
 
@@ -210,11 +210,11 @@ def test_an_absent_site_is_refused_for_reading_and_for_changing(tiny_model):
     )
     tokens = model.tokens(" the cat")
     with pytest.raises(InputError, match="Its values are not its own: choose another place"):
-        model.run(tokens, [opening.SITES["v"](0)])
+        model.run(tokens, [hooks.SITES["v"](0)])
     with pytest.raises(InputError, match="Its values are not its own"):
         check(model, [Intervention("v", 0, 0.0)])
     with pytest.raises(InputError, match="Its values are not its own"):
-        list(generate(model, tokens.ids, 1, max_new_tokens=1, hooks={opening.SITES["v"](0): lambda x, start: x}))
+        list(generate(model, tokens.ids, 1, max_new_tokens=1, hooks={hooks.SITES["v"](0): lambda x, start: x}))
     assert logit_lens(model, " the cat").target_rank.shape[0] == 4
 
 
@@ -222,7 +222,7 @@ def test_what_was_found_is_remembered_by_fingerprint(tiny_folder, tmp_path, monk
     monkeypatch.setenv("LOUPE_CACHE", str(tmp_path))
     folder = str(tiny_folder("gpt2"))
     first = loading.load(folder)
-    monkeypatch.setattr(opening, "compare", lambda *_: pytest.fail("compared again"))
+    monkeypatch.setattr(comparison, "compare", lambda *_: pytest.fail("compared again"))
     assert loading.load(folder).opening == first.opening
     (kept,) = (tmp_path / "openings").iterdir()
     kept.write_text("{")

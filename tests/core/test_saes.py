@@ -10,7 +10,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
+from mi_core.analyses.ablation import ablation
+from mi_core.analyses.features import features
 from mi_core.errors import Absent, InputError
 from mi_core.models import hooks
 from mi_core.models.catalogue import SaeEntry
@@ -165,10 +168,10 @@ def test_opened_saes_are_bounded_in_bytes(model, monkeypatch):
     monkeypatch.setattr(saes._loaded, "max_bytes", 2 * size)
     first = saes.load_sae(model, hooks.resid_pre(1))
     second = saes.load_sae(model, hooks.resid_post(1))
-    assert saes.load_sae(model, hooks.resid_pre(1)) is first
+    assert saes.load_sae(model, hooks.resid_pre(1)).inner is first.inner
     saes.load_sae(model, hooks.resid_pre(2))
-    assert saes.load_sae(model, hooks.resid_pre(1)) is first
-    assert saes.load_sae(model, hooks.resid_post(1)) is not second
+    assert saes.load_sae(model, hooks.resid_pre(1)).inner is first.inner
+    assert saes.load_sae(model, hooks.resid_post(1)).inner is not second.inner
 
 
 def _refused(model, hook=None, **changed) -> InputError:
@@ -231,6 +234,110 @@ def test_saes_that_cannot_be_used(tmp_path, model, hook, options, spoil, message
         config = json.loads((folder / "cfg.json").read_text())
         (folder / "cfg.json").write_text(json.dumps(config | {"architecture": "dream"}))
     assert message in _refused(Model(model.bridge, str(tmp_path), "tmp"), hook).message
+
+
+def test_features_that_fire_in_both_directions_keep_their_signs(tiny_folder, tmp_path, hf_model):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    w = weights_of(save_sae(folder, hooks.resid_pre(1), "abstopk"))
+    model = load(str(folder))
+    result = features(model, PROMPT, top_k=6)
+    ids = torch.tensor([result.tokens.ids])
+    x = hf_model("gpt2")(ids, output_hidden_states=True).hidden_states[1][0]
+    before = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
+    best = before.abs().topk(6).indices
+    kept = [pos for pos in range(len(x)) if pos not in result.skipped_pos]
+    assert result.feature_ids[kept].tolist() == best[kept].tolist()
+    torch.testing.assert_close(
+        torch.tensor(result.activations[kept]), before.gather(-1, best)[kept], atol=1e-4, rtol=1e-4
+    )
+    assert (result.activations[kept] < 0).any() and (result.n_active[kept] == 6).all()
+    assert all(check.passed for check in result.checks)
+
+
+def test_a_transcoder_is_refused_and_stops_no_other(tiny_folder, tmp_path):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    save_sae(folder, hooks.resid_mid(1), "transcoder")
+    model = load(str(folder))
+    assert "is a transcoder: it computes another activation" in _refused(model).message
+    save_sae(folder, hooks.z(2))
+    save_sae(folder, hooks.resid_pre(0))
+    save_sae(folder, hooks.resid_pre(2), d_in=16)
+    assert saes.load_sae(model).hook == hooks.resid_pre(0)
+    assert "is a transcoder" in _refused(model, hooks.resid_mid(1)).message
+
+
+def test_several_at_one_hook_are_asked_for_by_name(tiny_folder, tmp_path):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    hook = hooks.resid_pre(1)
+    save_sae(folder, hook, name="one")
+    save_sae(folder, hook, d_sae=96, name="nested/two")
+    model = load(str(folder))
+    assert {entry.name for entry in saes.available(model.id)} == {f"{hook}#one", hook}
+    for name, size in {"one": 48, "nested/two": 96, f"{hook}#one": 48, f"{hook}#nested/two": 96}.items():
+        assert features(model, PROMPT, sae=name).d_sae == size
+        whole = ablation(model, PROMPT, site="feature", sae=name, feature=size - 1)
+        assert whole.sae == saes.pick(model.id, name).name
+        assert "no feature" in _out_of_range(model, name, size)
+
+
+def _out_of_range(model, name: str, size: int) -> str:
+    with pytest.raises(InputError) as caught:
+        ablation(model, PROMPT, site="feature", sae=name, feature=size)
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("model.layers.3", hooks.resid_post(3)),
+        ("transformer.h.3.mlp", hooks.mlp_out(3)),
+        ("gpt_neox.layers.0.attention", hooks.attn_out(0)),
+        ("layers.2.self_attn", hooks.attn_out(2)),
+        (hooks.resid_pre(1), hooks.resid_pre(1)),
+    ],
+)
+def test_modules_of_transformers_are_places_too(theirs, ours):
+    assert saes.canonical(theirs) == ours
+
+
+def test_an_sae_at_a_module_reads_what_the_module_returns(tiny_folder, tmp_path, hf_model):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    w = weights_of(save_sae(folder, "transformer.h.0.mlp"))
+    model, kept = load(str(folder)), []
+    hf = hf_model("gpt2")
+    handle = hf.transformer.h[0].mlp.register_forward_hook(lambda module, args, out: kept.append(out[0]))
+    hf(torch.tensor([model.tokens(PROMPT).ids]))
+    handle.remove()
+    sae = saes.load_sae(model)
+    x = model.run(model.tokens(PROMPT), [sae.hook])[sae.hook]
+    torch.testing.assert_close(sae.encode(x), standard_encode(kept[0], w), atol=1e-4, rtol=1e-4)
+
+
+def test_centring_only_where_the_norm_centres(tiny_folder, tmp_path):
+    folder = copytree(tiny_folder("qwen3"), tmp_path / "qwen3")
+    w = weights_of(save_sae(folder, hooks.resid_pre(1), kwargs=CENTRED))
+    sae = saes.load_sae(load(str(folder)))
+    x = torch.randn(3, 32) + 2
+    torch.testing.assert_close(sae.encode(x), standard_encode(x, w), atol=1e-4, rtol=1e-4)
+    assert not sae.centred and any("does not centre" in remark for remark in sae.remarks)
+
+
+def test_what_a_reader_should_know_is_said(tiny_folder, tmp_path):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    save_sae(folder, hooks.resid_pre(1), normalize="expected_average_only_in")
+    said = " ".join(features(load(str(folder)), PROMPT).reading().sentences)
+    assert "made for tiny, not for gpt2" in said
+    assert "scaled by a factor that is not folded" in said
+    assert "explained variance below 0" in said
+
+
+def test_an_sae_of_no_numbers_is_damaged(tiny_folder, tmp_path):
+    folder = copytree(tiny_folder("gpt2"), tmp_path / "gpt2")
+    sae = save_sae(folder, hooks.resid_pre(1))
+    w = weights_of(sae)
+    w["W_dec"][3, 4] = float("nan")
+    save_file(w, sae / "sae_weights.safetensors")
+    assert "its weights hold values that are no numbers" in _refused(load(str(folder))).message
 
 
 def test_neuronpedia_pages():

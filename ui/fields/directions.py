@@ -32,7 +32,7 @@ TIMES_HELP = (
 
 def first(model: str) -> dict[str, Any]:
     """The one direction that a newcomer sees."""
-    hooks = [entry.hook for entry in saes.available(model)]
+    hooks = [entry.name for entry in saes.available(model) if not entry.refused]
     kind = address.choose(
         words.SOURCE, st.segmented_control, "The direction is", among=_sources(hooks), required=True, help=SOURCES_HELP
     )
@@ -41,7 +41,7 @@ def first(model: str) -> dict[str, Any]:
 
 def others(model: str) -> tuple[str, ...]:
     """A row for each further direction, and one to add the next; what the analysis calls `also`."""
-    hooks = [entry.hook for entry in saes.available(model)]
+    hooks = [entry.name for entry in saes.available(model) if not entry.refused]
     specs = []
     for number, sources in enumerate(words.FURTHER_SOURCES, 2):
         kind = address.choose(

@@ -106,7 +106,7 @@ def fact_fields(prompt: str) -> recipes.Rome | None:
 
 def direction_fields(model: str) -> recipes.Orthogonalise | None:
     """The direction to take out; None until it is complete."""
-    hooks = [entry.hook for entry in saes.available(model)]
+    hooks = [entry.name for entry in saes.available(model) if not entry.refused]
     sources = [source for source in words.REMOVED if hooks or source != "feature"]
     source = address.choose(words.REMOVED, st.segmented_control, "The direction is", among=sources, required=True)
     if source == "feature":

@@ -50,7 +50,7 @@ class Knockouts:
 
 def fields(inputs: Inputs) -> Knockouts:
     """Draw the fields; each has a place below it for a sentence about its value."""
-    entries = [entry.hook for entry in saes.available(inputs.model)]
+    entries = [entry.name for entry in saes.available(inputs.model) if not entry.refused]
     sites = [site for site in words.KNOCKED_OUT if entries or site != "feature"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         site = address.choose(words.KNOCKED_OUT, st.segmented_control, "Knock out", among=sites, required=True)

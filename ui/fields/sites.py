@@ -8,8 +8,9 @@ from ui import address, words
 
 def site_name(hook: str) -> str:
     """A hook name for people: ``blocks.2.hook_resid_pre`` is the residual stream before layer 2."""
-    site, layer = hooks.parse(hook)
-    return site.words.format(layer=layer)
+    place, _, folder = hook.partition("#")
+    site, layer = hooks.parse(place)
+    return site.words.format(layer=layer) + (f" ({folder})" if folder else "")
 
 
 def pick_site(place: DeltaGenerator, hooks: list[str], key: str = "sae") -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from mi_core.jobs import engine as engine_module
 from mi_core.jobs.memory import sealed, size_of
 from mi_core.jobs.request import Request
 from mi_core.jobs.store import Store
-from mi_core.models.loading import load
+from mi_core.models.loading import fingerprint, load
 from tests.core.engine.bench import Answer, assert_same, lens, ready
 from tests.core.sae_folders import save_sae
 
@@ -61,6 +63,40 @@ def test_an_sae_or_a_note_that_changes_is_read_again(start, tiny_folder, tmp_pat
     other = engine.run(request)
     assert not np.array_equal(other.tables()["features"]["activation"], labelled.tables()["features"]["activation"])
     assert engine.run(request) is other
+
+
+def test_contexts_that_change_are_read_again(start, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "model")
+    sae = save_sae(folder, "blocks.1.hook_resid_pre")
+    request = Request.of("feature", str(folder), prompt="the cat sat", feature=3)
+    engine = ready(start(lambda model_id, progress: load(model_id), store=Store(tmp_path / "c")), str(folder))
+    for word in ("old", "new"):
+        found = {"features": {"3": [{"tokens": [word], "activations": [1.0], "peak": 0}]}}
+        (sae / "contexts.json").write_text(json.dumps(found))
+        assert engine.run(request).contexts[0].tokens == (word,)
+
+
+def test_weights_replaced_by_a_copy_with_its_dates_are_read_again(start, tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "model")
+    weights = save_sae(folder, "blocks.1.hook_resid_pre") / "sae_weights.safetensors"
+    request = Request.of("features", str(folder), prompt="the cat sat")
+    engine = ready(start(lambda model_id, progress: load(model_id), store=Store(tmp_path / "c")), str(folder))
+    before, stat = engine.run(request), weights.stat()
+    arrays = load_file(weights)
+    save_file({name: -array for name, array in arrays.items()}, weights)
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert weights.stat().st_size == stat.st_size
+    assert not np.array_equal(engine.run(request).feature_ids, before.feature_ids)
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_every_file_that_is_read_is_in_the_fingerprint(tiny_folder, tmp_path, name):
+    folder = shutil.copytree(tiny_folder("gpt2"), tmp_path / "model")
+    path = folder / name
+    path.write_text("{}" if not path.exists() else path.read_text())
+    before = fingerprint(folder)
+    path.write_text(path.read_text() + " ")
+    assert fingerprint(folder) != before
 
 
 def test_damaged_entries_are_computed_again(start, tmp_path):
