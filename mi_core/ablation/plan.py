@@ -82,6 +82,7 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
     """
     tokens = model.tokens(question.prompt, question.prepend_bos)
     pos = model.position(tokens, question.pos)
+    model.up_to(tokens.ids, pos)
     asked = {name: getattr(question, name) for name in ("head", "neuron", "feature", "token")}
     kind, number = asked_kind(question.site, asked)
     first, end = _range(question.at, kind, pos)

@@ -121,6 +121,7 @@ def counterpart(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
+    model.up_to(tokens.ids, position)
     plain = model.run(tokens, [hooks.resid_pre(0)], logits=position)
     answer = resolve(model, target, None, int(plain.logits[0].argmax()))
     tried = swaps.single_swaps(model, tokens, _sensitive(model, tokens, position, answer, plain), NEIGHBOURS)

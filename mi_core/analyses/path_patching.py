@@ -300,7 +300,7 @@ def _set_up(
     ends = float(answer.of(clean.logits[0])), float(answer.of(corrupt.logits[0]))
     pair.check_gap(ends, answer, position, differ)
     denoise = direction == "denoise"
-    ids = (prompts.corrupted if denoise else prompts.clean).ids[: position + 1]
+    ids = model.up_to((prompts.corrupted if denoise else prompts.clean).ids, position)
     source, base = (clean, corrupt) if denoise else (corrupt, clean)
     whole = paths.carried(model, ids, source, answer, receivers.values(), differ)
     to, all_of_it = paths.choose(receivers, input, whole, ends if denoise else ends[::-1])

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.models.model import Model
 
@@ -29,6 +30,9 @@ def effects(
         ids: The run that is patched, up to the position that is read.
         instead: What would be put in place, by hook name, for the positions of `ids`.
         metric: Of the last position's logits, after any soft cap.
+
+    Raises:
+        InputError: The model goes on with something else than what a hook shows, so that no gradient comes back to it.
     """
 
     def start(x: Tensor, hook) -> Tensor:
@@ -36,7 +40,10 @@ def effects(
 
     with torch.enable_grad():
         acts = model.run_ids(model.rows([ids]), instead, changes={hooks.resid_pre(0): start})
-        gradients = torch.autograd.grad(metric(acts.logits[0, -1].float()), [acts[name] for name in instead])
+        value, shown = metric(acts.logits[0, -1].float()), [acts[name] for name in instead]
+        gradients = torch.autograd.grad(value, shown, allow_unused=True)
+    if any(gradient is None for gradient in gradients):
+        raise InputError(f"Patches here cannot be estimated in {model.id}: run them exactly.", "estimate")
     return {
         name: ((instead[name] - acts[name][0]) * gradient[0]).detach()
         for name, gradient in zip(instead, gradients, strict=True)

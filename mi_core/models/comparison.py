@@ -79,6 +79,7 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
         mixes=mixes,
         logit_scale=_logit_scale(model, read, logits),
         cache_holds=_cache_holds(model, ids),
+        tokens_once=_tokens_once(model, ids, read, logits),
     )
 
 
@@ -178,6 +179,8 @@ def _is_the_models_own(model, site: str, layer: int, read: Read, places: Mapping
     if site == "resid_mid":
         parts = [read.get((name, layer)) for name in ("resid_pre", "attn_out")]
         return all(part is not None for part in parts) and _off(sum(parts), read[site, layer]) <= ALLOWED
+    if site == "z" and (read[site, layer].ndim != 3 or read[site, layer].shape[1] != model.n_heads):
+        return False
     place = places[site, layer]
     return place is not None and (place.factor == 1 or _adds_up_at(read, layer))
 
@@ -202,6 +205,15 @@ def _adds_up_at(read: Read, layer: int) -> bool:
     """Whether it is so in one layer, as far as that layer has these parts."""
     *parts, after = (read.get((site, layer)) for site in ("resid_pre", "attn_out", "mlp_out", "resid_post"))
     return any(part is None for part in (*parts, after)) or _off(sum(parts), after) <= ALLOWED
+
+
+def _tokens_once(model, ids: Int[Tensor, "1 pos"], read: Read, logits: Float[Tensor, "pos d_vocab"]) -> bool:
+    """Whether other tokens with this text's residual stream at the start give this text's logits."""
+    start = read.get(("resid_pre", 0))
+    if start is None:
+        return True
+    with model.hooked({SITES["resid_pre"](0): lambda value, hook: start[None].clone()}):
+        return _off(model.bridge.original_model(ids.flip(1), use_cache=False).logits[0], logits) <= ALLOWED
 
 
 def _logit_scale(model, read: Read, logits: Float[Tensor, "pos d_vocab"]) -> float | None:

@@ -189,6 +189,32 @@ class Model:
             raise InputError(f"There is no position {pos}: this prompt has positions 0 to {n - 1}.", field)
         return resolved
 
+    @cached_property
+    def turns_at(self) -> int | None:
+        """Longer prompts are read with other rotary factors, at all positions (longrope); None where none are."""
+        config = self.hf_model.config
+        rotary = getattr(config, "rope_parameters", None) or {}
+        for one in (rotary, *(part for part in rotary.values() if isinstance(part, dict))):
+            if one.get("rope_type") == "longrope":
+                name = "original_max_position_embeddings"
+                return one.get(name, getattr(config, name, None))
+        return None
+
+    def up_to(self, ids: Sequence[int], pos: int) -> tuple[int, ...]:
+        """The prompt's tokens up to a position, which this model reads as it does in the whole prompt.
+
+        Raises:
+            InputError: It does not: the whole is read with other factors for positions than this part alone.
+        """
+        if self.turns_at is not None and pos + 1 <= self.turns_at < len(ids):
+            raise InputError(
+                f"{self.id} reads prompts of more than {self.turns_at:,} tokens with other factors for their "
+                f"positions, so nothing can be run up to position {pos} alone: shorten the prompt, or choose its last "
+                "position.",
+                "pos",
+            )
+        return tuple(ids[: pos + 1])
+
     def layer(self, layer: int, field: str = "layer") -> int:
         """`layer` checked. Raises InputError where the model has no such block."""
         if not 0 <= layer < self.n_layers:

@@ -35,6 +35,8 @@ class Opening:
     """The logits are the unembedding's output times this; None where another computation stands between."""
     cache_holds: bool = True
     """Whether text written with kept keys and values is the text written without."""
+    tokens_once: bool = True
+    """Whether layers learn of the tokens from the residual stream alone, so that all of it is another prompt's run."""
 
     def sentences(self) -> tuple[str, ...]:
         """For people: how close the logits are, and what is left out; none where the model was not compared."""
@@ -43,6 +45,8 @@ class Opening:
         closeness = f"Compared with plain transformers: logits equal to {max(self.errors.values()):.0e} of the largest."
         left_out = dict.fromkeys([*self.unread.values(), *self.unfelt.values()])
         text = () if self.cache_holds else ("text is written without a cache, which gives other text here",)
+        if not self.tokens_once:
+            text += ("its layers read the tokens again, beside the residual stream, which patches do not reach",)
         said = "; ".join((*left_out, *text))
         return (closeness, f"{said[0].upper()}{said[1:]}.") if said else (closeness,)
 

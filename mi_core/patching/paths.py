@@ -191,9 +191,10 @@ class Paths:
         nothing, everything, *sent = swept.values[:, 0].tolist()
         own, each = float(self.target.of(self.base.logits[0])), iter(sent)
         other = "the receiver what it has in the other run" if self.to else "the other run"
+        all_of_it = Check(f"sending everything gives {other}", abs(everything - self.whole), 1e-3)
         return torch.tensor([next(each) if one.layer < self.end else own for one in self.senders]), (
             Check("sending nothing changes nothing", abs(nothing - own), 1e-3),
-            Check(f"sending everything gives {other}", abs(everything - self.whole), 1e-3),
+            *((all_of_it,) if self.model.opening.tokens_once else ()),
             *swept.checks(),
         )
 

@@ -111,8 +111,9 @@ class PatchRun:
         out = np.full(self.shape, np.nan, dtype=np.float32)
         for cell, value in zip(cells, values, strict=True):
             out[cell.cell] = value
+        whole = Check("patching everything gives the other run", abs(everything - self.value(self.source)), 1e-3)
         return out, (
-            Check("patching everything gives the other run", abs(everything - self.value(self.source)), 1e-3),
+            *((whole,) if self.model.opening.tokens_once else ()),
             Check("patching nothing changes nothing", abs(nothing - self.value(self.base)), 1e-3),
             *swept.checks(),
         )
@@ -166,6 +167,7 @@ def open_pair(
     check_direction(direction)
     prompts = pair.prompt_pair(model, prompt, corrupted, prepend_bos)
     position = model.position(prompts.clean, pos)
+    model.up_to(prompts.clean.ids, position)
     names = {place.site(layer) for layer in range(model.n_layers)} | {hooks.resid_pre(0)}
     clean, corrupt = (model.run(each, names, logits=position) for each in (prompts.clean, prompts.corrupted))
     answer = pair.answers(model, target, foil, clean, corrupt)

@@ -109,6 +109,13 @@ def _spread(hook: Hook, n_rows: int) -> Hook:
     return lambda x, start: hook(x.expand(n_rows, *x.shape[1:]), start)
 
 
+def _rows_apart(hook: Hook, out: Tensor, start: int, n_pos: int) -> Tensor:
+    """The hook's, where some families fold rows and positions into one (OPT's MLPs)."""
+    if out.ndim > 2:
+        return hook(out, start)
+    return hook(out.unflatten(0, (-1, n_pos)), start).flatten(0, 1)
+
+
 @torch.no_grad()
 def _forward(
     model: Model, rows: Int[Tensor, "row pos"], cache: Kept, start: int, hooks: Mapping[str, Hook]
@@ -117,8 +124,12 @@ def _forward(
     start = 0 if isinstance(cache, kv_cache.Reread) else start
     with ExitStack() as stack:
         stack.enter_context(_unembedding_in_blocks(model))
+        again = cache.ids.shape[1] if isinstance(cache, kv_cache.Reread) and cache.ids is not None else 0
+        n_pos = again + rows.shape[1]
         for name, hook in hooks.items():
-            handle = model.hook_point(name).register_forward_hook(lambda module, args, out, hook=hook: hook(out, start))
+            handle = model.hook_point(name).register_forward_hook(
+                lambda module, args, out, hook=hook: _rows_apart(hook, out, start, n_pos)
+            )
             stack.callback(handle.remove)
         return model.run_on(rows, cache)[:, -1].float().cpu()
 
