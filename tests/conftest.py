@@ -39,6 +39,14 @@ N_VOCAB = 300
 N_CTX = 64
 
 
+def pytest_collection_modifyitems(config, items) -> None:
+    """The matrix of architectures runs only where it is asked for."""
+    if "matrix" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("matrix")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["LOUPE_CACHE"], ignore_errors=True)
 
