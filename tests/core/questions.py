@@ -38,7 +38,8 @@ ASKED = {
                      + [PAIR | {"mlps": "freeze"}],
     "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
     "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},
-                 CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new", "operation": "clamp"}],
+                 CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new"},
+                 {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
     "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
     "tokens": [{"target": " cat", "foil": " dog"}],
 }  # fmt: skip

@@ -4,6 +4,7 @@ A run of all of it (`python3 loupe.py test -m matrix`) writes docs/models.md, fr
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.models.loading import load
 from tests import models_page
-from tests.architectures import ARCHITECTURES, MODELS, listed
+from tests.architectures import ARCHITECTURES, MODELS, SUPPORTED_ARCHITECTURES, listed
 from tests.conftest import _tokenizer
 from tests.core.questions import ASKED, CORRUPTED, PROMPT, refusal
 from tests.core.sae_folders import save_sae
@@ -43,16 +44,16 @@ def test_every_architecture_is_right_or_refused(name, tmp_path, monkeypatch, rec
     plain = transformers.AutoModelForCausalLM.from_pretrained(
         folder, attn_implementation="eager", dtype=torch.float32
     ).eval()
-    failed, refusals = [], {}
+    failed, refusals = [], []
     for check in (_guesses_are_the_models_own, _heads_are_knocked_out, _streams_are_patched):
         _collect(failed, check.__name__, lambda check=check: check(model, plain))
     for analysis, questions in ASKED.items():
         for settings in questions:
-            asked = models_page.question(analysis, settings)
-            refusals[asked] = _collect(failed, asked, lambda a=analysis, s=settings: refusal(model, a, s))
+            asked = f"{analysis} {settings}"
+            reason = _collect(failed, asked, lambda a=analysis, s=settings: refusal(model, a, s))
+            refusals.append((models_page.thing(analysis, settings), reason))
     assert not failed, "\n".join(failed)
-    notes = model.opening.sentences()[1:]
-    record_property(models_page.ROW, json.dumps({"name": name, "refusals": refusals, "notes": notes}))
+    record_property(models_page.ROW, json.dumps({"name": name, "refusals": refusals}))
 
 
 def _collect(failed: list[str], name: str, ask):
@@ -144,10 +145,22 @@ def _output(plain, layer: int) -> torch.nn.Module:
     raise LookupError(f"no projection of {layer}")
 
 
-# What the matrix is ----------------------------------------------------------------------------------------------
+# What the matrix is, and the page that says so ---------------------------------------------------------------------
 
 
 def test_the_matrix_has_every_architecture_that_is_listed():
-    other = models_page.ELSEWHERE
-    assert set(ARCHITECTURES) | set(other) == set(listed())
-    assert not set(ARCHITECTURES) & set(other)
+    assert set(ARCHITECTURES) | set(models_page.ELSEWHERE) == set(listed())
+    assert not set(ARCHITECTURES) & set(models_page.ELSEWHERE)
+
+
+def test_the_page_has_every_model_of_the_matrix_once():
+    tried = models_page.PAGE.read_text(encoding="utf-8").partition("\n## ")[2].partition("## On TransformerLens")[0]
+    named = re.findall(r"`([^`]+)`(?: \(([^)]+)\))?(?=[,. ])", tried)
+    assert sorted(", ".join(filter(None, name)) for name in named) == sorted(MODELS)
+
+
+@pytest.mark.parametrize("name", sorted(set(SUPPORTED_ARCHITECTURES) - set(listed().values())))
+def test_what_is_listed_and_no_model_of_text_is_refused(name, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [name]}))
+    with pytest.raises(InputError, match=f"is a {name}, which Loupe cannot look into: choose a model that writes text"):
+        load(str(tmp_path))
