@@ -25,7 +25,7 @@ MULTIPLIED = {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "attentio
 LINEAR = {"layer_types": ["linear_attention", "full_attention", "linear_attention"], "linear_num_value_heads": 4,
           "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8}  # fmt: skip
 CONVOLUTION = {"layer_types": ["conv", "full_attention", "conv"]}
-MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1}
+MAMBA = {"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_n_groups": 1, "mamba_chunk_size": 16}
 INDEXED = {"index_n_heads": 2, "index_head_dim": 8, "index_topk": 64}
 STATES = {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 8}
 

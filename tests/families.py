@@ -30,6 +30,9 @@ FAMILIES = {
     "granite": "scaled logits",
     "gemma2": "capped logits",
     "modernbert-decoder": "layers before the unembedding",
+    "lfm2": "convolutions in place of some layers' attention",
+    "qwen3_next": "gated linear attention in place of some layers' attention, and gated heads in the others",
+    "falcon_h1": "states beside attention",
     "phi3, factors by length": "factors of positions that depend on the length (longrope)",
     "llama, factors by length": "factors of positions that depend on the length (dynamic)",
 }

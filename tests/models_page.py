@@ -51,12 +51,12 @@ OF_THE_WEIGHTS = ("No change at the subject", "The model answers")
 
 HEAD = """# Will my model work?
 
-Look for the `model_type` that its `config.json` names: of Pythia `gpt_neox`, of Yi `llama`, of small Gemma 3 `gemma3_text`.
+Look for the `model_type` that its `config.json` names: of Pythia it is `gpt_neox`, of Yi `llama`.
 
-Every architecture that TransformerLens lists and transformers builds without a repository's own code was tried: {n} tiny
-random models, each opened, compared with plain transformers, and asked everything that Loupe can do. Whatever is absent is
-refused with its reason, never shown wrong. Any model that you open is compared anew, and the line under its name says
-what was left out.
+Every architecture that TransformerLens lists and transformers builds without a repository's own code was tried: {n}
+tiny random models, each opened, compared with plain transformers, and asked everything that Loupe can do. Whatever is
+absent is refused with its reason, never shown wrong. Any model that you open is compared anew, and the line under its
+name says what was left out.
 
 Written by `python3 loupe.py test -m matrix`, not by hand.
 """

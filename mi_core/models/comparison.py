@@ -181,8 +181,9 @@ def _is_the_models_own(model, site: str, layer: int, read: Read, places: Mapping
     if site == "resid_mid":
         parts = [read.get((name, layer)) for name in ("resid_pre", "attn_out")]
         return all(part is not None for part in parts) and _off(sum(parts), read[site, layer]) <= ALLOWED
-    if site == "z" and (read[site, layer].ndim != 3 or read[site, layer].shape[1] != model.n_heads):
-        return False
+    heads = {"z": model.n_heads, "q": model.n_heads, "k": model.n_kv_heads, "v": model.n_kv_heads}.get(site)
+    if heads is not None and (read[site, layer].ndim != 3 or read[site, layer].shape[1] != heads):
+        return False  # cut into heads by another width than theirs
     place = places[site, layer]
     return place is not None and (place.factor == 1 or _adds_up_at(read, layer))
 

@@ -83,7 +83,7 @@ def remember(fingerprint: str, opening: Opening) -> None:
 
 def _file(fingerprint: str) -> Path:
     digest = hashlib.sha256()
-    for name in ("comparison.py", "plain.py", "opening.py"):
+    for name in ("comparison.py", "hooks.py", "loading.py", "model.py", "opening.py", "plain.py"):
         digest.update((Path(__file__).with_name(name)).read_bytes())
     for library in ("torch", "transformers", "transformer-lens"):
         digest.update(importlib.metadata.version(library).encode())
