@@ -19,7 +19,7 @@ from mi_core.models.neighbours import spelling
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching import swaps
-from mi_core.phrases import percent, place, quoted
+from mi_core.phrases import goes, percent, place, quoted
 from mi_core.result import Check, Reading, within
 
 POSITIONS_TRIED = 12
@@ -80,14 +80,15 @@ class Counterpart:
         """The exchange that gives another answer most clearly."""
         best = self.swaps[0]
         title = f"Try {quoted(best.replacement)} for {place(self.tokens, best.pos)}"
-        return Reading(
-            title,
-            (
-                f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
-                f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
-                f"None of the other {len(self.swaps) - 1} exchanges of one word that were run changes it as clearly.",
-            ),
-        )
+        does = f"{quoted(self.target.text)} {goes(self.before, best.probability, percent)}"
+        against = f"{quoted(best.prediction)} gets {percent(best.prediction_probability)}"
+        return Reading(title, (f"With it {does}, and {against}.", *self._others()))
+
+    def _others(self) -> tuple[str, ...]:
+        others = len(self.swaps) - 1
+        if not others:
+            return ()
+        return (f"Of the exchanges of one word that were run ({others + 1}), this gives another answer most clearly.",)
 
 
 def counterpart(

@@ -155,7 +155,7 @@ class Edit:
     def _drift(self) -> str:
         drift = next(value for name, value, _ in self.scores if name == "drift")
         size = "hardly moves" if drift < 0.05 else "moves a little" if drift < 0.5 else "moves much"
-        return f"Unrelated text {size}: {drift:.3f} bits per token."
+        return f"Unrelated text {size}: {'under 0.001' if drift < 0.0005 else f'{drift:.3f}'} bits per token."
 
     def _of(self, role: str) -> list[int]:
         return [i for i, other in enumerate(self.trial_roles) if other == role]
