@@ -233,7 +233,7 @@ _SOURCES = (
     ("token", "a token", "a token"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
-SOURCE = _options("source", *_SOURCES)
+SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
 FURTHER_SOURCES = tuple(_options(f"source{number}", *_SOURCES, optional=True) for number in (2, 3, 4))
 OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"))
 PUSHED = _options(

@@ -53,7 +53,8 @@ PINNED = {
     ("path_patching", "site"): {"head": ("heads",), "attn_out": ("attention layers",), "mlp_out": ("MLPs",)},
     ("path_patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     **{
-        ("steering", f"source{number}"): {
+        ("steering", f"source{number}"): ({} if number else {"found": ()})
+        | {
             "feature": ("a feature",),
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
