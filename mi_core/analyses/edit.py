@@ -140,7 +140,7 @@ class Edit:
             got = [i for i in rephrased if self.top_after[i] == self.target]
             said.append(f"It answers {quoted(self.target)} on {len(got)} of {len(rephrased)} rephrasings")
             missed = next((self.trial_prompts[i] for i in rephrased if i not in got), None)
-            said[-1] += f", but not on “{missed}”." if missed else "."
+            said[-1] += f", but not on “{missed}”." if missed and got else "."
         if others:
             kept = [i for i in others if self.top_after[i] == self.top_before[i]]
             what = "other subjects keep their answers" if self.kind == "rome" else "other prompts keep their answers"

@@ -37,7 +37,7 @@ def forget_cell() -> None:
 
 header("Patching", "Where does the model carry what decides the answer?")
 chosen = prompt()
-corrupted = second_prompt(chosen.prompt)
+corrupted = second_prompt(chosen)
 offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
