@@ -10,7 +10,7 @@ import streamlit as st
 
 from mi_core.jobs.engine import engine
 from mi_core.models import catalogue
-from ui import address, slots, words
+from ui import address, belonging, slots, words
 from ui.parts import presets
 from ui.text import literal
 
@@ -146,8 +146,4 @@ def set_position(pos: int | None) -> None:
 
 def apply_preset(preset: presets.Preset) -> None:
     """Fill the sidebar from a preset: for callbacks. The model stays, so that the same story can be tried on any."""
-    st.session_state["prompt"] = preset.prompt
-    st.session_state["target"] = preset.target
-    st.session_state["foil"] = preset.foil
-    st.session_state["pos"] = None
-    st.session_state["corrupted"] = ""  # the preset brings its own
+    belonging.bring(preset.prompt, target=preset.target, foil=preset.foil)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, inputs, slots
+from ui import address, belonging, inputs, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
@@ -40,6 +40,7 @@ def prompt() -> inputs.Inputs:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
+    belonging.show_kept(address.fields())
     return replace(given, pos=pos)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mi_core.phrases import percent, quoted
-from ui import inputs
+from ui import belonging, inputs
 from ui.compute import compute
 from ui.text import literal
 
@@ -37,11 +37,7 @@ def offer_counterpart(given: inputs.Inputs) -> None:
         st.button(
             literal(f"{quoted(swap.token)} → {quoted(swap.replacement)}: {left} left, {guess} instead"),
             key=f"swap-{n}",
-            on_click=_use,
-            args=(swap.prompt,),
+            on_click=belonging.suggest,
+            args=("corrupted", swap.prompt),
             help=literal(swap.prompt),
         )
-
-
-def _use(prompt: str) -> None:
-    st.session_state["corrupted"] = prompt
