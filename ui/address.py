@@ -83,8 +83,8 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
     return Link(values, tuple(remarks))
 
 
-def read(page: str) -> None:
-    """Read the address before the first field is drawn."""
+def read(page: str) -> Link | None:
+    """Read the address before the first field is drawn; what it asks for where it stands for the whole picture."""
     context = get_script_run_ctx()
     is_back_or_forward = bool(context and context.is_history_navigation)
     is_whole = _PAGE not in st.session_state or is_back_or_forward
@@ -100,6 +100,7 @@ def read(page: str) -> None:
         else:  # what is beside every page is as it was
             belonging.arrive(set(link.values) - {field.key for field in words.SIDEBAR})
     st.session_state[_REMARKS] = _sentences(link.remarks)
+    return link if is_whole else None
 
 
 def fields() -> dict[str, words.Field]:

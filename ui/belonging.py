@@ -127,7 +127,9 @@ def _value(key: str) -> Any:
 
 
 def _owners(key: str) -> tuple[Any, ...]:
-    return tuple(_value(owner) for owner in BELONGS[key])
+    """What a value belongs to now; white space at its end makes no other prompt of one."""
+    owners = {owner: _value(owner) for owner in BELONGS[key]}
+    return tuple(value.rstrip() if owner == "prompt" and value else value for owner, value in owners.items())
 
 
 def _empty(keys: Iterable[str]) -> None:

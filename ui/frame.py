@@ -21,7 +21,9 @@ SCRIPTS = "".join(
 
 def draw(page: str) -> None:
     """Read the address of a page, and draw the sidebar. The inputs stand before any computation starts."""
-    address.read(page)
+    arrived = address.read(page)
+    if arrived:
+        edits.arrive(arrived)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
     st.html(f"<style>{STYLE}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)

@@ -17,7 +17,7 @@ from ui.text import literal
 HELP = {
     "model": "The language model to look into. Pick one, or type the path of a Hugging Face model folder on this "
     "computer, or a Hugging Face id such as owner/name.",
-    "prompt": "The text the model reads. Press Ctrl+Enter (Cmd+Enter on a Mac) to apply. Everything on the page "
+    "prompt": "The text the model reads. Enter applies it, Shift+Enter begins a new line. Everything on the page "
     "follows it.",
     "target": "The answer to follow: one word. Empty means the model's own top guess. A word is read with the space "
     'before it; put it in "double quotes" to take it exactly as typed.',

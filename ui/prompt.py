@@ -31,6 +31,8 @@ def prompt() -> inputs.Inputs:
     found = compute("tokens", given.model, **given.reading, target=given.target, foil=given.foil).result
     for text in found.notes:
         slots.note("prompt", text)
+    if given.prompt != given.prompt.rstrip():
+        slots.offer("prompt", "Take it away", given.prompt.rstrip())
     for field, typed, meant in (("target", given.target, found.target_text), ("foil", given.foil, found.foil_text)):
         if typed and meant is not None and visible(meant) != typed:
             slots.note(field, f"read as “{visible(meant)}”")

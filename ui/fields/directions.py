@@ -20,6 +20,7 @@ SOURCES_HELP = (
 )
 POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
 NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
+TOO_MANY = "These are too many numbers for the address bar: a link to this page will not carry them."
 STRENGTH_HELP = (
     "In units of the typical length of the model's activations, so that 1 adds a push as long as the thought itself. "
     "0.3 to 0.5 usually keeps the text sensible; negative values push the other way."
@@ -217,7 +218,7 @@ def _numbers(number: str) -> dict[str, Any]:
     )  # fmt: skip
     slots.place(key)
     if not fits_a_link(key):
-        slots.note(key, "These are too many numbers for the address bar: a link to this page will not carry them.")
+        slots.note(key, TOO_MANY)
     return {"direction": "vector", "vector": vector}
 
 
