@@ -12,6 +12,7 @@ from ui import address, belonging, inputs, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
+from ui.parts.lost import show_lost
 from ui.text import literal
 
 
@@ -43,6 +44,7 @@ def prompt() -> inputs.Inputs:
     selected = n - 1 if pos is None else pos % n
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
     belonging.show_kept(address.fields())
+    show_lost(found.familiarity)
     return replace(given, pos=pos)
 
 
