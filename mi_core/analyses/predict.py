@@ -135,10 +135,10 @@ class Predict:
             return []
         most = int(np.nanargmax(self.surprisal))
         said = [f"The prompt surprised it most at {place(self.tokens, most)}: {self.surprisal[most]:.1f} bits."]
-        low = float(np.nanquantile(self.surprisal, 0.25))
+        low = float(np.nanquantile(self.surprisal, 0.1, method="lower"))
         if low > SURPRISED and np.isfinite(self.surprisal).sum() >= FEWEST:
             said.append(
-                f"Three in four of its tokens surprised it by {low:.0f} bits or more: it hardly knows text like this, "
+                f"Nine in ten of its tokens surprised it by {low:.0f} bits or more: it hardly knows text like this, "
                 "and its answer means little."
             )
         return said

@@ -64,11 +64,8 @@ class PromptTokens:
         """How many tokens there are, what the model can know of them, and the notes."""
         n = len(self.tokens)
         title = f"The model reads {n:,} token{'' if n == 1 else 's'}; it can read up to {self.n_ctx:,}"
-        known = self.familiarity.sentence()
-        return Reading(
-            title,
-            ((known, *self.notes) if known else self.notes) or (f"The last one is {quoted(self.tokens.texts[-1])}.",),
-        )
+        said = tuple(filter(None, (self.familiarity.sentence(), *self.notes)))
+        return Reading(title, said or (f"The last one is {quoted(self.tokens.texts[-1])}.",))
 
 
 def tokens(

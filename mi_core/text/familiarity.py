@@ -3,8 +3,7 @@
 A model answers whatever it is asked, and analyses explain whatever it answers. Neither shows that it has no idea what
 it reads. Two signs of that need no run: a word that its training text does not have, where the words of that text are
 known (``words.txt`` in the folder of a built-in model), and words that its tokenizer must spell in bits, since common
-ones have a token of their own (Sennrich et al. 2016). A long word in two halves is no such sign, and neither is text
-whose script has no spaces.
+ones have a token of their own (Sennrich et al. 2016). A long word in two halves is no such sign.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from mi_core.phrases import listed
 
 WORD = re.compile(r" ?(?<![\w'’])[^\W\d_]+")  # not what follows an apostrophe or a digit
 LETTERS_PER_TOKEN = 3  # a word of several tokens with fewer letters each is in pieces
+ALPHABETS = ("LATIN", "GREEK", "CYRILLIC")  # elsewhere few letters to a token are no sign
 SHOWN = 3
 LONGEST = 300  # characters of a prompt that others are compared with
 
@@ -58,7 +58,8 @@ def familiarity(model: Model, prompt: str) -> Familiarity:
     """What of `prompt` the model can know, without running it."""
     words: dict[str, str] = {}
     for found in WORD.findall(_without_special(model, prompt)):
-        words.setdefault(found.strip(), found)
+        if found.strip().isalpha():
+            words.setdefault(found.strip(), found)
     known = _seen(model.id)
     unseen = tuple(word for word in words if known and word not in known)
     return Familiarity(
@@ -94,7 +95,7 @@ def _without_special(model: Model, prompt: str) -> str:
 def _is_spelled(model: Model, word: str) -> bool:
     """A word as it stands in the prompt, with the space before it."""
     letters = word.strip()
-    if any(unicodedata.east_asian_width(letter) in "WF" for letter in letters):
+    if not all(unicodedata.name(letter, "").startswith(ALPHABETS) for letter in letters):
         return False
     n_tokens = len(encode(model.tokenizer, word))
     return n_tokens > 1 and len(letters) < LETTERS_PER_TOKEN * n_tokens
