@@ -13,11 +13,14 @@ import functools
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mi_core.models import catalogue
-from mi_core.models.model import Model
 from mi_core.models.tokens import encode
 from mi_core.phrases import listed
+
+if TYPE_CHECKING:  # pages know this type before the worker has opened a model
+    from mi_core.models.model import Model
 
 WORD = re.compile(r" ?(?<![\w'’])[^\W\d_]+")  # not what follows an apostrophe or a digit
 LETTERS_PER_TOKEN = 3  # a word of several tokens with fewer letters each is in pieces
