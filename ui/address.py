@@ -97,8 +97,8 @@ def read(page: str) -> Link | None:
         _fill_options(link, empty=is_back_or_forward)
         if is_whole:
             belonging.arrive(fields(), link.values)
-        else:  # what is beside every page is as it was
-            belonging.arrive(set(link.values) - {field.key for field in words.SIDEBAR})
+        else:
+            belonging.refill(link.values)
     st.session_state[_REMARKS] = _sentences(link.remarks)
     return link if is_whole else None
 

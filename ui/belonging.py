@@ -7,7 +7,7 @@ typed by hand, and stay, and the page says so, with a way to let go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,12 @@ def arrive(fresh: Iterable[str], came: Iterable[str] = ()) -> None:
     st.session_state[_CAME] = st.session_state.get(_CAME, frozenset()) | set(came)
 
 
+def refill(values: Mapping[str, Sequence[str]]) -> None:
+    """A page is opened with these words in its address: what they say otherwise than it was is fresh."""
+    records = _records()
+    arrive([key for key, texts in values.items() if key in records and list(texts) != _texts(records[key].value)])
+
+
 def bring(prompt: str, **values: str) -> None:
     """Fill the prompt and what comes with it; all else that belonged to the one before goes: for callbacks."""
     of_prompt = [key for key in BELONGS if "prompt" in BELONGS[key]]
@@ -79,9 +85,14 @@ def suggest(key: str, value: str) -> None:
     st.session_state[key] = value
 
 
-def settle() -> None:
-    """Empty what outlived what it belonged to: before the first field is drawn."""
+def settle(page: Mapping[str, words.Field]) -> None:
+    """Empty what outlived what it belonged to: before the first field of a page is drawn."""
     _empty(key for key, record in _outlived().items() if key in PLACES or record.came)
+    for key, field in page.items():
+        if isinstance(field, words.Number) and isinstance(st.session_state.get(key), str):
+            st.session_state.pop(key)  # a word that a field of another page has by this name, and the other way round
+        elif isinstance(field, words.Text) and isinstance(st.session_state.get(key), int | float):
+            st.session_state.pop(key)
 
 
 def remember() -> None:
@@ -123,7 +134,8 @@ def _records() -> dict[str, Record]:
 
 
 def _value(key: str) -> Any:
-    return st.session_state.get(key)
+    value = st.session_state.get(key)
+    return None if key == "token" and isinstance(value, str) else value  # a word to steer to is no place
 
 
 def _owners(key: str) -> tuple[Any, ...]:
@@ -134,12 +146,12 @@ def _owners(key: str) -> tuple[Any, ...]:
 
 def _empty(keys: Iterable[str]) -> None:
     for key in list(keys):
-        if key in st.session_state:
-            st.session_state[key] = [] if key == "also" else None if _is_number(key) else ""
+        if (value := _value(key)) not in _NOTHING:
+            st.session_state[key] = type(value)() if isinstance(value, str | list) else None
 
 
-def _is_number(key: str) -> bool:
-    return any(isinstance(fields.get(key), words.Number) for fields in map(words.of_page, words.PAGES))
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in (value if isinstance(value, list) else [value])]
 
 
 def _shown(key: str) -> str:

@@ -28,6 +28,6 @@ def draw(page: str) -> None:
     st.html(f"<style>{STYLE}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
-    belonging.settle()
+    belonging.settle(address.fields())
     inputs.sidebar()
     edits.sidebar()
