@@ -7,6 +7,7 @@ typed by hand, and stay, and the page says so, with a way to let go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,7 @@ BELONGS = dict.fromkeys(OF_PROMPT, ("prompt",)) | PLACES
 LONGEST = 40  # characters of a value that a sentence names
 _RECORDS, _CAME = "_records", "_came"
 _NOTHING = ("", None, [])
+_IS_TOKEN = re.compile(r"L\d+P\d+$", re.IGNORECASE)  # among the parts that are knocked out
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def _value(key: str) -> Any:
 
 def _owners(key: str) -> tuple[Any, ...]:
     """What a value belongs to now; white space at its end makes no other prompt of one."""
-    owners = {owner: _value(owner) for owner in BELONGS[key]}
+    has_token = key == "also" and any(_IS_TOKEN.match(part) for part in _value(key) or ())
+    owners = {owner: _value(owner) for owner in (_TOKEN if has_token else BELONGS[key])}
     return tuple(value.rstrip() if owner == "prompt" and value else value for owner, value in owners.items())
 
 

@@ -94,14 +94,10 @@ def sidebar() -> None:
             "Prompt",
             DEFAULTS["prompt"],
             height=120,
-            key="prompt",
-            bind="query-params" if fits_a_link() else None,
-            persist_state="session",
             help=HELP["prompt"],
+            **in_link("prompt"),
         )
-        slots.place("prompt")
-        if not fits_a_link():
-            slots.note("prompt", "This prompt is too long for the address bar: a link to this page will not carry it.")
+        place_in_link("prompt")
         answer, foil = st.columns(2, gap="small")
         answer.text_input("Answer", key="target", bind="query-params", placeholder="top guess", help=HELP["target"])
         foil.text_input("Compared with", key="foil", bind="query-params", placeholder="nothing", help=HELP["foil"])
@@ -119,6 +115,18 @@ def sidebar() -> None:
 def fits_a_link(name: str = "prompt") -> bool:
     """Servers refuse addresses of many kilobytes: such a text would be lost when the page is loaded again."""
     return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST_IN_LINK
+
+
+def in_link(name: str) -> dict[str, Any]:
+    """How a field of text is bound: to the address as long as it fits."""
+    return {"key": name, "bind": "query-params" if fits_a_link(name) else None, "persist_state": "session"}
+
+
+def place_in_link(name: str, field: str | None = None) -> None:
+    """The place below such a field; it says where a link will not carry the text. `field` is what errors call it."""
+    slots.place(field or name, name)
+    if not fits_a_link(name):
+        slots.note(field or name, "This is too long for the address bar: a link to this page will not carry it.")
 
 
 def _about_model(entries: dict[str, catalogue.Entry]) -> None:

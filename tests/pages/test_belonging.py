@@ -48,6 +48,7 @@ def test_of_every_field_that_is_typed_it_is_known_what_it_belongs_to():
         (ATTENTION, {"layer": 3, "head": 1}, "model", None),
         (FEATURES, {"sae": "blocks.1.hook_resid_pre", "feature": 900}, "sae", "blocks.3.hook_resid_post"),
         (PATCHING, {"corrupted": "The capital of France is", "cell": "L2@4"}, "patch", "head"),
+        ("pages/intervene/ablation.py", {"also": ["L3H0", "L1P5"]}, "prompt", OHIO),
         (START, {"pos": 5}, "bos", "off"),
         (START, {"pos": 5}, "prompt", OHIO),
     ],
@@ -64,7 +65,7 @@ def test_a_place_goes_with_what_it_is_a_place_of(tiny_folder, page, state, owner
     kind(key=owner).set_value(value).run()
     assert not app.exception and not app.error and app.subheader
     for key in set(state) - {"sae", "corrupted"}:
-        assert app.session_state[key] in ("", None), key
+        assert app.session_state[key] in ("", None, []), key
     assert not kept(app)
 
 

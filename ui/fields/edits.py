@@ -12,7 +12,7 @@ from mi_core.errors import InputError
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.fields import directions
-from ui.inputs import LONGEST_IN_LINK, fits_a_link
+from ui.inputs import LONGEST_IN_LINK, in_link, place_in_link
 from ui.packed import pack
 from ui.parts.presets import PRESETS
 from ui.text import literal
@@ -150,12 +150,9 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
         slots.place("token", "edit_token")
         return recipes.Orthogonalise(f"token:{word.strip()}") if word.strip() else None
     numbers = st.text_area(
-        "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream.",
-        bind="query-params" if fits_a_link("edit_numbers") else None,
-    )  # fmt: skip
-    slots.place("vector", "edit_numbers")
-    if not fits_a_link("edit_numbers"):
-        slots.note("vector", directions.TOO_MANY)
+        "Numbers, separated by commas", help="One per dimension of the residual stream.", **in_link("edit_numbers")
+    )
+    place_in_link("edit_numbers", "vector")
     return recipes.Orthogonalise("vector", vector=numbers.strip()) if numbers.strip() else None
 
 
@@ -171,8 +168,8 @@ def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:
     typed = {}
     with st.expander("Other prompts it is tried on"):
         for field, label in labels.items():
-            typed[field] = st.text_area(label, key=field, bind="query-params", height=90)
-            slots.place(field)
+            typed[field] = st.text_area(label, height=90, **in_link(field))
+            place_in_link(field)
     return typed | {"paraphrases": typed["paraphrases"] or known}
 
 

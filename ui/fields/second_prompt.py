@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import address, slots
+from ui import address, inputs, slots
 from ui.parts.presets import PRESETS
 
 
@@ -14,12 +14,14 @@ def second_prompt(prompt: str) -> str:
     known = {preset.prompt: preset.corrupted for preset in PRESETS}
     typed = st.text_input(
         "The same prompt with its telling word exchanged",
-        key="corrupted",
-        bind="query-params",
         placeholder=known.get(prompt, ""),
         help="As many tokens as the prompt, different in the one word whose trail you want to follow.",
+        **inputs.in_link("corrupted"),
     )
-    slots.place("corrupted")
+    inputs.place_in_link("corrupted")
+    if typed != typed.rstrip() and prompt == prompt.rstrip():
+        slots.note("corrupted", "It ends in white space and your prompt does not: their last tokens are not the same.")
+        slots.offer("corrupted", "Take it away", typed.rstrip())
     return typed or known.get(prompt, "")
 
 
