@@ -12,7 +12,7 @@ from mi_core.saes import highlights
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.fields.sites import pick_site
-from ui.inputs import fits_a_link
+from ui.inputs import in_link, place_in_link
 from ui.text import literal
 
 STRENGTH_HELP = (
@@ -178,9 +178,9 @@ def contrast_fields(number: str = "") -> dict[str, Any]:
     for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
         with column:
             prompts[name] = st.text_area(
-                f"{label} (one prompt per line)", default, key=f"{name}{number}", bind="query-params", height=90
+                f"{label} (one prompt per line)", default, height=90, **in_link(f"{name}{number}")
             )
-            slots.place(f"{name}{number}")
+            place_in_link(f"{name}{number}")
     return {"direction": "contrast"} | prompts
 
 
@@ -197,14 +197,11 @@ def _token(number: str) -> dict[str, Any]:
 def _numbers(number: str) -> dict[str, Any]:
     key = f"vector{number}"
     vector = st.text_area(
-        "One number for each dimension of the residual stream", key=key, height=90,
-        bind="query-params" if fits_a_link(key) else None, placeholder="0.12, -0.03, …",
+        "One number for each dimension of the residual stream", height=90, **in_link(key), placeholder="0.12, -0.03, …",
         help="Separated by commas, spaces or lines: a probe's weights, or a steering vector from a paper. Only its "
         "direction counts, not its length.",
     )  # fmt: skip
-    slots.place(key)
-    if not fits_a_link(key):
-        slots.note(key, "These are too many numbers for the address bar: a link to this page will not carry them.")
+    place_in_link(key)
     return {"direction": "vector", "vector": vector}
 
 
