@@ -6,7 +6,6 @@ function chip(token) {
   const element = document.createElement("div")
   element.className = token.special ? "chip special" : "chip"
   element.setAttribute("role", "option")
-  element.setAttribute("aria-label", `position ${token.pos}: ${token.text}`)
   element.title = token.tooltip ? `${token.text}\n${token.tooltip}` : token.text
   element.dataset.pos = token.pos
   if (token.value !== null && token.value !== undefined)
