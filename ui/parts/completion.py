@@ -13,7 +13,7 @@ from ui.compute import Answer
 from ui.drawn import drawn
 
 LONGEST = 140  # characters of the prompt: of a longer one its end is shown
-OTHERS = 3  # guesses below the first
+OTHERS, LEAST = 3, 0.001  # guesses below the first, and the probability that makes one worth telling
 
 
 def show_completion(answer: Answer) -> None:
@@ -29,6 +29,7 @@ def _html(result: Result) -> str:
     guesses = [
         f"<span><b>{escape(_shown(text))}</b> {percent(share)}</span>"
         for text, share in zip(result.predictions, result.top_probabilities, strict=True)
+        if share >= LEAST or text == result.predictions[0]
     ]
     return (
         f"<div class=loupe-completion><span class=given>{escape(_given(result))}</span>"
