@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import address, inputs, slots
+from ui import address, inputs, projector, slots
 from ui.fields import edits
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ def draw(page: str) -> None:
     address.read(page)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
     scheme = st.context.theme.type or "light dark"  # for what stands outside the page too, such as open boxes
-    st.html(f"<style>{STYLE} :root {{ color-scheme: {scheme} }}</style>")
+    st.html(f"<style>{STYLE} {projector.style()} :root {{ color-scheme: {scheme} }}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
     inputs.sidebar()

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, inputs, slots
+from ui import address, inputs, projector, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
@@ -18,7 +18,9 @@ from ui.text import literal
 
 def header(title: str, question: str) -> None:
     """The page's name and the question it answers, in plain words; and what its link asks for in vain."""
-    st.title(title, anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.title(title, anchor=False)
+        projector.switch()
     st.markdown(literal(question))
     address.show_remarks()
 

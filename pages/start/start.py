@@ -26,9 +26,7 @@ HOW_SURPRISE = (
     "a coin toss, 10 bits a one-in-a-thousand surprise. The first token has no bar, since nothing came before it."
 )
 
-header(
-    "See inside a language model", "It reads a prompt and guesses what comes next. See the guess, and what made it."
-)
+header("See inside a language model", "It reads a prompt and guesses what comes next. See the guess, and what made it.")
 chosen = prompt()
 answer = compute("predict", chosen.model, **chosen.asking)
 show_completion(answer)

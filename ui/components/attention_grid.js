@@ -114,7 +114,8 @@ function lines(view, context, style) {
 // What lies under the pointer: row and head, and query and key where there is a cell.
 function under(view, event) {
   const box = view.canvas.getBoundingClientRect()
-  const [x, y] = [event.clientX - box.left - LEFT, event.clientY - box.top - TOP]
+  const zoom = box.width / view.canvas.offsetWidth // of the page around it
+  const [x, y] = [(event.clientX - box.left) / zoom - LEFT, (event.clientY - box.top) / zoom - TOP]
   const pitch = view.cell + GAP
   const [row, head] = [Math.floor(y / pitch), Math.floor(x / pitch)]
   if (x < 0 || y < 0 || row >= view.size[0] || head >= view.size[1]) return null
@@ -141,8 +142,9 @@ function tell(view, event) {
   const what = at.k > at.q ? "no token reads a later one" : `${span(view, at.q)} → ${span(view, at.k)}: ${most}${weight.toFixed(2)}`
   view.tip.textContent = `${head}\n${what}`
   const box = view.root.getBoundingClientRect()
-  const [x, y] = [event.clientX - box.left, event.clientY - box.top]
-  view.tip.style.left = `${Math.max(0, Math.min(x + 14, box.width - view.tip.offsetWidth))}px`
+  const zoom = box.width / view.root.offsetWidth
+  const [x, y] = [(event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom]
+  view.tip.style.left = `${Math.max(0, Math.min(x + 14, view.root.offsetWidth - view.tip.offsetWidth))}px`
   view.tip.style.top = `${y + 18}px`
 }
 
