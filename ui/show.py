@@ -87,7 +87,8 @@ def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
 def _legible() -> dict[str, Any]:
     """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
     ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
-    words = {"labelColor": ink["text"], "titleColor": ink["quiet"]}
+    sizes = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2}  # Streamlit's own grow with the page's
+    words = sizes | {"labelColor": ink["text"], "titleColor": ink["quiet"]}
     title = {"color": ink["text"], "subtitleColor": ink["quiet"]}
     return {"text": {"color": ink["text"]}, "title": title, "axis": words, "legend": words}
 

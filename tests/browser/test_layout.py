@@ -86,9 +86,18 @@ def test_one_key_makes_the_page_fit_for_a_projector(visitor):
     expect(sidebar(page)).not_to_be_visible()
 
 
-def test_a_click_hits_what_is_seen_on_a_projector(visitor):
-    page = opened(visitor(viewport={"width": 1280, "height": 800}), "/attention")
+def test_charts_fit_and_are_hit_where_they_are_seen_on_a_projector(visitor):
+    page = opened(visitor(viewport={"width": 1280, "height": 800}), "/features")
     page.keyboard.press("p")
+    expect(sidebar(page)).not_to_be_visible()
+    settled(page)
+    drawn = charts(page).first.locator("svg")
+    until(page, lambda: 900 < drawn.bounding_box()["width"] < 1280)
+    bar = drawn.locator("[aria-roledescription='bar']").nth(2)
+    bar.hover()
+    expect(page.locator("#vg-tooltip-element")).to_contain_text("306")
+    page.mouse.move(0, 0)
+    opened(page, "/attention").keyboard.press("p")
     expect(sidebar(page)).not_to_be_visible()
     settled(page)
     heads = page.get_by_role("application").locator("canvas")
