@@ -49,4 +49,5 @@ if st.toggle(
     show.finding(swept)
     table = "probabilities" if value == "probability" else "sweep"
     show.chart(swept, figures.steering_sweep, measure=value, key="strengths", how=HOW_SWEEP, table=table)
-    show.rows(show.tables(swept)["sweep"], {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"})
+    columns = {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"}
+    show.rows(show.tables(swept)["sweep"], columns, alt="The text at every strength")
