@@ -19,6 +19,7 @@ from mi_core.result import Check, Reading, check_axes, within
 
 MOST_BYTES = 256 * 2**20  # of patterns held at once
 STRONGEST = 100  # rows of the table of strongest keys
+WORTH_SAYING = 0.005  # of a head's attention: less is written as nothing
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,10 @@ class Attention:
             )
         elif len(row) > 1 and self.pos > 0:
             second = int(row[: self.pos + 1].argsort()[-2])
-            yield f"Standing at {at}, it looks next at {place(self.tokens, second)}: {row[second]:.0%}."
+            if row[second] < WORTH_SAYING:
+                yield f"Standing at {at}, it looks at hardly anything else."
+            else:
+                yield f"Standing at {at}, it looks next at {place(self.tokens, second)}: {row[second]:.0%}."
         if self.pos > 0:
             resting = int((share[..., 0] > 0.5).sum())
             does = "take more than half of what they move from" if self.weighted else "spend more than half on"

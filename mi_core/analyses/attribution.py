@@ -19,6 +19,8 @@ from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, place, quoted, signed
 from mi_core.result import Check, Reading, check_axes, same_length, whole_numbers
 
+WORTH_SAYING = 0.005  # logits: less is written as nothing
+
 
 @dataclass(frozen=True)
 class Attribution:
@@ -126,7 +128,7 @@ class Attribution:
     def _balance(self, worst: int) -> str:
         at = place(self.tokens, self.pos)
         sentence = f"All parts together give the {self.target.quantity} at {at}: {signed(self.total)}."
-        if self.contribution[worst] >= 0:
+        if self.contribution[worst] > -WORTH_SAYING:
             return f"{sentence} Nothing works against it."
         return f"{sentence} {self._said(worst)} works against it most: {signed(self.contribution[worst])}."
 
@@ -137,7 +139,7 @@ class Attribution:
         best = int(by_token.argmax())
         who = "The heads" if self.layer is None else f"The heads of layer {self.layer}"
         who, take = (who, "take") if self.head is None else (f"L{self.layer}H{self.head}", "takes")
-        if by_token[best] <= 0:
+        if by_token[best] < WORTH_SAYING:
             return f"{who} {take} nothing in its favour from any token."
         return f"{who} {take} most in its favour from {place(self.tokens, best)}: {signed(by_token[best])}."
 

@@ -23,6 +23,8 @@ from mi_core.saes import loading as saes
 from mi_core.saes import notes
 from mi_core.saes.sae import Sae
 
+WORTH_SAYING = 0.005  # logits: less is written as nothing
+
 
 @dataclass(frozen=True)
 class Lead:
@@ -72,7 +74,8 @@ def _layer_lead(rank: np.ndarray, target: Target, n_layers: int, pos: int) -> Le
     name = quoted(target.text)
     if rank[-1] == 1:
         layer = lens.settled(rank)
-        text = f"{name} becomes the top guess {after_layer(layer, n_layers)}, and stays there."
+        verb = "is" if layer == 0 else "becomes"
+        text = f"{name} {verb} the top guess {after_layer(layer, n_layers)}, and stays there."
     else:
         layer = int(rank.argmin())
         text = f"{name} stands highest {after_layer(layer, n_layers)}: rank {rank[layer]:,}."
@@ -81,15 +84,21 @@ def _layer_lead(rank: np.ndarray, target: Target, n_layers: int, pos: int) -> Le
 
 def _head_lead(parts: Parts, target: Target, pos: int) -> Lead:
     values = _told_apart(parts).flatten()
-    best = [index for index in values.argsort(descending=True)[:3].tolist() if values[index] > 0]
+    best = [index for index in values.argsort(descending=True)[:3].tolist() if values[index] >= WORTH_SAYING]
     layer, head = divmod(int(values.argmax()), parts.heads.shape[1])
     if not best:
-        text = f"No head pushes {quoted(target.text)} up; L{layer}H{head} holds it down least."
+        text = f"No head pushes {_pushed(target)}; L{layer}H{head} holds it down least."
     else:
         named = [(*divmod(index, parts.heads.shape[1]), float(values[index])) for index in best]
         heads = listed([f"L{layer}H{head} ({signed(value)})" for layer, head, value in named])
-        text = f"In logits, {quoted(target.text)} gets most from {heads}."
+        most = "pushes" if len(named) == 1 else "push"
+        text = f"Of the heads alone, {heads} {most} {_pushed(target)} most, in logits."
     return Lead("head", "attribution", text, layer=layer, head=head, pos=pos)
+
+
+def _pushed(target: Target) -> str:
+    """`“·Austin” up`, or `“·Austin” above “·Paris”`."""
+    return f"{quoted(target.text)} " + ("up" if target.foil_text is None else f"above {quoted(target.foil_text)}")
 
 
 def _told_apart(parts: Parts) -> Float[Tensor, "layer head"]:

@@ -164,7 +164,7 @@ RESID_PRE = Place(
         ("L{layer}@{pos}", "L{layer}P{pos}"),
         "place in the residual stream",
         "places in the residual stream",
-        "layer {layer} at {pos}",
+        "before layer {layer} at {pos}",
     ),
     hooks.resid_pre,
 )

@@ -130,7 +130,7 @@ class PatchRun:
         """
         if self.metric.name == "kl" and self.direction == "noise":
             raise InputError(
-                "The distance from the clean guesses (KL) has no slope at the clean run, so nothing can be estimated: "
+                "The distance from your prompt's guesses (KL) has no slope there, so nothing can be estimated: "
                 "run the patches exactly, or choose another measure.",
                 "estimate",
             )

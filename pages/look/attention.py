@@ -47,7 +47,7 @@ with single:
 
 strongest, rollout = st.tabs(["Strongest reads", "Through all layers"])
 with strongest:
-    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch")
+    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch", alt="The strongest links")
     show.footer(one, key="strongest", how=HOW_STRONGEST, table="strongest")
 with rollout:
     show.chart(one, figures.rollout, key="rollout", how=HOW_ROLLOUT, table="rollout")
