@@ -10,7 +10,7 @@ from ui import address, inputs, slots
 from ui.fields import edits
 
 HERE = Path(__file__).parent
-STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css"))
 
 
 def draw(page: str) -> None:

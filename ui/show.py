@@ -15,11 +15,14 @@ from charts.ready import ready
 from mi_core.models.tokens import with_visible_tokens
 from mi_core.result import Check, Reading, Result
 from mi_core.sharing import export
+from ui.components.opening_place import opening_place
 from ui.compute import Answer
 from ui.drawn import drawn
 from ui.text import literal
 from ui.text import table as markdown_table
 
+FILLING = theme.FILLING.to_dict()
+LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 SAFE_TEXT = (
     "For spreadsheets. Text that one would run as a formula (it begins with =, +, -, @, a tab or a line end), such as "
     "the token “=”, has an apostrophe in front."
@@ -69,15 +72,39 @@ def chart(
         **view: What the reader chose about how it is shown: the figure's own settings.
     """
     spec = drawn(answer.result, _spec, figure, **view)
-    wide = "width" not in spec  # charts of cells have a width of their own and scroll where it is narrow
-    with st.container(horizontal=True, wrap=False):
+    _framed(spec, key, on_select)
+    footer(answer, key=key, how=how, table=table, spec=spec)
+
+
+def _framed(
+    spec: dict[str, Any], key: str, on_select: Callable[[], None] | None = None, *, widest: float = 1.0
+) -> None:
+    """The chart as wide as its place, within what suits its columns; scrolled to its finding where that is too narrow."""
+    room, frame = spec.get("usermeta", {}).get("room"), f"{key}-frame"
+    with st.container(key=frame):
+        if room is not None:
+            columns = len(room["columns"])
+            least, most = (round(room["beside"] + columns * x) for x in (room["least"], room["most"] * widest))
+            st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
+            if room["at"] is not None:
+                opening_place(frame, room, f"{key}-opening")
         st.vega_lite_chart(
-            spec | {"config": _legible()},
-            width="stretch" if wide else "content",
+            spec | {"autosize": FILLING, "config": _legible()},
+            width="stretch",
             key=key,
             on_select=on_select or "ignore",
         )
-    footer(answer, key=key, how=how, table=table, spec=spec)
+
+
+def _large(title: str, spec: dict[str, Any], key: str) -> None:
+    """The chart alone, as wide as the window."""
+
+    @st.dialog(literal(title), width="large")
+    def show() -> None:
+        height = min(spec["height"] * LARGER, max(spec["height"], HIGH))
+        _framed(spec | {"height": height}, f"{key}-large", widest=LARGER)
+
+    show()
 
 
 def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
@@ -103,6 +130,10 @@ def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
 def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
     """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if spec is not None and st.button(
+            "Large", icon=":material/open_in_full:", type="tertiary", key=f"{key}-enlarge"
+        ):
+            _large(drawn(answer.result, _reading).title, spec, key)
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(how)
         _badge(answer.result.checks, key, bool(answer.request.model))
