@@ -70,6 +70,7 @@ def lens_heatmap(
         usermeta=theme.room(
             columns,
             least=narrowest,
+            printed=NARROW,
             most=LARGEST,
             beside=theme.beside(rows, 140),
             at=theme.largest(grid[grid["pos"] == pos], "pos", "_column"),

@@ -39,6 +39,17 @@ def _palette(theme: str, quiet: str) -> dict[str, Any]:
     }
 
 
+def _on(palette: dict[str, Any], ground: str | None) -> dict[str, Any]:
+    """The palette with another ground, which is the colour of zero too."""
+    if ground is None:
+        return palette
+    scales = {
+        role: [ground if colour == palette["background"] else colour for colour in palette[role]]
+        for role in ("ramp", "diverging")
+    }
+    return palette | scales | {"background": ground}
+
+
 LIGHT, DARK = _palette("light", "#5F5A52"), _palette("dark", "#B3ACA0")
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
@@ -172,7 +183,14 @@ def step(n: int, *, room: int, smallest: int, largest: int) -> int:
 
 
 def room(
-    labels: Sequence[Any], *, least: float, most: float, beside: float, at: Any = None, field: str = ""
+    labels: Sequence[Any],
+    *,
+    least: float,
+    most: float,
+    beside: float,
+    at: Any = None,
+    field: str = "",
+    printed: float = math.inf,
 ) -> dict[str, Any]:
     """How wide a chart of columns may be drawn: ``usermeta``, which Vega itself ignores.
 
@@ -183,6 +201,7 @@ def room(
         beside: Pixels of what stands beside the columns.
         at: The column of the finding, which a chart that is scrolled opens at.
         field: The field of the columns, where a picture of many may break into rows of them.
+        printed: Pixels of a column that can be read in such a picture, where that is less.
 
     Returns:
         The same in pixels, ``least`` and ``most`` of one column, and ``at`` as a number from 0 to 1.
@@ -195,6 +214,7 @@ def room(
             "field": field,
             "least": min(least, widest),
             "most": min(most, widest),
+            "printed": min(least, widest, printed),
             "beside": beside,
             "at": (names.index(at) + 0.5) / len(names) if at in names else None,
         }
@@ -321,9 +341,9 @@ def gradient(title: str, fmt: str, values: Sequence[float] | None = None) -> alt
     )
 
 
-def config(*, dark: bool = False) -> dict:
-    """The configuration of an exported chart: its own background, colours and type."""
-    palette = DARK if dark else LIGHT
+def config(*, dark: bool = False, ground: str | None = None) -> dict:
+    """The configuration of an exported chart: background, colours and type; on another `ground`, zero is that."""
+    palette = _on(DARK if dark else LIGHT, ground)
     words = {
         "labelColor": palette["text"],
         "labelFontSize": LABEL,
