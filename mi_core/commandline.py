@@ -39,7 +39,7 @@ FORMATS = (
     "table, csv, csv-excel, csv-raw, xlsx, json, parquet, html, png, svg or pdf; by default what --out ends with, else "
     "table. In csv, text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) "
     "has an apostrophe in front; csv-excel is the same with the mark by which Excel knows UTF-8. xlsx leaves text as "
-    "it is, in cells of text that are not run; csv-raw, json and parquet leave it as it is, and a spreadsheet may run it"
+    "it is, in cells that are not run; csv-raw, json and parquet leave it as it is, and a spreadsheet may run it"
 )
 
 ListFormat = Literal["table", "json"]

@@ -1,4 +1,4 @@
-"""What a result can be taken away as: pictures with a caption, tables, and the same in Python and on the command line."""
+"""What a result can be taken away as: pictures with a caption, tables, and the same in Python and as a command."""
 
 from __future__ import annotations
 

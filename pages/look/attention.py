@@ -4,6 +4,7 @@ import streamlit as st
 
 from charts import figures
 from ui import show
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
 from ui.parts import heads
@@ -33,6 +34,7 @@ weighted = st.toggle(
 )
 everything = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted)
 layer, head = heads.default(everything.result, layer, head)
+number_steps("head", layer=layer, head=head)
 one = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted, layer=layer, head=head)
 show.finding(one)
 

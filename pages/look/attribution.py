@@ -4,6 +4,7 @@ import streamlit as st
 
 from charts import figures
 from ui import show
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
 from ui.prompt import header, prompt
@@ -25,6 +26,8 @@ header("Attribution", "Who pushed this answer up, and who held it down?")
 chosen = prompt()
 layer, head = selection.head_choice("all")
 answer = compute("attribution", chosen.model, **chosen.asking, layer=layer, head=head)
+number_steps("layer", layer=-1)  # while it is all of them, the first comes next
+number_steps("head", head=-1, also={"layer": 0})
 show.finding(answer)
 
 by_component, by_head, by_layer = st.tabs(["By component", "By head", "By layer"])
