@@ -3,7 +3,7 @@
 import streamlit as st
 
 from charts import figures
-from ui import show
+from ui import address, show, words
 from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
@@ -47,11 +47,11 @@ with single:
         on_select=selection.pick_position("pattern", "query", "query_pos"),
     )  # fmt: skip
 
-strongest, rollout = st.tabs(["Strongest reads", "Through all layers"])
-with strongest:
+reads = address.choose(words.READS, st.segmented_control, "All heads together", required=True)
+if reads == "strongest":
     st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch")
     show.footer(one, key="strongest", how=HOW_STRONGEST, table="strongest")
-with rollout:
+else:
     show.chart(one, figures.rollout, key="rollout", how=HOW_ROLLOUT, table="rollout")
 prove_it(
     "pages/intervene/ablation.py",
