@@ -187,6 +187,10 @@ FOLLOW = _options(
     "follow", ("probability", "probability"), ("logit", "logit"), ("rank", "rank"), ("entropy", "entropy")
 )
 
+READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
+
+SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
+
 KNOCKED_OUT = _options(
     "site",
     ("head", "heads", "heads"),
@@ -305,8 +309,8 @@ def _direction(number: str) -> tuple[Field, ...]:
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
     "logit_lens": (SCALE, COLOUR, Switch("half"), FOLLOW),
-    "attention": (LAYER, HEAD, Switch("weighted")),
-    "attribution": (LAYER, HEAD),
+    "attention": (LAYER, HEAD, Switch("weighted"), READS),
+    "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,

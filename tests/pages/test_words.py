@@ -21,6 +21,8 @@ PINNED = {
         "kl_to_final": ("distance to the final guess (KL)",),
     },
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
+    ("attention", "reads"): {"strongest": (), "rollout": ()},
+    ("attribution", "by"): {"component": (), "head": (), "layer": ()},
     ("ablation", "site"): {
         "head": ("heads",),
         "attn_out": ("attention layers",),
