@@ -18,7 +18,7 @@ class JacobianLens(Lens):
     """The vocabulary's view of every layer and position, by its average effect on the output."""
 
     origin: str
-    """Where the matrices are from, as a sentence."""
+    """Where the matrices are from, as the end of a sentence that begins with the lens."""
     first_pos: int
     """The first position of a text that they were fitted at."""
     units: str = "bits (entropy, KL), logits, probability"
@@ -31,7 +31,9 @@ class JacobianLens(Lens):
             title = f"{name} never becomes the Jacobian lens' top guess: it ends at rank {rank:,}"
         else:
             title = f"{name} becomes the Jacobian lens' top guess {after_layer(self.settles, self.layers[-1])}"
-        return Reading(title, (self.ending(), *self.before(), self.doubt(), f"The lens: {self.origin}", *self._early()))
+        return Reading(
+            title, (self.ending(), *self.before(), self.doubt(), f"The Jacobian lens {self.origin}", *self._early())
+        )
 
     def _early(self) -> list[str]:
         if self.pos >= self.first_pos:

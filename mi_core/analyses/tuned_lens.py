@@ -18,7 +18,7 @@ class TunedLens(Lens):
     """The vocabulary's view of every layer and position, through learned translators."""
 
     origin: str
-    """Where the translators are from, as a sentence."""
+    """Where the translators are from, as the end of a sentence that begins with the lens."""
     units: str = "bits (entropy, KL), logits, probability"
     """All units, in words."""
 
@@ -29,7 +29,7 @@ class TunedLens(Lens):
             title = f"{name} never becomes the tuned lens' top guess: it ends at rank {rank:,}"
         else:
             title = f"{name} becomes the tuned lens' top guess {after_layer(self.settles, self.layers[-1])}"
-        return Reading(title, (self.ending(), *self.before(), self.doubt(), f"The translators: {self.origin}"))
+        return Reading(title, (self.ending(), *self.before(), self.doubt(), f"The tuned lens {self.origin}"))
 
 
 def tuned_lens(

@@ -102,9 +102,9 @@ def _translator(state: Maps, about: dict[str, str], file: LensFile, kind: Kind):
 
     parts = {part: {layer: t for (layer, name), t in state.items() if name == part} for part in ("weight", "bias")}
     where = {
-        "model": "It lies beside the model's weights",
-        "trained": "It was trained here",
-        "published": f"It was published as {file.entry.repo if file.entry else ''}",
+        "model": "lies beside the model's weights",
+        "trained": "was trained here",
+        "published": f"was published as {file.entry.repo if file.entry else ''}",
     }[file.source]
     texts = f", fitted on {int(about['texts']):,} texts" if about.get("texts", "").isdigit() else ""
     first = about.get("first_pos", "")

@@ -25,7 +25,7 @@ class Translator:
     adds: bool
     """Whether the map's outcome is added to the stream."""
     origin: str
-    """Where it is from, as a sentence."""
+    """Where it is from, as the end of a sentence that begins with it."""
     first_pos: int = 0
     """The first position of a text that it was fitted at."""
 

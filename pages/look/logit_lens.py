@@ -7,15 +7,11 @@ import streamlit as st
 from charts import figures
 from ui import address, show, words
 from ui.compute import Answer, compute
+from ui.fields import lens as lenses
 from ui.fields import selection
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 
-QUESTIONS = {
-    "logit": "What would it say if it stopped there? Read with the model's own last norm and unembedding.",
-    "tuned": "What is the best guess from there? A translator has learned what later layers usually add.",
-    "jacobian": "What is it disposed to say there, now or later? Read by its average effect on the output.",
-}
 HOW_TABLE = (
     "Each row is one moment inside the model: the bottom row is its real output. Each column is a token of the prompt; "
     "the cell shows what the lens reads there as the **next** token. Read the last column from top to bottom: where "
@@ -36,17 +32,9 @@ HOW_LINE = (
 FIGURES = {"logit": figures.logit_lens, "tuned": figures.tuned_lens, "jacobian": figures.jacobian_lens}
 header("Lenses", "What would the model say if it stopped after each layer?")
 chosen = prompt()
+lens = lenses.lens()
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    lens = address.choose(words.LENS, st.segmented_control, "Read by", required=True)
-    against = address.choose(
-        words.AGAINST,
-        st.selectbox,
-        "Difference from",
-        among=[word for word in words.AGAINST if word != lens],
-        placeholder="no other lens",
-        width=180,
-        help="Shows how much likelier the chosen lens finds the answer than this one, at every layer and token.",
-    )
+    against = lenses.against(lens)
     colour = address.choose(
         words.COLOUR,
         st.selectbox,
@@ -55,23 +43,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Doubt is the entropy of all guesses together, in bits: 0 is certain, 1 is a coin toss. The distance to "
         "the final guess is the KL divergence, in bits: how much the layer's guess would still have to change.",
     )
-    if lens == "logit":
-        norm = address.choose(
-            words.SCALE,
-            st.segmented_control,
-            "Scale",
-            required=True,
-            help="Recomputed: each layer is scaled as if it were the last; it answers what the model would say if it "
-            "stopped there. Frozen: every layer gets the last layer's scale; it answers how much of the final answer "
-            "has been built so far.",
-        )
-        half = st.toggle(
-            "Half layers",
-            key="half",
-            bind="query-params",
-            help="Adds a row between attention and MLP of every layer. Models that run both side by side have none.",
-        )
-st.caption(QUESTIONS[lens])
+    scale = lenses.scale(lens)
 
 
 def read(**asking: Any) -> Answer:
@@ -80,7 +52,7 @@ def read(**asking: Any) -> Answer:
         return compute("tuned_lens", chosen.model, **asking)
     if lens == "jacobian":
         return compute("jacobian_lens", chosen.model, **asking)
-    return compute("logit_lens", chosen.model, **asking, norm=norm, resid_mid=half)
+    return compute("logit_lens", chosen.model, **asking, **scale)
 
 
 answer = read(**chosen.asking)

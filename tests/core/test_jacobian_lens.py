@@ -100,7 +100,7 @@ def test_positions_before_the_fit_are_told(with_lens):
     model, _ = with_lens("llama", first_pos="4", texts="32")
     early, late = (jacobian_lens(model, PROMPT, pos=pos).reading().sentences for pos in (2, 5))
     assert "It was fitted at positions from 4 on" in early[-1] and "(position 2) lies before them" in early[-1]
-    assert late[-1] == "The lens: It lies beside the model's weights, fitted on 32 texts."
+    assert late[-1] == "The Jacobian lens lies beside the model's weights, fitted on 32 texts."
 
 
 def mini_folder():

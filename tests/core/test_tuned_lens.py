@@ -64,4 +64,4 @@ def test_the_reading_says_whose_guess_it_is_and_where_it_is_from(mini):
     found = tuned_lens(mini, FACT, target="Austin")
     title, sentences = found.reading().title, found.reading().sentences
     assert title == f"“·Austin” becomes the tuned lens' top guess after layer {found.settles} of 4"
-    assert sentences[-1] == "The translators: It lies beside the model's weights."
+    assert sentences[-1] == "The tuned lens lies beside the model's weights."
