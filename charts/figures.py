@@ -81,6 +81,22 @@ def lens_difference(result: Any, *, title: str | None = None) -> alt.LayerChart:
     )
 
 
+def lens_training(result: Any, *, title: str = "How far the lens is from the model's final guess") -> alt.LayerChart:
+    """The distance of the logit lens and of the trained one, by layer, on text that it was not trained on."""
+    layers = _table(result, "layers")
+    return shift(
+        layers.assign(name=["after layer " + str(layer) if layer else "embeddings" for layer in layers["layer"]]),
+        title=title,
+        label="name",
+        before="logit_kl",
+        after="lens_kl",
+        names=("logit lens", "trained lens"),
+        unit="distance to the final guess: KL (bits)",
+        most=len(layers),
+        sort=False,
+    )
+
+
 def token_ranks(result: Any) -> alt.LayerChart:
     """The rank of the answer at every layer and token: from any lens."""
     cells = lens_cells(_table(result, "lens"), _table(result, "target"))
@@ -289,7 +305,7 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
-        predict, logit_lens, tuned_lens, jacobian_lens, lens_difference,
+        predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
     )

@@ -21,6 +21,7 @@ def shift(
     names: tuple[str, str] = ("before", "after"),
     unit: str | None = None,
     most: int = 16,
+    sort: bool = True,
 ) -> alt.LayerChart:
     """A line per token from a hollow circle (before) to a filled diamond (after), the largest changes first.
 
@@ -34,10 +35,12 @@ def shift(
         names: What the two values are called in the legend.
         unit: Title of the axis; None for probabilities.
         most: How many rows to draw.
+        sort: Largest changes first; else in the frame's order.
     """
     frame = frame.reset_index(drop=True)
     change = frame[after] - frame[before]
-    kept = frame.assign(_change=change).loc[change.abs().sort_values(ascending=False, kind="stable").index[:most]]
+    order = (-change.abs().to_numpy()).argsort(kind="stable") if sort else range(len(frame))
+    kept = frame.assign(_change=change).iloc[order[:most]]
     rows = theme.distinct(kept[label])
     kept = kept.assign(_row=rows, _sign=theme.signs(kept["_change"]), _end=kept[[before, after]].max(axis=1))
     kept = kept.assign(_number=theme.written(kept["_change"], "change" if unit else "probability_change"))

@@ -158,6 +158,9 @@ START_TOKEN = _options("bos", ("default", "default"), ("on", "on"), ("off", "off
 _LENSES = (("logit", "logit lens"), ("tuned", "tuned lens"), ("jacobian", "Jacobian lens"))
 LENS = _options("read_by", *_LENSES)
 AGAINST = _options("against", *_LENSES, optional=True)
+LENS_SOURCE = _options(
+    "lens_source", ("model", "beside the weights"), ("trained", "trained here"), ("published", "published")
+)
 SCALE = _options("norm", ("recomputed", "recomputed"), ("frozen", "frozen"))
 COLOUR = _options(
     "colour",
@@ -286,7 +289,7 @@ def _direction(number: str) -> tuple[Field, ...]:
 
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
-    "logit_lens": (LENS, AGAINST, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
+    "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "attention": (LAYER, HEAD, Switch("weighted")),
     "attribution": (LAYER, HEAD),
     "features": (AUTOENCODER, FEATURE),

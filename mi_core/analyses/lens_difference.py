@@ -63,8 +63,8 @@ class LensDifference:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Of the columns that stand beside each other."""
-        probabilities = dict.fromkeys(("first_probability", "second_probability"), "probability")
-        return {"difference": probabilities | dict.fromkeys(("first_kl", "second_kl", "kl_change"), "bits")}
+        bits: dict[str, str] = dict.fromkeys(("first_kl", "second_kl", "kl_change"), "bits")
+        return {"difference": bits | dict.fromkeys(("first_probability", "second_probability"), "probability")}
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens), stage=len(self.layers))

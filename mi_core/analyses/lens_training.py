@@ -120,6 +120,8 @@ def lens_training(
     for name, value in (("steps", steps), ("texts", texts)):
         if not 1 <= value <= 100_000:
             raise InputError(f"{name.capitalize()} must be from 1 to 100,000: choose another number.", name)
+    if "+" in model.fingerprint:
+        raise InputError("A lens is trained on the model as it is: leave the edits out.", "edits")
     path = Path(file)
     rows = token_rows(model, read_texts(path), MOST_ROWS)
     held_out = torch.arange(len(rows)) % HELD_OUT == 0

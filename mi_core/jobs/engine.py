@@ -151,6 +151,11 @@ class Engine:
         model = self._models.get(model_id)
         return None if model is None else getattr(model, "opening", None)
 
+    def fingerprint(self, model_id: str) -> str:
+        """Of a loaded model's weights; "" where it is not loaded."""
+        model = self._models.get(model_id)
+        return "" if model is None else model.fingerprint
+
     def close(self) -> None:
         """Drop what waits, cancel what runs, stop the worker and let go of the models."""
         with self._lock:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mi_core.disk import cache_folder
 from mi_core.errors import Absent, InputError, choose
 from mi_core.lenses.formats import Maps, read
 from mi_core.models import catalogue
@@ -24,10 +24,10 @@ NAMES: dict[Kind, str] = {"tuned": "tuned lens", "jacobian": "Jacobian lens"}
 
 @dataclass(frozen=True)
 class LensFile:
-    """A lens that a model has: its `source` (``"model"``, ``"trained"`` or ``"published"``) and where it lies."""
+    """A lens that a model has: its `source`, and its `path`, or the `entry` of one that others have published."""
 
     source: str
-    path: Path | None
+    path: Path = Path()
     entry: catalogue.LensEntry | None = None
 
 
@@ -48,7 +48,7 @@ def available(model_id: str, kind: Kind, fingerprint: str = "") -> dict[str, Len
         found["trained"] = LensFile("trained", path)
     for entry in known.lenses if known else ():
         if entry.kind == kind:
-            found["published"] = LensFile("published", None, entry)
+            found["published"] = LensFile("published", entry=entry)
     return found
 
 
@@ -58,14 +58,13 @@ def file_name(kind: Kind) -> str:
 
 
 def trained(fingerprint: str, kind: Kind) -> Path:
-    """Where a lens that was trained here is kept, for these weights."""
-    folder = Path(os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache")
-    return folder / "lenses" / fingerprint / file_name(kind)
+    """Where a lens that was trained here is kept, for these weights, with edits or without."""
+    return cache_folder() / "lenses" / fingerprint.partition("+")[0] / file_name(kind)
 
 
 def stamp(model_id: str, fingerprint: str) -> str:
     """Changes with every file of a model's lenses."""
-    files = [file.path for kind in NAMES for file in available(model_id, kind, fingerprint).values() if file.path]
+    files = [file.path for kind in NAMES for file in available(model_id, kind, fingerprint).values() if not file.entry]
     seen = [(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path in files if (stat := path.stat())]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
@@ -91,7 +90,7 @@ def open_lens(model: Model, kind: Kind, source: str | None = None) -> Translator
             "source",
         )
     file = found[choose(source, found, "source", f"{NAMES[kind]} that this model has") if source else next(iter(found))]
-    path = file.path or _fetched(file.entry, kind)
+    path = _fetched(file.entry, kind) if file.entry else file.path
     state, about = read(path, kind)
     _check(state, model, kind, path.name)
     return _translator(state, about, file, kind).to(model.device)
@@ -166,13 +165,14 @@ def fetch(entry: catalogue.LensEntry, kind: Kind, progress: Callable[[int, int, 
     Raises:
         InputError: No network, or no room.
     """
-    from huggingface_hub.errors import DryRunError, HTTPError
+    import httpx
+    from huggingface_hub.errors import DryRunError
 
     from mi_core.models import hub
 
     try:
         hub.download_part(entry.repo, entry.path, f"the {NAMES[kind]}", progress, entry.repo_type)
-    except (DryRunError, HTTPError, OSError) as error:
+    except (DryRunError, httpx.HTTPError, OSError) as error:
         raise InputError(
             f"The {NAMES[kind]} ({entry.repo}) is downloaded on first use and could not be fetched: check the network "
             "connection, or train one on a text file.",

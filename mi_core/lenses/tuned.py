@@ -66,7 +66,7 @@ class TunedTraining:
             mapped = x + x @ self.maps[f"layers.{layer}.weight"].T + self.maps[f"layers.{layer}.bias"]
             loss = divergence(output, log_probabilities(self.model, mapped))
             loss.backward()
-            total += float(loss)
+            total += loss.item()
         return total / len(before)
 
     def lens(self) -> State:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
@@ -94,14 +95,14 @@ def download_part(
         InputError: No room on the disk.
         DryRunError, HTTPError, OSError: No network, no such repository, or one that is not open to all.
     """
-    patterns = {"allow_patterns": [path, f"{path}/*"], "repo_type": repo_type}
-    files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **patterns)
-    total = sum(file.file_size for file in files if file.will_download)
+    part: dict[str, Any] = {"allow_patterns": [path, f"{path}/*"], "repo_type": repo_type}
+    files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **part)
+    total = sum(file.file_size or 0 for file in files if file.will_download)
     if total:
         _check_room(title, total, "sae")
         report = _in_bytes(progress, title, total)
         report(0)
-        snapshot_download(hub_id, tqdm_class=_quiet_bar(report), **patterns)
+        snapshot_download(hub_id, tqdm_class=_quiet_bar(report), **part)
 
 
 def _check_offer(model_id: str, names: list[str]) -> None:

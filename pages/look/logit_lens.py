@@ -9,6 +9,7 @@ from ui import address, show, words
 from ui.compute import Answer, compute
 from ui.fields import lens as lenses
 from ui.fields import selection
+from ui.fields.lens_training import lens_training
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 
@@ -44,14 +45,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "the final guess is the KL divergence, in bits: how much the layer's guess would still have to change.",
     )
     scale = lenses.scale(lens)
+    source = lenses.source(lens, chosen.model)
+if lens != "logit":
+    lens_training(chosen.model, lens)
 
 
 def read(**asking: Any) -> Answer:
     """The chosen lens."""
     if lens == "tuned":
-        return compute("tuned_lens", chosen.model, **asking)
+        return compute("tuned_lens", chosen.model, **asking, source=source)
     if lens == "jacobian":
-        return compute("jacobian_lens", chosen.model, **asking)
+        return compute("jacobian_lens", chosen.model, **asking, source=source)
     return compute("logit_lens", chosen.model, **asking, **scale)
 
 

@@ -14,6 +14,7 @@ from ui import address, words
 PINNED = {
     ("*", "bos"): {"default": (), "on": (), "off": ()},
     ("logit_lens", "read_by"): {"logit": (), "tuned": (), "jacobian": ()},
+    ("logit_lens", "lens_source"): {"model": (), "trained": (), "published": ()},
     ("logit_lens", "against"): {"logit": (), "tuned": (), "jacobian": ()},
     ("logit_lens", "norm"): {"recomputed": (), "frozen": ()},
     ("logit_lens", "colour"): {

@@ -6,6 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.jobs.engine import engine
+from mi_core.lenses import files
+from mi_core.lenses.files import Kind
 from ui import address, words
 
 QUESTIONS = {
@@ -33,6 +36,15 @@ def against(lens: str) -> str | None:
         width=180,
         help="Shows how much likelier the chosen lens finds the answer than this one, at every layer and token.",
     )
+
+
+def source(lens: str, model: str) -> str | None:
+    """Where a model has this lens more than once, draw which one reads, and return its word."""
+    kind: Kind = "tuned" if lens == "tuned" else "jacobian"
+    there = files.available(model, kind, engine().fingerprint(model)) if lens != "logit" else {}
+    if len(there) < 2:
+        return None
+    return address.choose(words.LENS_SOURCE, st.segmented_control, "The lens", among=list(there), required=True)
 
 
 def scale(lens: str) -> dict[str, Any]:
