@@ -40,7 +40,7 @@ def _reading(result: Result) -> Reading:
 def finding(answer: Answer, told: Sequence[str] = ()) -> None:
     """The result's title, and its sentences below, but for those that the page has `told` already."""
     reading = drawn(answer.result, _reading)
-    st.subheader(literal(reading.title), anchor=False)
+    st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(literal(sentence) for sentence in reading.sentences if sentence not in told))
 
 
@@ -108,17 +108,19 @@ def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
 def _legible() -> dict[str, Any]:
     """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
     ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
-    words = {"labelColor": ink["text"], "titleColor": ink["quiet"]}
-    return {"text": {"color": ink["text"]}, "axis": words, "legend": words}
+    sizes = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2}  # Streamlit's own grow with the page's
+    words = sizes | {"labelColor": ink["text"], "titleColor": ink["quiet"]}
+    title = {"color": ink["text"], "subtitleColor": ink["quiet"]}
+    return {"text": {"color": ink["text"]}, "title": title, "axis": words, "legend": words}
 
 
-def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
-    """A table whose texts are read in full: `columns` by name, with the format of their numbers."""
+def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
+    """A table whose texts are read in full: `columns` by name, with the format of their numbers; `alt` is its name."""
     written = {
         name: [format(value, form) if form else literal(str(value)) for value in frame[name]]
         for name, form in columns.items()
     }
-    st.table(pd.DataFrame(written).style.hide(axis="index"))
+    st.table(pd.DataFrame(written).style.hide(axis="index"), alt=alt)
 
 
 def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
@@ -135,7 +137,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
             if box.open:
-                st.dataframe(tables(answer)[table], hide_index=True, width=640)
+                st.dataframe(tables(answer)[table], hide_index=True, width=640, alt=f"{table} table")
         with st.popover(
             "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
         ) as box:

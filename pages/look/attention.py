@@ -49,7 +49,7 @@ with single:
 
 reads = address.choose(words.READS, st.segmented_control, "All heads together", required=True)
 if reads == "strongest":
-    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch")
+    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch", alt="The strongest links")
     show.footer(one, key="strongest", how=HOW_STRONGEST, table="strongest")
 else:
     show.chart(one, figures.rollout, key="rollout", how=HOW_ROLLOUT, table="rollout")

@@ -124,7 +124,7 @@ def test_the_first_piece_of_a_word_is_offered():
 def test_numbers_too_many_for_an_address_are_kept_and_said_to_be():
     app = open_page(source="vector", vector="0.123456789012345678901234567890, " * 500)
     assert not app.exception
-    assert "too many numbers for the address bar" in unescaped(sentences(app))
+    assert "too long for the address bar" in unescaped(sentences(app))
     assert "There are 500 numbers" in unescaped(app.error[0].value)
 
 
