@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mi_core.jobs.engine import engine
-from ui import frame, inputs
+from ui import belonging, frame, inputs
 
 PAGES = {
     "Start": [
@@ -28,4 +28,7 @@ st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
 page = st.navigation(PAGES)
 frame.draw(page.url_path)
 engine().warm(inputs.current().model)
-page.run()
+try:
+    page.run()
+finally:  # a page may end early, or be left
+    belonging.remember()

@@ -23,7 +23,10 @@ from charts.token_strip import token_strip
 from mi_core.models.tokens import visible, with_visible_tokens
 
 Figure = Callable[..., alt.LayerChart]
-RESTORED = {"probability": "share of the answer's probability restored", "kl": "share of the way to the clean guesses"}
+RESTORED = {
+    "probability": "share of the answer's probability restored",
+    "kl": "share of the way to your prompt's guesses",
+}
 STRENGTHS = {
     "probability": ("The next token's odds", None),
     "kl": ("How far the odds move", "KL divergence (bits)"),

@@ -71,7 +71,7 @@ def lens_heatmap(
 
 
 def _rows(frame: pd.DataFrame) -> list[str]:
-    """A name for every row: blocks passed, with the two ends in words."""
+    """A name for every row: the layer it comes after, with the two ends in words."""
     last = int(frame["layer"].max())
     keys = zip(frame["layer"], frame["stage"], strict=True)
     return [_row(int(layer), stage, last) for layer, stage in keys]
@@ -79,13 +79,13 @@ def _rows(frame: pd.DataFrame) -> list[str]:
 
 def _row(layer: int, stage: str, last: int) -> str:
     if stage == "resid_mid":
-        return f"{layer} + attention"
-    ends = {0: "0 · embeddings", last: f"{last} · output"}
-    return ends.get(layer, str(layer))
+        return f"within {layer}"
+    ends = {0: "embeddings", last: f"after {last - 1} · output"}
+    return ends.get(layer, f"after {layer - 1}")
 
 
 def _layers(rows: list[str]) -> alt.Y:
-    axis = theme.band_axis("blocks passed", labelLimit=140, labelPadding=6)
+    axis = theme.band_axis("layer", labelLimit=140, labelPadding=6)
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
 
 

@@ -30,8 +30,8 @@ NEVER = {
 # The command line draws with the charts package when a picture is asked for, inside the one function that does so.
 EXCEPTIONS = {("mi_core/sharing/output.py", "charts.export")}
 
-# Analyses whose result is no chart: a time, two texts, lists of tokens.
-WITHOUT_FIGURE = {"ablated_text", "alignment", "cost", "tokens"}
+# Analyses whose result is no chart: a time, texts, lists of tokens.
+WITHOUT_FIGURE = {"ablated_text", "alignment", "cost", "push_that_shows", "tokens"}
 
 
 def files(layer: str) -> list[Path]:

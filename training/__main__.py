@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from training import contexts, lens, neurons, saes, tokenizer
+from training import contexts, lens, neurons, saes, seen, tokenizer
 from training.checkpoints import write_checkpoints
 from training.export import network_of, read, to_transformers, write
 from training.highlights import write_highlights
@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         say("measuring the checkpoints")
         about = {"heads": recipe.heads, "tokens_per_step": recipe.rows * recipe.context, "start": "random weights"}
         write_checkpoints(run, snapshots, made, read(made)[1], about)
+    seen.write_words(made, recipe.seed)
     shutil.copytree(made, options.out, dirs_exist_ok=True)
     say(f"all files are in {options.out}")
 

@@ -9,10 +9,11 @@ from typing import Any
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, inputs, projector, slots
+from ui import address, belonging, inputs, projector, slots
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
+from ui.parts.lost import show_lost
 from ui.text import literal
 
 
@@ -34,6 +35,8 @@ def prompt() -> inputs.Inputs:
     found = compute("tokens", given.model, **given.reading, target=given.target, foil=given.foil).result
     for text in found.notes:
         slots.note("prompt", text)
+    if given.prompt != given.prompt.rstrip():
+        slots.offer("prompt", "Take it away", given.prompt.rstrip())
     for field, typed, meant in (("target", given.target, found.target_text), ("foil", given.foil, found.foil_text)):
         if typed and meant is not None and visible(meant) != typed:
             slots.note(field, f"read as “{visible(meant)}”")
@@ -43,6 +46,8 @@ def prompt() -> inputs.Inputs:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
+    belonging.show_kept(address.fields())
+    show_lost(found.familiarity)
     return replace(given, pos=pos)
 
 

@@ -12,7 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mi_core.editing import recipes
+from mi_core.errors import InputError
 from mi_core.models import catalogue
+from ui.packed import unpack
 
 BIGGEST = 2**53 - 1  # the largest whole number that a browser can hold
 
@@ -129,7 +132,24 @@ class Model:
         return "is not known here" if self.understood(values[-1]) is None else None
 
 
-Field = Options | Number | Switch | Text | Hook | Model
+@dataclass(frozen=True)
+class Edits:
+    """A stack of edits, packed."""
+
+    key: str
+
+    def understood(self, text: str) -> str | None:
+        """The stack as JSON."""
+        try:
+            return recipes.canonical(unpack(text))
+        except (ValueError, InputError):
+            return None
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return "is damaged" if self.understood(values[-1]) is None else None
+
+
+Field = Options | Number | Switch | Text | Hook | Model | Edits
 
 
 def is_several(field: Field) -> bool:
@@ -233,7 +253,7 @@ _SOURCES = (
     ("token", "a token", "a token"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
-SOURCE = _options("source", *_SOURCES)
+SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
 FURTHER_SOURCES = tuple(_options(f"source{number}", *_SOURCES, optional=True) for number in (2, 3, 4))
 OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"))
 PUSHED = _options(
@@ -270,6 +290,7 @@ SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
     Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
 )  # fmt: skip
+EDITS = Edits("edits")  # of every page as well, but it has no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:
@@ -302,8 +323,8 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "edits": (
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
-        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("paraphrases"), Text("neighbours"),
-        Text("unrelated"),
+        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("edit_numbers"),
+        Text("paraphrases"), Text("neighbours"), Text("unrelated"),
     ),
 }  # fmt: skip
 
@@ -311,7 +332,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
 @functools.cache
 def of_page(page: str) -> dict[str, Field]:
     """Every key that an address of this page may have, and its field."""
-    return {field.key: field for field in (*SIDEBAR, *PAGES.get(page, ()))}
+    return {field.key: field for field in (*SIDEBAR, EDITS, *PAGES.get(page, ()))}
 
 
 KNOWN = frozenset(key for page in PAGES for key in of_page(page))

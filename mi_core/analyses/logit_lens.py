@@ -107,12 +107,18 @@ class LogitLens:
     def reading(self) -> Reading:
         """When the answer becomes the top guess at the chosen position, and how sure the model ends up."""
         rank, name = self.target_rank[:, self.pos], quoted(self.target.text)
-        n = self.layers[-1]
-        if rank[-1] != 1:
-            title = f"{name} never becomes the top guess: it ends at rank {rank[-1]:,}"
+        if rank[-1] == 1:
+            first = settled(rank)
+            title = f"{name} {'becomes' if first else 'is'} the top guess {self._when(first)}"
+        elif rank.min() == 1:
+            held = len(rank) - 1 - int((rank[::-1] == 1).argmax())
+            title = f"{name} is the top guess {self._when(held)} and loses it: it ends at rank {rank[-1]:,}"
         else:
-            title = f"{name} becomes the top guess {after_layer(self.layers[settled(rank)], n)}"
+            title = f"{name} never becomes the top guess: it ends at rank {rank[-1]:,}"
         return Reading(title, (self._ending(name), *self._before(rank), self._doubt()))
+
+    def _when(self, stage: int) -> str:
+        return after_layer(self.layers[stage], self.layers[-1], self.stages[stage])
 
     def _ending(self, name: str) -> str:
         at, given = place(self.tokens, self.pos), percent(self.target_probability[-1, self.pos])
@@ -127,9 +133,9 @@ class LogitLens:
         if 0 < start < len(rank):
             own, sure = self._guess(start - 1)
             return [f"One step earlier, the lens reads {own} there ({sure})."]
-        if rank[best] == rank[-1]:
+        if rank[best] in (1, rank[-1]):
             return []
-        return [f"It stands highest {after_layer(self.layers[best], self.layers[-1])}, at rank {rank[best]:,}."]
+        return [f"It stands highest {self._when(best)}, at rank {rank[best]:,}."]
 
     def _doubt(self) -> str:
         return f"In the end the model {entropy_in_words(self.entropy[-1, self.pos])}."

@@ -27,7 +27,7 @@ chosen = prompt()
 knocked = knockouts.fields(chosen)
 answer = compute("ablation", chosen.model, **chosen.asking, **knocked.settings, ask_first=True)
 knockouts.remember(answer)
-show.finding(answer)
+ablated.finding(chosen, knocked, answer)
 
 metrics = {"logit": "change", "probability": "probability_change", "kl": "kl"}
 metric = address.choose(words.KNOCKOUT_MEASURE, st.segmented_control, "Measure the", required=True)

@@ -6,6 +6,7 @@ from charts import figures
 from ui import address, show, words
 from ui.compute import compute
 from ui.fields import directions
+from ui.fields.first_direction import first_direction
 from ui.parts import streams
 from ui.prompt import header, prompt
 
@@ -22,9 +23,9 @@ HOW_SWEEP = (
 
 header("Steering", "What does the model say when we push its thoughts in one direction?")
 chosen = prompt()
-settings = directions.first(chosen.model)
+push = st.container()  # the slider comes first; what it pushes is chosen below it
+settings = first_direction(chosen)
 is_feature = settings["direction"].startswith("feature:")
-push = st.container()
 also = directions.others(chosen.model)
 settings |= directions.more(is_feature) | {"also": also}
 clamped = settings["operation"] == "clamp"

@@ -102,7 +102,7 @@ def ask(page: Page, prompt: str) -> None:
     """Type a prompt and apply it."""
     box = field(page, "Prompt")
     box.fill(prompt)
-    box.press("Control+Enter")
+    box.press("Enter")
 
 
 def fill(page: Page, label: str, text: str) -> None:

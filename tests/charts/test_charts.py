@@ -120,7 +120,13 @@ def test_pdf():
 def test_lens_runs_from_embeddings_to_output_and_selects_a_cell():
     spec = lens_heatmap(lens_frame(), title="Finding", answer="·a").to_dict()
     cells = mark(spec, "rect")
-    assert cells["encoding"]["y"]["scale"]["domain"] == ["0 · embeddings", "1", "2", "3", "4 · output"]
+    assert cells["encoding"]["y"]["scale"]["domain"] == [
+        "embeddings",
+        "after 0",
+        "after 1",
+        "after 2",
+        "after 3 · output",
+    ]
     assert cells["encoding"]["x"]["scale"]["domain"] == ["0 ·the", "1 ·the", "2 ·the"]
     assert cells["encoding"]["color"]["scale"]["domain"] == [0, 1]
     assert selections(spec) == {"cell": ["layer", "pos"]}
@@ -132,7 +138,7 @@ def test_lens_half_layers_stand_between_their_layers():
     middle = frame[frame["layer"] < 2].assign(stage="resid_mid")
     spec = lens_heatmap(pd.concat([middle, frame]), title="Finding").to_dict()
     rows = mark(spec, "rect")["encoding"]["y"]["scale"]["domain"]
-    assert rows == ["0 · embeddings", "0 + attention", "1", "1 + attention", "2 · output"]
+    assert rows == ["embeddings", "within 0", "after 0", "within 1", "after 1 · output"]
 
 
 def test_lens_columns_scroll_instead_of_shrinking_until_a_browser_could_not_draw_them():

@@ -137,7 +137,7 @@ def test_the_reading_says_when_the_answer_appears(mini):
     found = logit_lens(mini, FACT, target="Austin")
     first = settled(found.target_rank[:, 5])
     title, sentences = found.reading().title, found.reading().sentences
-    assert title == f"“·Austin” becomes the top guess after layer {first} of 4"
+    assert title == f"“·Austin” becomes the top guess after layer {first - 1}"
     assert "the model ends by expecting “·Austin”" in sentences[0]
     assert "One step earlier, the lens reads" in sentences[1]
 

@@ -53,7 +53,8 @@ PINNED = {
     ("path_patching", "site"): {"head": ("heads",), "attn_out": ("attention layers",), "mlp_out": ("MLPs",)},
     ("path_patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     **{
-        ("steering", f"source{number}"): {
+        ("steering", f"source{number}"): ({} if number else {"found": ()})
+        | {
             "feature": ("a feature",),
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
@@ -78,7 +79,7 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos",
+    "*": "model prompt target foil pos edits",
     "": "",
     "logit_lens": "half",
     "attention": "layer head weighted",
@@ -89,8 +90,8 @@ OTHER_KEYS = {
     "path_patching": "corrupted receiver straight",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
     + " times largest new_tokens temperature seed sweep reach reach_times",
-    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token paraphrases neighbours "
-    "unrelated",
+    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token edit_numbers paraphrases "
+    "neighbours unrelated",
 }
 OPTIONS = [
     (page, field)
@@ -106,7 +107,8 @@ def test_the_words_of_every_option_stay_as_they_are():
 
 def test_the_keys_of_every_page_stay_as_they_are():
     options = {page: {key for where, key in PINNED if where == page} for page in OTHER_KEYS}
-    keys = {page: {field.key for field in fields} for page, fields in [("*", words.SIDEBAR), *words.PAGES.items()]}
+    everywhere = [*words.SIDEBAR, words.EDITS]
+    keys = {page: {field.key for field in fields} for page, fields in [("*", everywhere), *words.PAGES.items()]}
     assert keys == {page: options[page] | set(others.split()) for page, others in OTHER_KEYS.items()}
 
 
