@@ -9,7 +9,7 @@ from mi_core.lenses.files import open_lens
 from mi_core.lenses.lens import Lens, look, through
 from mi_core.metrics import distribution
 from mi_core.models.model import Model
-from mi_core.phrases import after_layer, place, quoted
+from mi_core.phrases import place
 from mi_core.result import Reading
 
 
@@ -26,11 +26,7 @@ class JacobianLens(Lens):
 
     def reading(self) -> Reading:
         """From which layer on the answer is what the stream is disposed to say at the chosen position."""
-        name, rank = quoted(self.target.text), self.target_rank[-1, self.pos]
-        if self.settles is None:
-            title = f"{name} never becomes the Jacobian lens' top guess: it ends at rank {rank:,}"
-        else:
-            title = f"{name} becomes the Jacobian lens' top guess {after_layer(self.settles, self.layers[-1])}"
+        title = self.headline("Jacobian lens' top guess")
         return Reading(
             title, (self.ending(), *self.before(), self.doubt(), f"The Jacobian lens {self.origin}", *self._early())
         )

@@ -8,6 +8,7 @@ from mi_core.analyses.lens_difference import lens_difference
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.tuned_lens import tuned_lens
 from mi_core.errors import InputError
+from mi_core.phrases import after_layer
 
 FACT = "The capital of Texas is"
 
@@ -31,8 +32,7 @@ def test_the_finding_speaks_of_the_largest_difference(mini):
     found = lens_difference(mini, FACT, target="Austin")
     table = found.tables()["difference"].query("pos == 5")
     most = table.loc[table["probability_change"].abs().idxmax()]
-    where = f"after layer {most.layer} of 4" if most.layer else "before the first layer"
-    assert found.reading().title.lower().startswith(where)
+    assert found.reading().title.lower().startswith(after_layer(most.layer, 4))
     assert f"the tuned lens gives “·Austin” {most.second_probability:.1%}" in found.reading().title
     nearer = (found.tables()["difference"].query("layer < 4")["kl_change"] < 0).sum()
     assert f"in {nearer} of 24 places" in found.reading().sentences[1]

@@ -8,7 +8,9 @@ import torch
 
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.tuned_lens import tuned_lens
+from mi_core.metrics.lens import settled
 from mi_core.models.loading import load
+from mi_core.phrases import after_layer
 from tests.core.lens_folders import random_maps, save_lens
 from tests.core.plain_reference import final_norm, plain, unembed
 
@@ -63,5 +65,6 @@ def test_the_shipped_lens_is_nearer_to_the_output_at_every_layer(mini):
 def test_the_reading_says_whose_guess_it_is_and_where_it_is_from(mini):
     found = tuned_lens(mini, FACT, target="Austin")
     title, sentences = found.reading().title, found.reading().sentences
-    assert title == f"“·Austin” becomes the tuned lens' top guess after layer {found.settles} of 4"
+    first = settled(found.target_rank[:, 5])
+    assert title == f"“·Austin” becomes the tuned lens' top guess {after_layer(first, 4)}"
     assert sentences[-1] == "The tuned lens lies beside the model's weights."
