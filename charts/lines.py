@@ -32,7 +32,8 @@ def lines(frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "") ->
 
 def _across(x: pd.Series) -> alt.X:
     count = max(1, min(12, int(x.max() - x.min())))
-    axis = alt.Axis(title="blocks passed (0: embeddings)", tickMinStep=1, format="d", grid=False, tickCount=count)
+    names = "datum.value === 0 ? 'embeddings' : 'after ' + (datum.value - 1)"
+    axis = alt.Axis(title="layer", labelExpr=names, tickMinStep=1, format="d", grid=False, tickCount=count)
     return alt.X("_x:Q", axis=axis, scale=alt.Scale(domain=[float(x.min()), float(x.max())], nice=False, padding=8))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from mi_core.errors import shortened
 from mi_core.models.tokens import Tokens, visible
 
@@ -18,9 +20,13 @@ def place(tokens: Tokens, pos: int) -> str:
     return f"{quoted(tokens.texts[pos])} (position {pos})"
 
 
-def after_layer(layer: int, n_layers: int) -> str:
-    """A stage of the residual stream, by how many blocks it has passed."""
-    return "before the first layer" if layer == 0 else f"after layer {layer} of {n_layers}"
+def after_layer(passed: int, n_layers: int, stage: str = "") -> str:
+    """A stage of the residual stream that has passed so many blocks: layers count from 0, as heads' and MLPs' do."""
+    if stage == "resid_mid":
+        return f"between attention and MLP of layer {passed}"
+    if passed == 0:
+        return "before layer 0"
+    return f"after layer {passed - 1}" + (", the last" if passed == n_layers else "")
 
 
 def percent(probability: float) -> str:
@@ -31,8 +37,33 @@ def percent(probability: float) -> str:
 
 
 def signed(value: float) -> str:
-    """`+1.25` or `−1.25`, with a true minus sign."""
-    return f"{value:+.2f}".replace("-", "−")
+    """`+1.25` or `−1.25`, with a true minus sign; what is nothing at two places has none."""
+    written = f"{value:+.2f}"
+    return "0.00" if written[1:] == "0.00" else written.replace("-", "−")
+
+
+def bits(value: float) -> str:
+    """`0.14 bits`; never rounded to a nothing that is not there."""
+    return "under 0.01 bits" if 0 < value < 0.005 else f"{value:.2f} bits"
+
+
+def moves(before: float, after: float, write: Callable[[float], str]) -> bool:
+    """Whether two numbers differ once they are written."""
+    return write(float(before)) != write(float(after))
+
+
+def goes(before: float, after: float, write: Callable[[float], str]) -> str:
+    """`goes from 3.0% to 12.5%`; `stays at 3.0%` where both are written alike."""
+    first, last = write(float(before)), write(float(after))
+    if first != last:
+        return f"goes from {first} to {last}"
+    return f"stays {first}" if first.startswith(("over", "under")) else f"stays at {first}"
+
+
+def instead(before: float, after: float, write: Callable[[float], str]) -> str:
+    """`12.5% instead of 3.0%`; `3.0% as before` where both are written alike."""
+    first, last = write(float(before)), write(float(after))
+    return f"{last} instead of {first}" if first != last else f"{last} as before"
 
 
 def entropy_in_words(entropy: float) -> str:
@@ -55,11 +86,18 @@ def duration(seconds: float) -> str:
     return f"{number:.0f} {unit}" + ("" if round(number) == 1 else "s")
 
 
+def among(plural: str, layers: Sequence[int]) -> str:
+    """What a superlative is said of: `of all heads`, or `of all heads of layer 2` where they are all in that one."""
+    one = set(layers)
+    return f"of all {plural}" + (f" of layer {one.pop()}" if len(one) == 1 else "")
+
+
 def listed(items: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
 def percent_of_gap(share: float) -> str:
-    """A share of the gap, which may be negative or above 1: `−12%`, `104%`."""
-    return f"{share:.0%}".replace("-", "−")
+    """A share of the gap, which may be negative or above 1: `−12%`, `104%`; what is nothing has no sign."""
+    written = f"{share:.0%}"
+    return "0%" if written == "-0%" else written.replace("-", "−")

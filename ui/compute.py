@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +61,29 @@ def compute(
     _unless_stopped(request, on_partial)
     if ask_first:
         _agreed(request)
-    job = engine().submit(request, session=_session())
     try:
-        _wait(job, model, on_partial)
-        return Answer(request, job.result())
+        return _computed(request, on_partial)
     except InputError as error:
         fail(error)
+
+
+def attempt(analysis: str, model: str, **settings: Any) -> Answer | None:
+    """The same for what a page can do without: None where these settings cannot be used."""
+    with suppress(InputError):
+        return _computed(Request.of(analysis, model, **{"edits": edits.current()} | settings), None)
+    return None
+
+
+def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Answer:
+    """Wait for a result; a failure that is not the user's ends the page's run with a sentence."""
+    job = engine().submit(request, session=_session())
+    try:
+        _wait(job, request.model, on_partial)
+        return Answer(request, job.result())
+    except InputError:
+        raise
     except Exception as error:
-        log.exception("%s on %s failed", analysis, model)
+        log.exception("%s on %s failed", request.analysis, request.model)
         st.error(literal(_sentence(error)))
         st.stop()
     finally:

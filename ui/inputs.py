@@ -79,17 +79,6 @@ def sidebar() -> None:
     address.keep({name: usual for name, usual in DEFAULTS.items() if name != "prompt" or fits_a_link()})
     entries = {entry.id: entry for entry in catalogue.entries()}
     with st.sidebar:
-        st.selectbox(
-            "Model",
-            list(entries),
-            format_func=lambda id: entries[id].title if id in entries else id,
-            key="model",
-            accept_new_options=True,
-            bind="query-params",
-            help=HELP["model"],
-        )
-        _about_model(entries)
-        slots.place("model")
         st.text_area(
             "Prompt",
             DEFAULTS["prompt"],
@@ -112,6 +101,17 @@ def sidebar() -> None:
         bos.selectbox("Start token", list(words.START_TOKEN), key="bos", bind="query-params", help=HELP["bos"])
         slots.place("pos")
         slots.place("prepend_bos")
+        st.selectbox(
+            "Model",
+            list(entries),
+            format_func=lambda id: entries[id].title if id in entries else id,
+            key="model",
+            accept_new_options=True,
+            bind="query-params",
+            help=HELP["model"],
+        )
+        _about_model(entries)
+        slots.place("model")
 
 
 def fits_a_link(name: str = "prompt") -> bool:

@@ -24,7 +24,7 @@ from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import listed, percent, place, quoted, signed
+from mi_core.phrases import among, instead, listed, moves, percent, place, quoted, signed
 from mi_core.result import Check, Reading, same_length, whole_numbers, within
 from mi_core.saes import loading as saes
 from mi_core.saes.notes import notes
@@ -291,17 +291,37 @@ def _check(model: Model, plan: Plan) -> Check:
 
 def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
-    worst = int(result.change.argmin())
-    what = f"the {result.target.quantity} of {result.target.label}"
-    if result.change[worst] < 0:
-        falls = "falls" if len(result.components) == 1 else "falls most"
-        title = f"Without {result.said(worst)}, {what} {falls}: {signed(result.change[worst])}"
-    else:
-        title = f"No knockout lowers {what}" if len(result.components) > 1 else f"{what} does not need it"
-        title = _capital(title)
+    title = _of_many(result) if len(result.components) > 1 else _of_one(result)
     if result.also:
         title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}"
     return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
+
+
+def _of_many(result: Ablation) -> str:
+    """Which knockout hurts most, and among what: another page may name a part of another kind."""
+    worst = int(result.change.argmin())
+    all_of_them = among(result.kind.plural, () if result.kind == FEATURE else result.component_layers)
+    if _is_nothing(np.abs(result.change).max()):
+        return f"No knockout moves {_what(result)}, {all_of_them}"
+    if _is_nothing(result.change[worst]) or result.change[worst] > 0:
+        return f"No knockout lowers {_what(result)}, {all_of_them}"
+    return f"Without {result.said(worst)}, {_what(result)} falls most, {all_of_them}: {signed(result.change[worst])}"
+
+
+def _of_one(result: Ablation) -> str:
+    change = float(result.change[0])
+    if _is_nothing(change):
+        return f"Without {result.said(0)}, {_what(result)} stays as it is"
+    return f"Without {result.said(0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
+
+
+def _what(result: Ablation) -> str:
+    return f"the {result.target.quantity} of {result.target.label}"
+
+
+def _is_nothing(change: float) -> bool:
+    """Whether a change is written as none."""
+    return not moves(0.0, change, signed)
 
 
 def _start(result: Ablation) -> str:
@@ -309,15 +329,16 @@ def _start(result: Ablation) -> str:
     answer = quoted(result.target.text)
     if result.also:
         return (
-            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is {value} instead of "
-            f"{signed(result.plain)}, and {answer} gets {given} instead of {percent(result.plain_probability)}."
+            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is "
+            f"{instead(result.plain, result.baseline, signed)}, and {answer} gets "
+            f"{instead(result.plain_probability, result.baseline_probability, percent)}."
         )
     return f"With everything in place, the {result.target.quantity} after {at} is {value}; {answer} gets {given}."
 
 
 def _other_way(result: Ablation) -> list[str]:
     best = int(result.change.argmax())
-    if result.change[best] <= 0 or len(result.components) == 1:
+    if result.change[best] <= 0 or _is_nothing(result.change[best]) or len(result.components) == 1:
         return []
     return [f"Without {result.said(best)} it rises most: {signed(result.change[best])}."]
 
@@ -330,7 +351,7 @@ def _repair(result: Ablation) -> list[str]:
         index = int((missing * healed).argmax())
         return [
             f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
-            f"yet without it the value moves only {signed(result.change[index])}: later layers make up for the rest "
+            f"yet without it the value {_moves_only(result.change[index])}: later layers make up for the rest "
             "(self-repair)."
         ]
     if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
@@ -339,6 +360,10 @@ def _repair(result: Ablation) -> list[str]:
         f"From what {result.said(result.strongest)} writes towards the answer itself one would expect "
         f"{signed(-result.direct[result.strongest])}; the rest goes through later layers."
     ]
+
+
+def _moves_only(change: float) -> str:
+    return "hardly moves" if _is_nothing(change) else f"moves only {signed(change)}"
 
 
 def _unmeasured(result: Ablation) -> list[str]:

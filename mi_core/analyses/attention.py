@@ -19,6 +19,7 @@ from mi_core.result import Check, Reading, check_axes, within
 
 MOST_BYTES = 256 * 2**20  # of patterns held at once
 STRONGEST = 100  # rows of the table of strongest keys
+WORTH_SAYING = 0.005  # of a head's attention: less is written as nothing
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,10 @@ class Attention:
             )
         elif len(row) > 1 and self.pos > 0:
             second = int(row[: self.pos + 1].argsort()[-2])
-            yield f"Standing at {at}, it looks next at {place(self.tokens, second)}: {row[second]:.0%}."
+            if row[second] < WORTH_SAYING:
+                yield f"Standing at {at}, it looks at hardly anything else."
+            else:
+                yield f"Standing at {at}, it looks next at {place(self.tokens, second)}: {row[second]:.0%}."
         if self.pos > 0:
             resting = int((share[..., 0] > 0.5).sum())
             does = "take more than half of what they move from" if self.weighted else "spend more than half on"
@@ -169,8 +173,8 @@ class Attention:
             through = self.rollout[self.pos, 1 : self.pos]
             source = int(through.argmax()) + 1
             yield (
-                f"Through all layers (rollout), the earlier word that reaches {quoted(self.tokens.texts[self.pos])} "
-                f"most is {place(self.tokens, source)}: {through.max():.0%}."
+                "Through all attention layers (rollout), the earlier word that reaches "
+                f"{quoted(self.tokens.texts[self.pos])} most is {place(self.tokens, source)}: {through.max():.0%}."
             )
 
 
@@ -208,7 +212,9 @@ def attention(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
-    kept = _kept_layers(model, len(tokens), None if layer is None else model.layer(layer))
+    if layer is not None:
+        model.require(hooks.pattern(model.layer(layer)))
+    kept = _kept_layers(model, len(tokens), layer)
     if head is not None:
         model.head(head)
     if weighted and not model.opening.mixes:
@@ -241,8 +247,9 @@ def _layer_bytes(model: Model, n_pos: int) -> int:
 def _kept_layers(model: Model, n_pos: int, layer: int | None) -> tuple[int, ...]:
     """All layers where their patterns fit, else the chosen one; forecast, so that nothing is computed in vain."""
     one = _layer_bytes(model, n_pos)
-    if one * model.n_layers <= MOST_BYTES:
-        return tuple(range(model.n_layers))
+    layers = model.layers(hooks.pattern)
+    if one * len(layers) <= MOST_BYTES:
+        return layers
     limit = MOST_BYTES // 2**20
     if one > MOST_BYTES:
         fits = int((MOST_BYTES / model.n_heads / 4) ** 0.5)
@@ -253,7 +260,7 @@ def _kept_layers(model: Model, n_pos: int, layer: int | None) -> tuple[int, ...]
         )
     if layer is None:
         raise InputError(
-            f"The patterns of all {model.n_layers} layers would take {one * model.n_layers / 2**20:,.0f} MB for "
+            f"The patterns of all {len(layers)} layers would take {one * len(layers) / 2**20:,.0f} MB for "
             f"{n_pos:,} tokens, more than {limit} MB: choose one layer, or shorten the prompt.",
             "layer",
         )
@@ -266,8 +273,9 @@ def _read(model: Model, tokens: Tokens, kept: tuple[int, ...], weighted: bool) -
     at_once = max(1, MOST_BYTES // _layer_bytes(model, n))
     stay = torch.eye(n, device=model.device)
     rollout, patterns, norms = stay, [], []
-    for start in range(0, model.n_layers, at_once):
-        group = range(start, min(start + at_once, model.n_layers))
+    layers = model.layers(hooks.pattern)
+    for start in range(0, len(layers), at_once):
+        group = layers[start : start + at_once]
         wanted = (hooks.pattern, hooks.v) if weighted else (hooks.pattern,)
         acts = model.run(tokens, [site(layer) for layer in group for site in wanted])
         for layer in group:

@@ -19,6 +19,8 @@ from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, place, quoted, signed
 from mi_core.result import Check, Reading, check_axes, same_length, whole_numbers
 
+WORTH_SAYING = 0.005  # logits: less is written as nothing
+
 
 @dataclass(frozen=True)
 class Attribution:
@@ -126,7 +128,7 @@ class Attribution:
     def _balance(self, worst: int) -> str:
         at = place(self.tokens, self.pos)
         sentence = f"All parts together give the {self.target.quantity} at {at}: {signed(self.total)}."
-        if self.contribution[worst] >= 0:
+        if self.contribution[worst] > -WORTH_SAYING:
             return f"{sentence} Nothing works against it."
         return f"{sentence} {self._said(worst)} works against it most: {signed(self.contribution[worst])}."
 
@@ -137,7 +139,7 @@ class Attribution:
         best = int(by_token.argmax())
         who = "The heads" if self.layer is None else f"The heads of layer {self.layer}"
         who, take = (who, "take") if self.head is None else (f"L{self.layer}H{self.head}", "takes")
-        if by_token[best] <= 0:
+        if by_token[best] < WORTH_SAYING:
             return f"{who} {take} nothing in its favour from any token."
         return f"{who} {take} most in its favour from {place(self.tokens, best)}: {signed(by_token[best])}."
 
@@ -147,7 +149,10 @@ class Attribution:
             said.append("This model squeezes its logits at the very end; the numbers are from before that.")
         if self.whole_layers:
             layers = listed([str(layer) for layer in self.whole_layers])
-            said.append(f"Attention in layer {layers} cannot be split into heads in this model and is shown whole.")
+            said.append(
+                f"Attention in layer {layers}, or what stands in its place, cannot be split into heads in this model "
+                "and is shown whole."
+            )
         return said
 
     def _said(self, index: int) -> str:
@@ -195,9 +200,9 @@ def attribution(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
-    _check_choice(model, layer, head)
     if reason := obstacle(model):
         raise InputError(reason, "model")
+    _check_choice(model, layer, head)
     acts = model.run(tokens, sites(model), logits=position, query=position)
     logits = acts.logits[0]
     answer = resolve(model, target, foil, int(logits.argmax()))
@@ -272,7 +277,7 @@ def _checks(model: Model, parts: Parts, contribution: np.ndarray, total: float, 
 
 def _check_choice(model: Model, layer: int | None, head: int | None) -> None:
     if layer is not None:
-        model.layer(layer)
+        model.require(hooks.z(model.layer(layer)))
     if head is not None:
         model.head(head)
         if layer is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from mi_core.models.neighbours import spelling
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching import swaps
-from mi_core.phrases import percent, place, quoted
+from mi_core.phrases import goes, percent, place, quoted
 from mi_core.result import Check, Reading, within
 
 POSITIONS_TRIED = 12
@@ -72,6 +73,28 @@ class Counterpart:
         if not all(0 <= swap.pos < self.pos for swap in self.swaps) or not self.swaps:
             raise ValueError("swaps stand before the position that is read, and there is one at least")
 
+    @property
+    def fact(self) -> tuple[str, str] | None:
+        """The whole words that an edit of the answer may be about, and another answer.
+
+        Of the words whose exchange gives another answer the last one: what a statement is about stands close to its
+        end, what it states of it before. None where none stands last where it stands, which is where an edit looks.
+        """
+        found = [(swap, word) for swap in self.swaps if (word := self._word(swap)) is not None]
+        wins = [one for one in found if one[0].prediction_probability > one[0].probability]
+        if not found:
+            return None
+        swap, word = max(wins, key=lambda one: one[0].pos) if wins else found[0]
+        return word, swap.prediction
+
+    def _word(self, swap: Swap) -> str | None:
+        """The word that the exchanged token begins or goes on; None where it stands again further on."""
+        texts = self.tokens.texts[self.tokens.has_bos :]
+        prompt, before = "".join(texts), texts[: swap.pos - self.tokens.has_bos]
+        at = len("".join(before)) + swap.token.startswith(" ")
+        word = next((word for word in re.finditer(r"\w+", prompt) if word.start() <= at < word.end()), None)
+        return word[0] if word and prompt.rfind(word[0]) == word.start() else None
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """`swaps`: a row per exchange that was run."""
         return {"swaps": pd.DataFrame([vars(swap) for swap in self.swaps])}
@@ -80,14 +103,15 @@ class Counterpart:
         """The exchange that gives another answer most clearly."""
         best = self.swaps[0]
         title = f"Try {quoted(best.replacement)} for {place(self.tokens, best.pos)}"
-        return Reading(
-            title,
-            (
-                f"It takes {quoted(self.target.text)} from {percent(self.before)} to {percent(best.probability)}, and "
-                f"brings {quoted(best.prediction)} to {percent(best.prediction_probability)}.",
-                f"None of the other {len(self.swaps) - 1} exchanges of one word that were run changes it as clearly.",
-            ),
-        )
+        does = f"{quoted(self.target.text)} {goes(self.before, best.probability, percent)}"
+        against = f"{quoted(best.prediction)} gets {percent(best.prediction_probability)}"
+        return Reading(title, (f"With it {does}, and {against}.", *self._others()))
+
+    def _others(self) -> tuple[str, ...]:
+        others = len(self.swaps) - 1
+        if not others:
+            return ()
+        return (f"Of the exchanges of one word that were run ({others + 1}), this gives another answer most clearly.",)
 
 
 def counterpart(

@@ -140,7 +140,7 @@ class Edit:
             got = [i for i in rephrased if self.top_after[i] == self.target]
             said.append(f"It answers {quoted(self.target)} on {len(got)} of {len(rephrased)} rephrasings")
             missed = next((self.trial_prompts[i] for i in rephrased if i not in got), None)
-            said[-1] += f", but not on “{missed}”." if missed else "."
+            said[-1] += f", but not on “{missed}”." if missed and got else "."
         if others:
             kept = [i for i in others if self.top_after[i] == self.top_before[i]]
             what = "other subjects keep their answers" if self.kind == "rome" else "other prompts keep their answers"
@@ -155,7 +155,7 @@ class Edit:
     def _drift(self) -> str:
         drift = next(value for name, value, _ in self.scores if name == "drift")
         size = "hardly moves" if drift < 0.05 else "moves a little" if drift < 0.5 else "moves much"
-        return f"Unrelated text {size}: {drift:.3f} bits per token."
+        return f"Unrelated text {size}: {'under 0.001' if drift < 0.0005 else f'{drift:.3f}'} bits per token."
 
     def _of(self, role: str) -> list[int]:
         return [i for i, other in enumerate(self.trial_roles) if other == role]

@@ -21,7 +21,7 @@ from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching.run import PatchRun, open_pair
 from mi_core.patching.site import cell as find_cell
-from mi_core.phrases import listed, percent, percent_of_gap, quoted
+from mi_core.phrases import goes, listed, percent, percent_of_gap, quoted
 from mi_core.result import Check, Reading, same_length
 
 RUNS = ("before", "after", "goal")
@@ -71,16 +71,16 @@ class PatchedRun:
     def reading(self) -> Reading:
         """What the patch does to the answer, and what the model's top guess becomes."""
         answer = self.shift.texts.index(self.target.text)
-        before, after, goal = (percent(self.shift.probabilities[run, answer]) for run in range(3))
-        title = f"With {self.cell} patched, {quoted(self.target.text)} goes from {before} to {after}"
+        before, after, goal = self.shift.probabilities[:, answer]
+        title = f"With {self.cell} patched, {quoted(self.target.text)} {goes(before, after, percent)}"
         tops = [quoted(self.shift.texts[int(row.argmax())]) for row in self.shift.probabilities]
         stays = "stays" if tops[0] == tops[1] else f"turns from {tops[0]} into"
-        source = "clean" if self.direction == "denoise" else "corrupted"
+        source = "your" if self.direction == "denoise" else "the exchanged"
         return Reading(
             title,
             (
                 f"The top guess {stays} {tops[1]}.",
-                f"In the {source} prompt's own run, where the activation comes from, the answer has {goal}.",
+                f"In {source} prompt's own run, where the activation comes from, the answer has {percent(goal)}.",
                 *self._shares(),
             ),
         )
@@ -93,9 +93,7 @@ class PatchedRun:
             for word, share in zip(words, self.restored, strict=True)
             if np.isfinite(share)
         ]
-        return (
-            [f"Share of the gap, from 0% in the corrupted to 100% in the clean run: {listed(known)}."] if known else []
-        )
+        return [f"Share of the gap, from 0% in the exchanged run to 100% in yours: {listed(known)}."] if known else []
 
 
 def patched_run(

@@ -20,11 +20,12 @@ from mi_core.models.tokens import Tokens
 from mi_core.patching.pair import PromptPair
 from mi_core.patching.run import PatchRun, open_pair
 from mi_core.patching.site import patch_place
-from mi_core.phrases import listed, percent, percent_of_gap, place
+from mi_core.phrases import listed, percent_of_gap, place
 from mi_core.result import Check, Reading, same_length, whole_numbers, within
 
 CONFIRMED = 10  # estimates that are run exactly
 DISAGREEMENT = 0.1  # of the gap: an estimate that is further from the exact run is marked
+WORTH_SAYING = 0.005  # of the gap: less is written as nothing
 SHARE = 0.05  # of the gap: where no cell reaches it, the title says that none carries the difference
 
 
@@ -40,6 +41,8 @@ class Patching:
     """The position that is read."""
     site: str
     """What is patched, as `mi_core.patching.site.PLACES` names it."""
+    layers: tuple[int, ...]
+    """[layer] Numbers of the layers that have what is patched."""
     n_heads: int
     """Of each layer; of keys and values a map has fewer, where several query heads share them."""
     direction: str
@@ -101,7 +104,7 @@ class Patching:
         none = np.full(self.value.size, -1)
         effects = {
             "site": self.site,
-            "layer": at["layer"],
+            "layer": np.asarray(self.layers)[at["layer"]],
             "head": whole_numbers(at.get("head", none)),
             "pos": whole_numbers(at.get("pos", none)),
             "token": np.asarray(self.tokens.texts, dtype=object)[at["pos"]] if "pos" in at else None,
@@ -178,6 +181,7 @@ def patching(
         target=run.target,
         pos=run.pos,
         site=site,
+        layers=run.layers,
         n_heads=model.n_heads,
         direction=direction,
         metric=metric,
@@ -238,7 +242,7 @@ def _reading(result: Patching) -> Reading:
 
 def cell_words(result: Patching, cell: tuple[int, ...]) -> str:
     """A cell in running text: `L3H7`, `the keys of L3H1`, `MLP 2 at “·Texas” (position 4)`."""
-    part = Part(result.place, cell[0], tuple(cell[1:]))
+    part = Part(result.place, result.layers[cell[0]], tuple(cell[1:]))
     words = part.kind.words
     if "kv_head" in part.place.site.axes and result.n_heads > result.value.shape[1]:
         words = words.replace(HEAD.kind.words, "key-value head {head} of layer {layer}")
@@ -259,10 +263,10 @@ def _title(result: Patching) -> str:
     if result.place == RESID_PRE:
         return "The difference sits " + ", then ".join(_trail(result.tokens, effect))
     cell = np.unravel_index(int(effect.argmax()), effect.shape)
-    words, share = cell_words(result, tuple(int(i) for i in cell)), percent(effect[cell])
+    words, share = cell_words(result, tuple(int(i) for i in cell)), percent_of_gap(effect[cell])
     if result.place == HEAD:
-        return f"{words} alone carries {share} of the difference"
-    return f"{words[0].upper()}{words[1:]} {kind.verb} most of the difference: {share}"
+        return f"{words} alone carries {share} of the difference, the most of all heads"
+    return f"Of all {kind.plural}, {words} {kind.verb} the largest share of the difference: {share}"
 
 
 def _trail(tokens: Tokens, effect: Float[np.ndarray, "layer pos"]) -> list[str]:
@@ -283,23 +287,32 @@ def _ends(result: Patching) -> str:
     clean, corrupted = (measures.said(result.metric, value) for value in (result.clean, result.corrupted))
     if result.metric == "kl":
         return (
-            f"The corrupted prompt's guesses are {corrupted} (KL) away from the clean prompt's; 100% restored means "
-            "that all of them are as in the clean run."
+            f"The exchanged prompt's guesses are {corrupted} (KL) away from your prompt's; 100% restored means "
+            "that all of them are as in your prompt's own run."
         )
-    return f"The {result.quantity} is {clean} in the clean prompt and {corrupted} in the corrupted one."
+    if clean == corrupted:
+        return f"The {result.quantity} is {clean} in both prompts: shares of so small a gap say little."
+    return f"The {result.quantity} is {clean} in your prompt and {corrupted} in the exchanged one."
 
 
 def _strongest(result: Patching) -> str:
     effect = _effect(result)
     cells = [np.unravel_index(index, effect.shape) for index in np.argsort(effect, axis=None)[::-1][:3]]
-    named = [f"{_short(result, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in cells]
-    does = "restore most of it" if result.direction == "denoise" else "destroy most of it"
-    return f"Patches that {does}: {listed(named)}."
+    does = "restore" if result.direction == "denoise" else "destroy"
+    told = [cell for cell in cells if effect[cell] >= WORTH_SAYING]
+    if not told:
+        return f"No patch {does}s any of it."
+    named = [f"{_short(result, tuple(map(int, cell)))} ({percent_of_gap(effect[cell])})" for cell in told]
+    if len(named) == 1:
+        return f"The patch that {does}s most: {named[0]}."
+    return f"Patches that {does} most: {listed(named)}."
 
 
 def _short(result: Patching, cell: tuple[int, ...]) -> str:
-    part = Part(result.place, cell[0], cell[1:])
-    return part.name if "head" in part.kind.axes else f"layer {part.layer} at position {part.number}"
+    part = Part(result.place, result.layers[cell[0]], cell[1:])
+    if "head" in part.kind.axes:
+        return part.name
+    return part.kind.words.format(layer=part.layer, pos=f"position {part.number}")
 
 
 def _trust(result: Patching) -> list[str]:

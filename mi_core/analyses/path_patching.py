@@ -19,12 +19,14 @@ from mi_core.patching import pair, paths
 from mi_core.patching.pair import PromptPair
 from mi_core.patching.paths import Paths
 from mi_core.patching.run import check_direction
-from mi_core.phrases import listed, signed
+from mi_core.phrases import among, listed, moves, signed
 from mi_core.result import Check, Reading, same_length, whole_numbers
 
 # Of the gap: where no path reaches it, the title says that none carries the difference. Smaller than patching's share,
 # because a path is a part of what one head does.
 SHARE = 0.02
+WORTH_SAYING = 0.0005  # of the gap: less is written as nothing
+_SENDERS = {"head": "heads", "attn_out": "attention layers", "mlp_out": "MLPs"}
 
 
 @dataclass(frozen=True)
@@ -111,21 +113,22 @@ class PathPatching:
         if abs(self.moved[best]) < SHARE:
             return f"No single path to {self.place} carries the difference"
         name = self.components[best]
-        does = (
-            f"{name} speaks" + " to the answer most" if self.receiver == "logits" else f"{name} feeds {self.place} most"
-        )
+        does = f"{name} speaks to the answer most" if self.receiver == "logits" else f"{name} feeds {self.place} most"
+        does += f", {among(_SENDERS[self.site], self.component_layers)}"
         if self.moved[best] < 0:
             return f"{does}, and works against it: {_percent(self.moved[best])} of the difference"
-        return f"{does}: that path carries {_percent(self.moved[best])} of the difference"
+        return f"{does}: its path carries {_percent(self.moved[best])} of the difference"
 
     def _ends(self) -> str:
-        return (
-            f"The {self.target.quantity} of {self.target.label} is {signed(self.clean)} in the clean prompt and "
-            f"{signed(self.corrupted)} in the corrupted one."
-        )
+        what = f"The {self.target.quantity} of {self.target.label} is {signed(self.clean)} in"
+        if not moves(self.clean, self.corrupted, signed):
+            return f"{what} both prompts: shares of so small a gap say little."
+        return f"{what} your prompt and {signed(self.corrupted)} in the exchanged one."
 
     def _strongest(self) -> str:
-        order = np.argsort(-np.abs(self.moved))[:3]
+        order = [i for i in np.argsort(-np.abs(self.moved))[:3] if abs(self.moved[i]) >= WORTH_SAYING]
+        if not order:
+            return "No path moves any of it."
         return f"Strongest paths: {listed([f'{self.components[i]} ({_percent(self.moved[i])})' for i in order])}."
 
     def _whole(self) -> list[str]:

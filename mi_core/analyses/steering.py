@@ -20,7 +20,7 @@ from mi_core.metrics.shift import Shift, gains_and_losses, shift
 from mi_core.models.model import Model
 from mi_core.models.progress import silent
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import quoted
+from mi_core.phrases import bits, goes, moves, percent, quoted
 from mi_core.result import Check, Reading
 from mi_core.text import side_by_side
 from mi_core.text.generation import check_length
@@ -114,25 +114,30 @@ class Steering:
         if all(push.operation == "add" and push.strength == 0 for push in self.pushes):
             title = f"At strength 0 nothing changes: {before} stays the top guess"
         elif self.top_before == self.top_after:
-            title = f"{before} stays the top guess; the odds move by {self.kl:.2f} bits"
+            odds = f"the odds move by {bits(self.kl)}" if self.kl > 0 else "the odds do not move"
+            title = f"{before} stays the top guess; {odds}"
         else:
             title = f"Steering turns the top guess from {before} into {after}"
-        return Reading(title, (*self.notes[:2], *self._movement())[:3])
+        return Reading(title, (*self.notes[:2], *self._text(), *self._movement())[:4])
+
+    def _text(self) -> tuple[str, ...]:
+        """Whether what is written changes, which the next token alone does not tell."""
+        plain, steered = (text.text for text in self.texts)
+        if plain == steered:
+            return ("The text that it writes stays the same.",)
+        return ("The text changes later on.",) if self.top_before == self.top_after else ()
 
     def _movement(self) -> tuple[str, ...]:
         gain = self.shift.change
         best, worst = int(gain.argmax()), int(gain.argmin())
-        if gain[best] <= 0:
-            return (f"The likeliest next token is {quoted(self.top_before)}, with and without the direction.",)
-        return (
-            f"{quoted(self.shift.texts[best])} gains most, {self._move(best)}; "
-            f"{quoted(self.shift.texts[worst])} loses most, {self._move(worst)}.",
-            f"All in all the next token's probabilities move by {self.kl:.2f} bits (KL divergence).",
-        )
-
-    def _move(self, token: int) -> str:
-        before, after = self.shift.probabilities[:, token]
-        return f"from {before:.1%} to {after:.1%}"
+        said = [
+            f"{quoted(self.shift.texts[token])} {verb} most and {goes(*self.shift.probabilities[:, token], percent)}"
+            for token, verb in ((best, "gains"), (worst, "loses"))
+            if moves(*self.shift.probabilities[:, token], percent)
+        ]
+        if not said:
+            return ("To a tenth of a percent, no token's probability moves.",) if gain[best] > 0 else ()
+        return (f"{'; '.join(said)}.", f"All in all the next token's probabilities move by {bits(self.kl)}.")
 
 
 def steering(

@@ -20,7 +20,7 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Model
 from mi_core.models.progress import silent
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import percent, quoted
+from mi_core.phrases import goes, moves, percent, quoted
 from mi_core.result import Check, Reading
 from mi_core.text import side_by_side
 from mi_core.text.generation import check_length
@@ -125,23 +125,26 @@ class SteeringSweep:
         return Reading(self._title(fine), (*([self._answer(fine)] if any(fine) else []), self._limits()))
 
     def _title(self, fine: list[bool]) -> str:
+        if len(fine) == 1:
+            stays = "stays readable" if fine[0] else "does not stay readable: try a smaller one"
+            return f"At strength {_plain(self.strengths[0])} the text {stays}"
         if all(fine):
             return f"All {len(fine)} strengths leave the text readable"
         if not any(fine):
             return f"None of the {len(fine)} strengths leaves the text readable: try smaller ones"
         kept = self.strengths[fine]
-        ends = f"from {_plain(kept.min())} to {_plain(kept.max())}"
+        ends = f"from {_plain(kept.min())} to {_plain(kept.max())}" if len(kept) > 1 else f"at {_plain(kept[0])}"
         return f"The text stays readable at {sum(fine)} of {len(fine)} strengths, {ends}"
 
     def _answer(self, fine: list[bool]) -> str:
         moved = np.abs(self.probability - self.unsteered_probability) * np.asarray(fine)[:, None]
         strength, token = np.unravel_index(int(moved.argmax()), moved.shape)
-        if moved[strength, token] == 0:
-            return "Where the text stays readable, the next token's odds do not move."
         before, after = self.unsteered_probability[token], self.probability[strength, token]
+        if not moves(before, after, percent):
+            return "Where the text stays readable, the next token's odds do not move."
         return (
-            f"Of these, strength {_plain(self.strengths[strength])} moves the next token most: "
-            f"{quoted(self.token_texts[token])} goes from {percent(float(before))} to {percent(float(after))}."
+            f"Of these, strength {_plain(self.strengths[strength])} moves a probability furthest: "
+            f"{quoted(self.token_texts[token])} {goes(before, after, percent)}."
         )
 
     def _limits(self) -> str:

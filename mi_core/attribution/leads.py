@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mi_core.attribution.logit_parts import Parts, take_apart
 from mi_core.errors import InputError
@@ -20,6 +22,8 @@ from mi_core.phrases import after_layer, listed, percent, place, quoted, signed
 from mi_core.saes import loading as saes
 from mi_core.saes import notes
 from mi_core.saes.sae import Sae
+
+WORTH_SAYING = 0.005  # logits: less is written as nothing
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def _layer_lead(rank: np.ndarray, target: Target, n_layers: int, pos: int) -> Le
     name = quoted(target.text)
     if rank[-1] == 1:
         layer = lens.settled(rank)
-        text = f"{name} becomes the top guess {after_layer(layer, n_layers)}, and stays there."
+        verb = "is" if layer == 0 else "becomes"
+        text = f"{name} {verb} the top guess {after_layer(layer, n_layers)}, and stays there."
     else:
         layer = int(rank.argmin())
         text = f"{name} stands highest {after_layer(layer, n_layers)}: rank {rank[layer]:,}."
@@ -78,16 +83,27 @@ def _layer_lead(rank: np.ndarray, target: Target, n_layers: int, pos: int) -> Le
 
 
 def _head_lead(parts: Parts, target: Target, pos: int) -> Lead:
-    values = parts.heads.flatten()
-    best = [index for index in values.argsort(descending=True)[:3].tolist() if values[index] > 0]
+    values = _told_apart(parts).flatten()
+    best = [index for index in values.argsort(descending=True)[:3].tolist() if values[index] >= WORTH_SAYING]
     layer, head = divmod(int(values.argmax()), parts.heads.shape[1])
     if not best:
-        text = f"No head pushes {quoted(target.text)} up; L{layer}H{head} holds it down least."
+        text = f"No head pushes {_pushed(target)}; L{layer}H{head} holds it down least."
     else:
         named = [(*divmod(index, parts.heads.shape[1]), float(values[index])) for index in best]
         heads = listed([f"L{layer}H{head} ({signed(value)})" for layer, head, value in named])
-        text = f"In logits, {quoted(target.text)} gets most from {heads}."
+        most = "pushes" if len(named) == 1 else "push"
+        text = f"Of the heads alone, {heads} {most} {_pushed(target)} most, in logits."
     return Lead("head", "attribution", text, layer=layer, head=head, pos=pos)
+
+
+def _pushed(target: Target) -> str:
+    """`“·Austin” up`, or `“·Austin” above “·Paris”`."""
+    return f"{quoted(target.text)} " + ("up" if target.foil_text is None else f"above {quoted(target.foil_text)}")
+
+
+def _told_apart(parts: Parts) -> Float[Tensor, "layer head"]:
+    """What each head adds; −∞ in layers that have no heads, or whose heads are not told apart."""
+    return parts.heads.masked_fill(~parts.split[:, None], -torch.inf)
 
 
 def _feature_lead(tokens: Tokens, acts: Activations, sae: Sae, pos: int) -> Lead:
@@ -113,7 +129,7 @@ def _labelled(label: str) -> str:
 
 def _attention_lead(acts: Activations, tokens: Tokens, parts: Parts, pos: int) -> Lead:
     """Which token the strongest head took it from."""
-    layer, head = divmod(int(parts.heads.argmax()), parts.heads.shape[1])
+    layer, head = divmod(int(_told_apart(parts).argmax()), parts.heads.shape[1])
     source = int(parts.sources[layer, head].argmax())
     weight = percent(float(acts[hooks.pattern(layer)][head, 0, source]))
     text = f"L{layer}H{head} takes it from {place(tokens, source)}, which gets {weight} of its attention."

@@ -24,6 +24,9 @@ from mi_core.models.tokens import whole
 
 # What each kind reads beside its words; `layer` says where a direction is read or added.
 SETTINGS = {"feature": ("sae",), "token": (), "contrast": ("positive", "negative"), "vector": ("vector",)}
+# Praise against complaint: the contrast that stands where none is typed.
+POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
+NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
 FORMER = {"numbers": "vector"}  # words and settings that older links and files hold
 
 S = TypeVar("S", bound="DirectionSpec")

@@ -17,8 +17,8 @@ from mi_core.models.tokens import encode
 
 # What may stand before a sentence without changing what follows it.
 OPENINGS = ("I think that", "Everyone knows that", "Of course,", "We learned in school that", "As far as I remember,")
-NEIGHBOURS, CANDIDATES = 10, 30
-KNOWN = 0.5  # probability from which the model is taken to know the answer for another subject
+NEIGHBOURS, CANDIDATES = 10, 60
+KNOWN = 0.9  # probability from which the model is taken to know the answer for another subject
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def rephrased(model: Model, prompt: str, subject: str) -> list[str]:
 
 
 def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[int], bos: bool | None) -> list[str]:
-    """The prompt about the subjects most like this one: of the nearest token embeddings, those the model has an answer
-    for, written like `answers` and none of them. Empty for a subject of several tokens.
+    """The prompt about the subjects most like this one: of the nearest token embeddings, those of which the model knows
+    a fact: an answer it is sure of, written like `answers`, that is theirs alone. Empty for a subject of several
+    tokens.
     """
     tokens = model.tokens(prompt, bos)
     first, last = subject_span(model, tokens, prompt, subject)
@@ -53,16 +54,19 @@ def other_subjects(model: Model, prompt: str, subject: str, answers: Sequence[in
     begin = prompt.rfind(subject.strip())
     end = begin + len(subject.strip())
     kinds = set(map(spelling, model.texts(answers)))
-    found: list[str] = []
+    found: dict[int, str] = {}  # the prompt by its answer: two subjects with one answer are a guess at least once
+    shared = set(answers)
     for text in model.texts(neighbours(model, [tokens.ids[first]], CANDIDATES)):
         asked = prompt[:begin] + text.strip() + prompt[end:]
         odds = model.run(model.tokens(asked, bos)).logits[-1].float().softmax(-1)
         best = int(odds.argmax())
-        if spelling(model.text(best)) in kinds and best not in answers and float(odds[best]) >= KNOWN:
-            found.append(asked)
+        if best in shared or found.pop(best, None) is not None:
+            shared.add(best)
+        elif spelling(model.text(best)) in kinds and float(odds[best]) >= KNOWN:
+            found[best] = asked
         if len(found) == NEIGHBOURS:
             break
-    return found
+    return list(found.values())
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 from mi_core.errors import InputError
 from mi_core.metrics import distribution
 from mi_core.metrics.target import Target
-from mi_core.phrases import listed, percent, signed
+from mi_core.phrases import bits, listed, percent, signed
 
 NAMES = ("logit_difference", "probability", "kl")
 UNITS = {"logit_difference": "logits", "probability": "probability", "kl": "bits"}
@@ -65,7 +65,7 @@ class Metric:
     def quantity(self) -> str:
         """What the number is, for the middle of a sentence."""
         if self.name == "kl":
-            return "distance from the clean guesses (KL)"
+            return "distance from your prompt's guesses (KL)"
         target = self.all.target
         return f"{target.quantity} of {target.label}" if self.name == "logit_difference" else _probability(target)
 
@@ -91,7 +91,7 @@ def said(name: str, value: float) -> str:
     """A value of the metric of that name with its unit: `+1.25`, `97.3%`, `2.10 bits`."""
     if name == "probability":
         return percent(value)
-    return f"{value:.2f} bits" if name == "kl" else signed(value)
+    return bits(value) if name == "kl" else signed(value)
 
 
 def _probability(target: Target) -> str:

@@ -100,7 +100,7 @@ def corrupted_tokens(model: Model, corrupted: str, tokens: Tokens, prepend_bos: 
     """
     other = model.tokens(corrupted, prepend_bos, "corrupted")
     if other.ids == tokens.ids:
-        raise InputError("Both prompts are the same: change a word of the corrupted one.", "corrupted")
+        raise InputError("Both prompts are the same: change a word of the exchanged one.", "corrupted")
     if len(other) == len(tokens):
         return other
     pairs = list(zip(tokens.ids, other.ids, strict=False))
@@ -111,7 +111,7 @@ def corrupted_tokens(model: Model, corrupted: str, tokens: Tokens, prepend_bos: 
     repaired = swaps.of_equal_length(model, tokens, other)
     raise InputError(
         f"The prompts are {len(tokens)} and {len(other)} tokens long and must be equally long. They first differ at "
-        f"position {first}, where the clean one has {parts[0]} and the corrupted one {parts[1]}: "
+        f"position {first}, where yours has {parts[0]} and the exchanged one {parts[1]}: "
         "use words of as many tokens.",
         "corrupted",
         suggestion=repaired,
@@ -145,6 +145,6 @@ def check_gap(
         what = quantity or f"{target.quantity} of {target.label}"
         raise InputError(
             f"Both prompts give the same {what} at position {pos}, so there is nothing to bring back: change the "
-            "corrupted prompt, or the answer.",
+            "exchanged prompt, or the answer.",
             "corrupted",
         )

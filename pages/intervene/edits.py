@@ -5,8 +5,10 @@ import streamlit as st
 from charts import figures
 from mi_core.editing import recipes
 from ui import address, show, words
+from ui.components.number_steps import number_steps
 from ui.compute import compute
-from ui.fields import edits
+from ui.fields import counterpart, edits
+from ui.parts.presets import PRESETS
 from ui.prompt import header, prompt
 from ui.text import literal
 
@@ -19,10 +21,18 @@ HOW_PROMPTS = (
     "edit moves the edited prompt and its rephrasings, and leaves other subjects and unrelated text at 0. The table "
     "has every answer before and after."
 )
+
+
+def _suggested() -> tuple[str, str]:
+    """Subject and new answer for a prompt that no preset brings them for."""
+    known = any(preset.prompt == chosen.prompt and preset.subject for preset in PRESETS)
+    return ("", "") if known else counterpart.fact(chosen)
+
+
 header("Edits", "What happens when a fact is rewritten or a direction removed?")
 chosen = prompt()
 rewriting = address.choose(words.EDIT, st.segmented_control, "Edit", required=True) == "rome"
-recipe = edits.fact_fields(chosen.prompt) if rewriting else edits.direction_fields(chosen.model)
+recipe = edits.fact_fields(chosen.prompt, _suggested()) if rewriting else edits.direction_fields(chosen.model)
 others = edits.trial_fields(chosen.prompt, rewriting)
 if recipe is None:
     st.info(
@@ -36,6 +46,7 @@ if recipe is None:
     st.stop()
 asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
 answer = compute("edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, **asked)
+number_steps("layer", **{"edit_layer" if rewriting else "layer": answer.result.layer})
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)
 scores = show.tables(answer)["scores"]

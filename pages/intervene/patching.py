@@ -37,7 +37,7 @@ def forget_cell() -> None:
 
 header("Patching", "Where does the model carry what decides the answer?")
 chosen = prompt()
-corrupted = second_prompt(chosen.prompt)
+corrupted = second_prompt(chosen)
 offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
@@ -46,7 +46,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     metric = address.choose(
         words.PATCH_MEASURE, st.selectbox, "Measure", width=180,
         help="Logit difference: the answer against what it is compared with. Probability: the answer alone. All "
-        "guesses: how far the whole distribution is from the clean run's, in bits (KL divergence).",
+        "guesses: how far the whole distribution is from that of your prompt's own run, in bits (KL divergence).",
     )  # fmt: skip
     direction = address.choose(
         words.DIRECTION, st.segmented_control, "Ask", required=True,

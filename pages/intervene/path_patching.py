@@ -21,7 +21,7 @@ HOW = (
 )
 header("Path patching", "Which head talks to which?")
 chosen = prompt()
-corrupted = second_prompt(chosen.prompt)
+corrupted = second_prompt(chosen)
 offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)

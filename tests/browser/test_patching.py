@@ -54,11 +54,12 @@ def test_prompts_of_unequal_length_stand_side_by_side_and_are_repaired(page):
 
 def test_a_second_prompt_is_proposed(page):
     page.goto("/patching?prompt=The+capital+of+Spain+is")
-    expect(main(page)).to_contain_text("one word exchanged")
-    page.get_by_role("button", name="Suggest one").click()
+    expect(main(page)).to_contain_text("Found for your prompt")
+    expect(finding(page)).to_contain_text("The difference sits at")
+    page.get_by_role("button", name="Suggest others").click()
     offers = page.get_by_role("button", name="→")
     expect(offers.first).to_be_visible()
     offers.first.click()
     expect(finding(page)).to_contain_text("The difference sits at")
     expect(field(page, SECOND_PROMPT)).not_to_have_value("")
-    expect(main(page)).not_to_contain_text("one word exchanged")
+    expect(main(page)).not_to_contain_text("Found for your prompt")

@@ -221,8 +221,9 @@ def test_the_reading_names_helper_opposer_and_origin(mini):
 
 
 def test_one_head_has_its_own_origin(mini):
-    said = attribution(mini, NAMES, target="Mary", layer=3, head=1).reading().sentences[1]
-    assert said.startswith("L3H1 takes most in its favour from")
+    said = [attribution(mini, NAMES, target="Mary", layer=3, head=head).reading().sentences[1] for head in (2, 1)]
+    assert said[0].startswith("L3H2 takes most in its favour from")
+    assert said[1] == "L3H1 takes nothing in its favour from any token."
 
 
 @pytest.mark.parametrize(

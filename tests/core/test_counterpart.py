@@ -86,3 +86,20 @@ def test_progress_is_told_with_no_hook_active(mini):
 
     found = counterpart(mini, DRINK, progress=progress)
     assert told[-1] == (len(found.swaps) + 1,) * 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        (TEXAS, "Texas"),
+        ("The capital of Spain is", "Spain"),
+        (DRINK, "Mary"),
+        ("Hello", "Hello"),
+        ("El perro come en la casa", "perro"),
+    ],
+)
+def test_a_fact_is_whole_words_where_an_edit_looks_for_them(mini, prompt, subject):
+    found = counterpart(mini, prompt)
+    words, answer = found.fact
+    assert words == subject and prompt.count(words) == 1
+    assert answer in {swap.prediction for swap in found.swaps} - {found.target.text}

@@ -170,3 +170,22 @@ def test_bad_input_gets_a_sentence_with_its_field(mini, change, field, said):
 def test_a_result_whose_parts_do_not_fit_is_refused(boston, part):
     with pytest.raises(ValueError, match="trials, the first of which is"):
         dataclasses.replace(boston, **{part: getattr(boston, part)[1:]})
+
+
+CAPITALS = {  # of the subjects that are near Texas
+    "Michigan": "Lansing", "Delaware": "Dover", "Pennsylvania": "Harrisburg", "Ohio": "Columbus", "France": "Paris",
+    "Wisconsin": "Madison", "Wyoming": "Cheyenne", "Austria": "Vienna", "Hawaii": "Honolulu", "Chile": "Santiago",
+}  # fmt: skip
+
+
+def test_other_subjects_are_ones_of_which_the_statement_is_true(boston):
+    others = boston.tables()["prompts"].query("role == 'other subject'")
+    said = {row.prompt.removeprefix("The capital of ").removesuffix(" is"): row.before for row in others.itertuples()}
+    assert said == {subject: f" {capital}" for subject, capital in CAPITALS.items()}
+
+
+def test_two_subjects_never_share_an_answer(mini):
+    """The model calls woman and mouse “ami” alike, which it knows of neither."""
+    others = edit(mini, "The French word for dog is", subject="dog", target="roi").tables()["prompts"]
+    answers = others.query("role == 'other subject'")["before"]
+    assert len(answers) > 2 and answers.is_unique and not set(answers) & {" roi", " chien"}

@@ -115,7 +115,7 @@ def test_what_must_hold_for_any_prompt(mini, prompt, k):
 def test_long_prompts_are_read_in_pieces_with_the_same_numbers(mini, monkeypatch):
     prompt = "The capital of Texas is Austin. " * 5
     whole = logit_lens(mini, prompt)
-    monkeypatch.setattr("mi_core.analyses.logit_lens.ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("mi_core.lenses.lens.ROWS_AT_ONCE", 1)
     np.testing.assert_allclose(logit_lens(mini, prompt).target_logit, whole.target_logit, atol=1e-4)
 
 
@@ -137,7 +137,7 @@ def test_the_reading_says_when_the_answer_appears(mini):
     found = logit_lens(mini, FACT, target="Austin")
     first = settled(found.target_rank[:, 5])
     title, sentences = found.reading().title, found.reading().sentences
-    assert title == f"“·Austin” becomes the top guess after layer {first} of 4"
+    assert title == f"“·Austin” becomes the top guess after layer {first - 1}"
     assert "the model ends by expecting “·Austin”" in sentences[0]
     assert "One step earlier, the lens reads" in sentences[1]
 

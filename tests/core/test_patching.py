@@ -231,7 +231,7 @@ def test_the_estimate_is_the_gradient_times_the_difference(tiny_model, hf_model,
 
 
 def test_an_estimate_of_kl_in_the_clean_run_is_refused(mini):
-    with pytest.raises(InputError, match="has no slope at the clean run") as caught:
+    with pytest.raises(InputError, match="has no slope there") as caught:
         patching(mini, TEXAS, corrupted=FRANCE, metric="kl", direction="noise", estimate=True)
     assert caught.value.field == "estimate"
 
@@ -282,7 +282,7 @@ def test_the_reading_follows_the_difference_through_the_layers(mini):
     assert found.reading().title == (
         f"The difference sits at “·Texas” (position 4) up to layer {moved}, then at “·is” (position 5)"
     )
-    assert f"{found.clean:+.2f} in the clean prompt" in found.reading().sentences[0]
+    assert f"{found.clean:+.2f} in your prompt" in found.reading().sentences[0]
 
 
 def test_the_reading_of_heads_names_the_strongest(mini):
@@ -306,7 +306,7 @@ def test_every_site_and_metric_has_words_and_a_tidy_table(mini, site, metric):
         row = table[(table["layer"] == 2) & (table["head"] == 1) & (table["pos"] == 4)].iloc[0]
         assert row["token"] == " Texas" and row["value"] == pytest.approx(found.value[2, 1, 4])
     words = {"logit_difference": "The logit difference of", "probability": "The probability of “·Austin” is"}
-    assert reading.sentences[0].startswith(words.get(metric, "The corrupted prompt's guesses are"))
+    assert reading.sentences[0].startswith(words.get(metric, "The exchanged prompt's guesses are"))
     assert "None" not in reading.title and reading.title
 
 
@@ -354,8 +354,8 @@ def test_tables_are_tidy(mini):
     ("corrupted", "message"),
     [
         ("The capital of New York is", "6 and 7 tokens long and must be equally long. They first differ at position 4"),
-        ("The capital of New York is", r"has “·Texas” \(1 token\) and the corrupted one “·New·York” \(2 tokens\)"),
-        ("The capital of Texas is not", r"the clean one has nothing and the corrupted one “·not” \(1 token\)"),
+        ("The capital of New York is", r"has “·Texas” \(1 token\) and the exchanged one “·New·York” \(2 tokens\)"),
+        ("The capital of Texas is not", r"yours has nothing and the exchanged one “·not” \(1 token\)"),
         (TEXAS, "Both prompts are the same"),
         ("  ", "The prompt is empty"),
         ("word " * 600, "tokens long"),

@@ -304,8 +304,9 @@ def test_the_reading(mini):
     best = int(found.moved.argmax())
     title, sentences = found.reading().title, found.reading().sentences
     share = f"{found.moved[best]:.1%}"
-    assert title == f"{found.components[best]} feeds L3H0’s values most: that path carries {share} of the difference"
-    assert f"{found.clean:+.2f} in the clean prompt" in sentences[0]
+    feeds = f"{found.components[best]} feeds L3H0’s values most, of all heads"
+    assert title == f"{feeds}: its path carries {share} of the difference"
+    assert f"{found.clean:+.2f} in your prompt" in sentences[0]
     assert sentences[1].startswith(f"Strongest paths: {found.components[best]} ({share})")
     assert sentences[2].startswith("All that reaches L3H0’s values moves")
     none = path_patching(mini, MARY, corrupted=JOHN, receiver="L2H0", input="q", target=" Mary", foil=" John")

@@ -13,6 +13,7 @@ from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.predict import predict
 from mi_core.errors import InputError
 from mi_core.metrics.lens import settled
+from mi_core.phrases import after_layer
 from mi_core.saes import loading as saes
 from tests.core.plain_reference import plain
 
@@ -109,7 +110,7 @@ def test_the_layer_lead_agrees_with_the_lens(mini, pos):
     lens = logit_lens(mini, FACT, pos=pos)
     assert (found.page, found.pos) == ("logit_lens", lens.pos)
     assert found.layer == settled(lens.target_rank[:, lens.pos])
-    assert f"after layer {found.layer} of 4, and stays there" in found.text
+    assert f"{after_layer(found.layer, 4)}, and stays there" in found.text
 
 
 def test_an_answer_that_never_wins_leads_to_its_best_layer(mini):

@@ -120,9 +120,9 @@ def test_a_text_that_breaks_is_marked(sweep):
     assert set(result.states[1:]) <= {"too surprising", "repeats itself"}
     for state, surprise in zip(result.states, result.perplexity, strict=True):
         assert (state == "too surprising") == (surprise > 4 * result.unsteered.perplexity)
-    assert "1 of 3 strengths, from 0.3 to 0.3" in result.reading().title
+    assert "1 of 3 strengths, at 0.3" in result.reading().title
     assert f"{result.limit:,.1f}" in result.reading().sentences[-1]
-    assert "try smaller ones" in sweep(strengths=(8.0,)).reading().title
+    assert "try a smaller one" in sweep(strengths=(8.0,)).reading().title
     assert sweep(strengths=(0.0,)).reading().sentences[0].endswith("odds do not move.")
 
 

@@ -10,7 +10,7 @@ COPYING = {"prompt": " river table garden apple Tuesday river table garden apple
 
 
 def findings(app) -> list[str]:
-    return [unescaped(box.value) for box in app.subheader]
+    return [unescaped(box.value) for box in app.header]
 
 
 def texts(app) -> list[str]:
@@ -40,13 +40,17 @@ def test_a_part_kept_out_shows_what_the_others_do_without_it():
     app.number_input(key="layer").set_value(0)
     app.number_input(key="head").set_value(2).run()
     app.button(key="put-back").click().run()
-    assert app.multiselect(key="also").value == [] and findings(app)[0] == first
+    assert app.multiselect(key="also").value == []
+    assert findings(app)[0] == first.replace("falls most, of all heads:", "falls:")
+    assert f"{first}." in [unescaped(box.value) for box in app.markdown]
 
 
-def test_a_link_names_the_head_and_the_others_stay_in_sight():
+def test_a_link_lands_on_its_own_head_and_the_strongest_stays_in_sight():
     app = visit(ABLATION, **COPYING, layer=1, head=3)
     assert not app.exception and not app.error
-    assert "L1H3" in findings(app)[1] and "L0H3" in findings(app)[0]
+    assert all("L1H3" in finding for finding in findings(app))
+    others = [unescaped(box.value) for box in app.markdown if "of all heads" in box.value]
+    assert len(others) == 1 and "Without L0H3" in others[0]
     assert "Keep L1H3 knocked out" in app.button(key="keep").label
 
 

@@ -7,19 +7,15 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.directions.spec import NEGATIVE, POSITIVE
 from mi_core.saes import highlights
 from mi_core.saes import loading as saes
 from ui import address, slots, words
+from ui.components.number_steps import number_steps
 from ui.fields.sites import pick_site
 from ui.inputs import in_link, place_in_link
 from ui.text import literal
 
-SOURCES_HELP = (
-    "A feature of a sparse autoencoder; the difference between what the model thinks at the end of two sets of "
-    "prompts; what its output reads for one word; or numbers from elsewhere, such as a probe's weights."
-)
-POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
-NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
 STRENGTH_HELP = (
     "In units of the typical length of the model's activations, so that 1 adds a push as long as the thought itself. "
     "0.3 to 0.5 usually keeps the text sensible; negative values push the other way."
@@ -30,15 +26,6 @@ TIMES_HELP = (
 )
 
 
-def first(model: str) -> dict[str, Any]:
-    """The one direction that a newcomer sees."""
-    hooks = [entry.name for entry in saes.available(model) if not entry.refused]
-    kind = address.choose(
-        words.SOURCE, st.segmented_control, "The direction is", among=_sources(hooks), required=True, help=SOURCES_HELP
-    )
-    return _fields(kind, model, hooks)
-
-
 def others(model: str) -> tuple[str, ...]:
     """A row for each further direction, and one to add the next; what the analysis calls `also`."""
     hooks = [entry.name for entry in saes.available(model) if not entry.refused]
@@ -46,13 +33,13 @@ def others(model: str) -> tuple[str, ...]:
     for number, sources in enumerate(words.FURTHER_SOURCES, 2):
         kind = address.choose(
             sources, st.selectbox, "Add another direction" if number == 2 else f"Direction {number}",
-            among=_sources(hooks), index=None, width=260, placeholder="none",
+            among=offered(hooks, sources), index=None, width=260, placeholder="none",
             help="Up to four directions, each with its own strength and layer, are summed in one run.",
         )  # fmt: skip
         if kind is None:
             break
         with st.container(border=True):
-            settings = _fields(kind, model, hooks, str(number))
+            settings = fields(kind, model, hooks, str(number))
             slider, layer = st.columns([4, 1], vertical_alignment="bottom")
             with slider:
                 settings["strength"] = strength(str(number))
@@ -139,7 +126,8 @@ def _largest() -> float | None:
     return largest
 
 
-def _fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
+def fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
+    """The fields of a direction of that source, and the settings they make."""
     if kind == "feature":
         return feature_fields(model, hooks, number)
     if kind == "contrast":
@@ -147,9 +135,9 @@ def _fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[s
     return _token(number) if kind == "token" else _numbers(number)
 
 
-def _sources(hooks: list[str]) -> list[str]:
+def offered(hooks: list[str], sources: words.Options) -> list[str]:
     """The sources of a direction; without an autoencoder there are no features."""
-    return [source for source in words.SOURCE if hooks or source != "feature"]
+    return [source for source in sources if hooks or source != "feature"]
 
 
 def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, Any]:
@@ -161,6 +149,7 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
     typed = field.number_input(
         "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
     )  # the first field is shared with the features page, where empty means something too
+    number_steps(f"feature{number}", **{f"feature{number}": suggested})
     slots.place(f"direction{number}", f"feature{number}")
     if known:
         with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):
@@ -169,19 +158,19 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
                 st.button(
                     literal(highlight.name),
                     key=f"try{number}-{highlight.feature}",
-                    on_click=_apply,
+                    on_click=take,
                     args=(highlight, number),
                     help=literal(f"Feature {highlight.feature} on the prompt “{highlight.prompt}”"),
                 )
     return {"direction": f"feature:{suggested if typed is None else typed}", "sae": hook}
 
 
-def _apply(highlight: highlights.Highlight, number: str) -> None:
-    """A further direction is added to the prompt that is there."""
+def take(highlight: highlights.Highlight, number: str) -> None:
+    """The direction and its strength; the prompt stays what it is."""
     st.session_state[f"feature{number}"] = highlight.feature
     st.session_state[f"strength{number}"] = highlight.strength
     if not number:
-        st.session_state["prompt"] = highlight.prompt
+        st.session_state["source"] = "feature"
 
 
 def contrast_fields(number: str = "") -> dict[str, Any]:

@@ -108,21 +108,22 @@ def keep_button(edit: str, measured: Recipe) -> None:
         st.button("Keep this edit", icon=":material/add:", type="primary", on_click=_set, args=(_with(edit),))
 
 
-def fact_fields(prompt: str) -> recipes.Rome | None:
-    """The fact to rewrite; None until it is complete."""
-    known = next((preset for preset in PRESETS if preset.prompt == prompt), None)
+def fact_fields(prompt: str, suggested: tuple[str, str] = ("", "")) -> recipes.Rome | None:
+    """The fact to rewrite, filled by the preset or else as `suggested` (subject, new answer); None until complete."""
+    known = next((preset for preset in PRESETS if preset.prompt == prompt and preset.subject), None)
+    usual = (known.subject, known.rewritten) if known else suggested
     about, answer, where = st.columns([3, 3, 2])
     with about:
         subject = st.text_input(
-            "Subject", key="subject", bind="query-params", placeholder=known.subject if known else "",
+            "Subject", key="subject", bind="query-params", placeholder=usual[0],
             help="The words of your prompt that the fact is about, such as Texas.",
-        ) or (known.subject if known else "")  # fmt: skip
+        ) or usual[0]  # fmt: skip
         slots.place("subject")
     with answer:
         target = st.text_input(
-            "New answer", key="new_answer", bind="query-params", placeholder=known.rewritten if known else "",
+            "New answer", key="new_answer", bind="query-params", placeholder=usual[1],
             help="What the model shall say instead: one word. It is read with the space before it.",
-        ) or (known.rewritten if known else "")  # fmt: skip
+        ) or usual[1]  # fmt: skip
         slots.place("target", "new_answer")
     with where:
         layer = st.number_input(

@@ -32,11 +32,13 @@ HELP = {
 class Knockouts:
     """What the fields say: `settings` of the ablation over all components of a kind, and the `part` looked at.
 
-    `part` is a component's name, or None for the one that matters most.
+    `part` is a component's name, or None for the one that matters most; `alone` are the settings of the ablation over
+    that one only.
     """
 
     settings: dict[str, Any]
     part: str | None
+    alone: dict[str, Any]
 
     @property
     def site(self) -> str:
@@ -57,7 +59,7 @@ def fields(inputs: Inputs) -> Knockouts:
         mode = "zero"
         if site != "feature":  # a feature that is out is at zero, where it is most of the time
             mode = address.choose(words.IN_ITS_PLACE, st.selectbox, "Put in its place", width=200, help=HELP["mode"])
-    narrowed, part, sae = _which(inputs, site, entries)
+    narrowed, part, chosen, sae = _which(inputs, site, entries)
     kept = st.multiselect(
         "Keep knocked out as well",
         _options(inputs.model),
@@ -70,7 +72,7 @@ def fields(inputs: Inputs) -> Knockouts:
     slots.place("also")
     reference = _reference() if mode != "zero" else ""
     settings = {"site": site, "mode": mode, "reference": reference, "sae": sae, "also": tuple(kept)}
-    return Knockouts(settings | narrowed, part)
+    return Knockouts(settings | narrowed, part, settings | chosen)
 
 
 def _reference() -> str:
@@ -83,39 +85,44 @@ def _reference() -> str:
     return text
 
 
-def _which(inputs: Inputs, site: str, entries: list[str]) -> tuple[dict[str, Any], str | None, str | None]:
-    """Fields for which one: what narrows the sweep, which component is looked at, and the SAE."""
+def _which(
+    inputs: Inputs, site: str, entries: list[str]
+) -> tuple[dict[str, Any], str | None, dict[str, Any], str | None]:
+    """Fields for which one: what narrows the sweep, which component is looked at and its numbers, and the SAE."""
     sae = None
     if site == "head":
         layer, head = selection.head_choice("strongest")
         _places()
         part = None if head is None else f"L{layer}H{head}"
-        return {"layer": layer if head is None else None}, part, sae
+        return {"layer": layer if head is None else None}, part, {"layer": layer, "head": head}, sae
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if site == "feature":
             sae = pick_site(st.container(), entries)
             feature = _number("feature", "Feature")
             part = None if feature is None else f"feature {feature}"
             narrowed: dict[str, Any] = {}
+            chosen: dict[str, Any] = {"feature": feature}
         else:
             layer = _number("layer", "Layer")
-            narrowed, part = {}, None
+            narrowed, part, chosen = {}, None, {"layer": layer}
             if site == "neuron":
                 layer = _telling_layer(inputs) if layer is None else layer
                 narrowed, neuron = {"layer": layer}, _number("neuron", "Neuron")
                 part = None if neuron is None else f"L{layer}N{neuron}"
+                chosen = {"layer": layer, "neuron": neuron}
             elif site == "position":
                 token = _number("token", "Token")
                 part = None if layer is None or token is None else f"L{layer}P{token}"
+                chosen = {"layer": layer, "token": token}
             elif layer is not None:
                 part = f"{'MLP' if site == 'mlp_out' else 'attention'} {layer}"
     _places()
-    return narrowed, part, sae
+    return narrowed, part, chosen, sae
 
 
 def _places() -> None:
-    slots.place("layer")
-    slots.place("without")
+    for name in ("layer", "head", "neuron", "feature", "token", "without"):
+        slots.place(name)
 
 
 def _number(key: str, label: str) -> int | None:

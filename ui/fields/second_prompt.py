@@ -5,26 +5,30 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import address, inputs, slots
+from ui.fields import counterpart
 from ui.parts.presets import PRESETS
 
 
-def second_prompt(prompt: str) -> str:
-    """A field for it; a preset brings its own. Empty where there is none."""
+def second_prompt(given: inputs.Inputs) -> str:
+    """A field for it, filled by the preset or else by what is found for the prompt; empty where nothing is found."""
     address.carry("corrupted")
-    known = {preset.prompt: preset.corrupted for preset in PRESETS}
+    known = next((preset.corrupted for preset in PRESETS if preset.prompt == given.prompt), "")
+    usual = known or counterpart.second_prompt(given)
     typed = st.text_input(
         "The same prompt with its telling word exchanged",
-        placeholder=known.get(prompt, ""),
+        placeholder=usual,
         help="As many tokens as the prompt, different in the one word whose trail you want to follow.",
         key="corrupted",
         bind=inputs.in_link("corrupted"),
         persist_state="session",
     )
     inputs.place_in_link("corrupted")
-    if typed != typed.rstrip() and prompt == prompt.rstrip():
+    if typed != typed.rstrip() and given.prompt == given.prompt.rstrip():
         slots.note("corrupted", "It ends in white space and your prompt does not: their last tokens are not the same.")
         slots.offer("corrupted", "Take it away", typed.rstrip())
-    return typed or known.get(prompt, "")
+    if usual and not (known or typed):
+        st.caption("Found for your prompt: the exchange of one word that changes its answer most. Type another above.")
+    return typed or usual
 
 
 def ask_for_it() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mi_core.phrases import listed, percent, signed
+from mi_core.phrases import bits, goes, listed, percent, signed
 from ui import show
 from ui.compute import Answer, compute
 from ui.fields import knockouts
@@ -19,6 +19,21 @@ HOW_TEXT = (
     "right with the parts knocked out, in the prompt and in every token it writes. Knocked-out tokens are out in the "
     "prompt only."
 )
+
+
+def finding(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
+    """What the chosen part does, and then which matters most; that alone where no part is chosen.
+
+    Args:
+        inputs: The sidebar's values.
+        knocked: The page's fields.
+        answer: The ablation over all components.
+    """
+    if knocked.part is None or knocked.part in answer.result.also:
+        show.finding(answer)
+        return
+    show.finding(compute("ablation", inputs.model, **inputs.asking, **knocked.alone))
+    st.markdown(literal(f"{answer.result.reading().title}."))
 
 
 def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
@@ -41,7 +56,7 @@ def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
     )
     texts.update(ablated_text.result.texts)
     with title:
-        st.subheader(literal(ablated_text.result.reading().title), anchor=False)
+        st.header(literal(ablated_text.result.reading().title), anchor=False)
         if part in result.components:
             st.markdown(literal(_numbers(result, result.components.index(part))))
         elif part is not None and knocked.site == "feature":
@@ -70,12 +85,12 @@ def _keep_button(part: str | None, kept: tuple[str, ...]) -> None:
 
 def _numbers(result: Any, index: int) -> str:
     """What the knockout does, in one sentence with all three measures."""
-    before = "with everything in place" if not result.also else f"with {listed(list(result.also))} out"
+    before = f"With {listed(list(result.also))} out, without" if result.also else "Without"
     return (
-        f"Without {result.said(index)}, the {result.target.quantity} goes from {signed(result.baseline)} ({before}) to "
-        f"{signed(float(result.value[index]))}, the probability from {percent(result.baseline_probability)} to "
-        f"{percent(float(result.probability[index]))}; all next-token probabilities move by "
-        f"{float(result.kl[index]):.2f} bits (KL divergence)."
+        f"{before} {result.said(index)}, the {result.target.quantity} "
+        f"{goes(result.baseline, result.value[index], signed)}, the probability "
+        f"{goes(result.baseline_probability, result.probability[index], percent)}; all next-token probabilities move "
+        f"by {bits(float(result.kl[index]))} (KL divergence)."
     )
 
 
