@@ -10,7 +10,7 @@ from ui import address, belonging, inputs, projector, slots
 from ui.fields import edits
 
 HERE = Path(__file__).parent
-STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css"))
 # In this order: that an act is one is to be known before Enter is one. Each runs once for a tab.
 SCRIPTS = "".join(
     f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
 from ui import address, belonging, inputs, projector, slots
+from ui.components.number_steps import number_steps
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
@@ -45,6 +46,7 @@ def prompt() -> inputs.Inputs:
     if given.pos is not None and pos is None:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
+    number_steps("pos", high=n - 1, pos=n - 1)
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
     belonging.show_kept(address.fields())
     show_lost(found.familiarity)

@@ -449,7 +449,6 @@ class Model:
         part = getattr(self.bridge.blocks[layer], name, None)
         return None if part is None else take_apart(part.original_component, self.d_model, self.unembedding.weight)
 
-    @torch.no_grad()
     def unembed(
         self, x: Float[Tensor, "*batch d_model"], first: int = 0, end: int | None = None
     ) -> Float[Tensor, "*batch column"]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mi_core.disk import cache_folder
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -87,8 +89,7 @@ def _file(fingerprint: str) -> Path:
         digest.update((Path(__file__).with_name(name)).read_bytes())
     for library in ("torch", "transformers", "transformer-lens"):
         digest.update(importlib.metadata.version(library).encode())
-    folder = Path(os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache")
-    return folder / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
+    return cache_folder() / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

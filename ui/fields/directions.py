@@ -11,6 +11,7 @@ from mi_core.directions.spec import NEGATIVE, POSITIVE
 from mi_core.saes import highlights
 from mi_core.saes import loading as saes
 from ui import address, slots, words
+from ui.components.number_steps import number_steps
 from ui.fields.sites import pick_site
 from ui.inputs import in_link, place_in_link
 from ui.text import literal
@@ -148,6 +149,7 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
     typed = field.number_input(
         "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
     )  # the first field is shared with the features page, where empty means something too
+    number_steps(f"feature{number}", **{f"feature{number}": suggested})
     slots.place(f"direction{number}", f"feature{number}")
     if known:
         with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):
