@@ -21,9 +21,7 @@ def begins(read):
 
 
 def test_a_word_goes_on_where_letters_meet():
-    read = tokens(
-        "<s>", "The", " phil", "harmon", "ic", "'s", ",", " Zür", "ich", "\n", "⟨E2⟩", "⟨80⟩", "", special=(0,)
-    )
+    read = tokens("<s>", "The", " phil", "harmon", "ic", "'s", ",", " Zür", "ich", "\n", "⟨E2⟩", "⟨80⟩", special=(0,))
     assert begins(read) == [True, True, True, False, False, False, True, True, False, True, True, False]
 
 
