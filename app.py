@@ -3,14 +3,14 @@
 import streamlit as st
 
 from mi_core.jobs.engine import engine
-from ui import frame, inputs
+from ui import belonging, frame, inputs
 
 PAGES = {
     "Start": [
         st.Page("pages/start/start.py", title="Start", icon=":material/search:", default=True),
     ],
     "Look": [
-        st.Page("pages/look/logit_lens.py", title="Logit lens", icon=":material/layers:"),
+        st.Page("pages/look/logit_lens.py", title="Lenses", icon=":material/layers:"),
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
@@ -28,4 +28,7 @@ st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
 page = st.navigation(PAGES)
 frame.draw(page.url_path)
 engine().warm(inputs.current().model)
-page.run()
+try:
+    page.run()
+finally:  # a page may end early, or be left
+    belonging.remember()

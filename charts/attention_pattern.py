@@ -8,7 +8,9 @@ import pandas as pd
 from charts import theme
 from charts.cells import cells, token_columns
 
-NUMBERS_UP_TO = 14  # tokens
+NUMBERS_UP_TO, NUMBERS_FROM = 20, 26  # tokens, and pixels of a column that holds a number
+NARROW, WIDE = 18, 44  # pixels of a column
+ROOM, LOWEST, HIGHEST = 440, 18, 32  # pixels of all rows, and of one
 
 
 def attention_pattern(
@@ -38,10 +40,11 @@ def attention_pattern(
         _key=theme.token_labels(grid["key_pos"], grid["key_token"]),
     )
     labels = list(grid.sort_values("query_pos")["_query"].unique())
-    step = theme.step(len(labels), room=620, smallest=18, largest=44)
+    step = theme.step(len(labels), room=620, smallest=NARROW, largest=WIDE)
+    row = theme.step(len(labels), room=ROOM, smallest=LOWEST, largest=HIGHEST)
     base = alt.Chart(grid).encode(
-        x=token_columns("_key", labels, step, "token read (key)"),
-        y=_queries(labels, step),
+        x=token_columns("_key", labels, min(step, NARROW), "token read (key)"),
+        y=_queries(labels, row),
         tooltip=theme.tooltips(grid),
     )
     share = theme.axis_title(value, unit).startswith("share")
@@ -53,9 +56,16 @@ def attention_pattern(
     size = step * len(labels)
     return alt.layer(*layers).properties(
         width=size,
-        height=min(step, 32) * len(labels),
+        height=row * len(labels),
         title=theme.titled(title, subtitle, width=size),
         autosize=theme.NATURAL,
+        usermeta=theme.room(
+            labels,
+            least=NARROW,
+            most=WIDE,
+            beside=theme.beside(labels),
+            at=theme.largest(grid[grid["query_pos"] == pos], value, "_key"),
+        ),
         description=theme.alt_text(title, grid, value=value, label="_key", unit=unit, kind="Heat map"),
     )
 
@@ -71,6 +81,8 @@ def _numbers(base: alt.Chart, value: str) -> alt.Chart:
     """Zeros would only be noise: a cell without a number holds less than 0.005."""
     return (
         base.transform_filter(alt.datum[value] >= 0.005)
-        .mark_text(fontSize=theme.SMALL, color=theme.ink(value), cursor="pointer")
+        .mark_text(
+            fontSize=theme.SMALL, color=theme.ink(value), opacity=theme.wide(NUMBERS_FROM, "1", "0"), cursor="pointer"
+        )
         .encode(text=alt.Text(f"{value}:Q", format=".2f"))
     )

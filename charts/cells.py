@@ -57,12 +57,19 @@ def _form(column: str) -> str:
     return ".0%" if theme.number_format(column).endswith("%") else ",.2~f"
 
 
-def token_columns(field: str, labels: Sequence[str], step: int, title: str = "token (position · text)") -> alt.X:
-    """The horizontal axis of tokens, above the cells; labels lean where they have no room."""
-    fits = max(map(len, labels), default=0) * 7 < step
+def token_columns(field: str, labels: Sequence[str], least: int, title: str = "token (position · text)") -> alt.X:
+    """The horizontal axis of tokens, above the cells; labels lean where they have no room, to the left, where some is.
+
+    Args:
+        field: The column of the labels.
+        labels: They, in order.
+        least: Pixels of the narrowest column that is drawn.
+        title: The axis' title.
+    """
+    straight = max(map(len, labels), default=0) * 7
     axis = theme.band_axis(
-        title, titleAnchor="start", orient="top", labelPadding=6,
-        labelAngle=0 if fits else -40, labelAlign="center" if fits else "left",
-        labelLimit=220, values=theme.readable(labels, step),
+        title, titleAnchor="start", orient="top", labelPadding=6, titlePadding=2,
+        labelAngle=theme.wide(straight, "0", "40"), labelAlign=theme.wide(straight, "'center'", "'right'"),
+        labelLimit=140, values=theme.readable(labels, least),
     )  # fmt: skip
     return alt.X(f"{field}:O", axis=axis, scale=alt.Scale(domain=list(labels), padding=0))

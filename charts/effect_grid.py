@@ -10,6 +10,7 @@ from charts.cells import cells, token_columns
 
 ROOM = 690  # pixels for the cells of a page
 ROW = 28
+NARROW, WIDE = 26, 84  # of a column
 NUMBERS_FROM = 40  # pixels per column
 
 
@@ -46,23 +47,34 @@ def effect_grid(
     rows = list(dict.fromkeys(grid.sort_values(["layer", "head"] if heads else ["layer"])["_row"]))
     shown = len(frame[["layer", "head"]].drop_duplicates()) if heads else 0
     count = f"The {len(rows)} strongest of {shown} heads." if shown > len(rows) else ""
-    step = theme.step(len(columns), room=ROOM, smallest=26, largest=84)
+    step = theme.step(len(columns), room=ROOM, smallest=NARROW, largest=WIDE)
     base = alt.Chart(grid).encode(
-        x=token_columns("_column", columns, step),
+        x=token_columns("_column", columns, min(step, NARROW)),
         y=_rows(rows, "head" if heads else "layer"),
         tooltip=theme.tooltips(grid),
     )
-    numbers = base.mark_text(fontSize=theme.SMALL, color=theme.ink(value), cursor="pointer").encode(text="_number:N")
+    numbers = base.mark_text(
+        fontSize=theme.SMALL, color=theme.ink(value), opacity=theme.wide(NUMBERS_FROM, "1", "0"), cursor="pointer"
+    ).encode(text="_number:N")
     width = step * len(columns)
     fields = ["layer", "head", "pos"] if heads else ["layer", "pos"]
     rects = cells(base, grid[value], value, name="cell", fields=fields, unit=unit)
     drawn = [rects, *([numbers] if step >= NUMBERS_FROM else [])]
-    drawn += [theme.flags(base, mark, value, step)] if mark is not None and grid[mark].any() else []
+    drawn += [theme.minus(base, value, NUMBERS_FROM)] if (grid[value] < 0).any() else []
+    drawn += [theme.flags(base, mark, value)] if mark is not None and grid[mark].any() else []
     return alt.layer(*drawn).properties(
         width=width,
         height=ROW * len(rows),
         title=theme.titled(title, " ".join(filter(None, (subtitle, count))), width=width),
         autosize=theme.NATURAL,
+        usermeta=theme.room(
+            columns,
+            least=NARROW,
+            most=WIDE,
+            beside=theme.beside(rows),
+            at=theme.largest(grid, value, "_column"),
+            field="_column",
+        ),
         description=theme.alt_text(
             title, grid, value=value, label="_column", unit=unit, kind="Grid of layers and tokens"
         ),

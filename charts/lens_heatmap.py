@@ -11,6 +11,7 @@ from charts.cells import cells, token_columns
 ROW = 28  # pixels
 ROOM = 690  # pixels for the cells of a page
 NARROW, WIDE = 46, 64  # of a column that still shows a word, and of one that shows most
+LARGEST = 104
 TEXT_FROM = 34  # narrower columns show no words
 STAGES = {"resid_pre": 0, "resid_mid": 1, "resid_post": 2}
 
@@ -48,16 +49,16 @@ def lens_heatmap(
     columns = list(grid.sort_values("pos")["_column"].unique())
     rows = list(grid.assign(_stage=grid["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())
     narrowest = NARROW if NARROW * len(columns) <= ROOM else WIDE  # no room for all: scroll, with room for words
-    step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=104)
+    step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=LARGEST)
     base = alt.Chart(grid).encode(
-        x=token_columns("_column", columns, step, "token read (position · text)"),
+        x=token_columns("_column", columns, min(step, narrowest), "token read (position · text)"),
         y=_layers(rows),
         tooltip=theme.tooltips(grid),
     )
     share = colour in theme.PROBABILITIES
     layers = [cells(base, grid[colour], colour, name="cell", fields=["layer", "pos"], share=share)]
     if step >= TEXT_FROM:
-        layers.append(_words(base, colour, answer, step))
+        layers.append(_words(base, colour, answer))
     if pos is not None:
         layers.append(base.transform_filter(alt.datum.pos == pos).mark_rect(**theme.OUTLINE))
     width = step * len(columns)
@@ -66,6 +67,15 @@ def lens_heatmap(
         height=ROW * len(rows),
         title=theme.titled(title, subtitle, width=width),
         autosize=theme.NATURAL,
+        usermeta=theme.room(
+            columns,
+            least=narrowest,
+            printed=NARROW,
+            most=LARGEST,
+            beside=theme.beside(rows, 140),
+            at=theme.largest(grid[grid["pos"] == pos], "pos", "_column"),
+            field="_column",
+        ),
         description=theme.alt_text(title, frame, value=colour, label="token", kind="Heat map"),
     )
 
@@ -89,7 +99,8 @@ def _layers(rows: list[str]) -> alt.Y:
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
 
 
-def _words(base: alt.Chart, colour: str, answer: str | None, step: int) -> alt.Chart:
+def _words(base: alt.Chart, colour: str, answer: str | None) -> alt.Chart:
     weight = alt.ExprRef(f"datum.prediction === {theme.literal(answer)} ? 700 : 400") if answer else 400
     style = {"font": theme.MONO, "fontSize": theme.SMALL, "fontWeight": weight, "color": theme.ink(colour)}
-    return base.mark_text(limit=step - 6, cursor="pointer", **style).encode(text="prediction:N")
+    limit = alt.ExprRef("bandwidth('x') - 6")
+    return base.mark_text(limit=limit, cursor="pointer", **style).encode(text="prediction:N")

@@ -8,6 +8,7 @@ import pandas as pd
 from charts import theme
 
 ROW = 26  # pixels
+STILL, STILL_SHARE = 0.005, 0.0005  # changes, in logits and in probability, that are written as zero
 
 
 def shift(
@@ -21,8 +22,11 @@ def shift(
     names: tuple[str, str] = ("before", "after"),
     unit: str | None = None,
     most: int = 16,
+    sort: bool = True,
 ) -> alt.LayerChart:
     """A line per token from a hollow circle (before) to a filled diamond (after), the largest changes first.
+
+    Rows whose number would be zero are left out, unless nothing moves at all.
 
     Args:
         frame: One row per token: the columns `label` (visible text), `before` and `after`.
@@ -34,10 +38,14 @@ def shift(
         names: What the two values are called in the legend.
         unit: Title of the axis; None for probabilities.
         most: How many rows to draw.
+        sort: Largest changes first; else in the frame's order.
     """
     frame = frame.reset_index(drop=True)
     change = frame[after] - frame[before]
-    kept = frame.assign(_change=change).loc[change.abs().sort_values(ascending=False, kind="stable").index[:most]]
+    order = (-change.abs().to_numpy()).argsort(kind="stable") if sort else range(len(frame))
+    kept = frame.assign(_change=change).iloc[order[:most]]
+    still = kept["_change"].abs() < (STILL if unit else STILL_SHARE)
+    kept = kept if still.all() else kept[~still]
     rows = theme.distinct(kept[label])
     kept = kept.assign(_row=rows, _sign=theme.signs(kept["_change"]), _end=kept[[before, after]].max(axis=1))
     kept = kept.assign(_number=theme.written(kept["_change"], "change" if unit else "probability_change"))
@@ -45,10 +53,15 @@ def shift(
     layers = [_lines(base, before, after), _ends(kept, rows, {names[0]: before, names[1]: after}, unit), _numbers(base)]
     return alt.layer(*layers).properties(
         height=ROW * max(len(rows), 1),
-        title=theme.titled(title, subtitle),
+        title=theme.titled(title, " ".join(filter(None, (subtitle, _left_out(len(still) - len(kept)))))),
         autosize=theme.FILLING,
         description=theme.alt_text(title, kept, value="_change", label=label, unit="change", kind="Before and after"),
     )
+
+
+def _left_out(count: int) -> str:
+    """What the subtitle says of rows that do not move."""
+    return f"{count} more {'does' if count == 1 else 'do'} not move." if count else ""
 
 
 def _names(rows: list[str]) -> alt.Y:

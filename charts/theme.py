@@ -39,6 +39,17 @@ def _palette(theme: str, quiet: str) -> dict[str, Any]:
     }
 
 
+def _on(palette: dict[str, Any], ground: str | None) -> dict[str, Any]:
+    """The palette with another ground, which is the colour of zero too."""
+    if ground is None:
+        return palette
+    scales = {
+        role: [ground if colour == palette["background"] else colour for colour in palette[role]]
+        for role in ("ramp", "diverging")
+    }
+    return palette | scales | {"background": ground}
+
+
 LIGHT, DARK = _palette("light", "#5F5A52"), _palette("dark", "#B3ACA0")
 FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
@@ -53,6 +64,7 @@ FILLING = alt.AutoSizeParams(type="fit-x", contains="padding")
 HALVES = (0, 0.5, 1)
 OUTLINE = {"fill": None, "stroke": GREY, "strokeWidth": 1.5}
 SIGNS = alt.Scale(domain=["above zero", "below zero"], range="category")
+DIVERGING = 10  # colours
 WIDEST = 8_000  # pixels: twice as many, in a picture or on a fine screen, can still be drawn
 
 # column: title of its axis with the unit, and how its numbers are written
@@ -107,7 +119,7 @@ def written(values: pd.Series, column: str) -> list[str]:
 
 def _written(value: float, fmt: str) -> str:
     if fmt.endswith(".1%") and 0 < abs(value) < 0.0005:
-        return "<0.1%"
+        return ("" if not fmt.startswith("+") else "+" if value > 0 else "−") + "<0.1%"
     if fmt.endswith(".1%") and 0.9995 <= abs(value) < 1:  # never a certainty that is not there
         return ">99.9%"
     text = format(value, fmt.replace("d", ".0f"))
@@ -122,8 +134,11 @@ def tick_format(column: str) -> str:
 
 
 def band_axis(title: str | None, **options) -> alt.Axis:
-    """An axis whose labels stand at the middle of their bands: the theme would push the first one inwards."""
-    return alt.Axis(title=title, ticks=False, domain=False, labelFlush=False, **options)
+    """An axis whose labels stand at the middle of their bands: the theme would push the first one inwards.
+
+    Vega would leave out leaning labels whose boxes overlap, though the words do not touch; `readable` looks after that.
+    """
+    return alt.Axis(title=title, ticks=False, domain=False, labelFlush=False, labelOverlap=False, **options)
 
 
 def readable(labels: Sequence[str], step: int) -> list[str]:
@@ -142,7 +157,6 @@ def titled(title: str, subtitle: str = "", *, width: float = 380) -> alt.TitlePa
         fontSize=15,
         fontWeight=600,
         subtitleFontSize=LABEL,
-        subtitleColor=GREY,
         offset=12,
     )
 
@@ -167,10 +181,69 @@ def step(n: int, *, room: int, smallest: int, largest: int) -> int:
     return int(min(max(smallest, min(largest, room / max(n, 1))), max(1, WIDEST / max(n, 1))))
 
 
+def room(
+    labels: Sequence[Any],
+    *,
+    least: float,
+    most: float,
+    beside: float,
+    at: Any = None,
+    field: str = "",
+    printed: float = math.inf,
+) -> dict[str, Any]:
+    """How wide a chart of columns may be drawn: ``usermeta``, which Vega itself ignores.
+
+    Args:
+        labels: The columns.
+        least: Pixels of a column that still can be read; where there is less room, the chart is scrolled.
+        most: Pixels beyond which a column gains nothing.
+        beside: Pixels of what stands beside the columns.
+        at: The column of the finding, which a chart that is scrolled opens at.
+        field: The field of the columns, where a picture of many may break into rows of them.
+        printed: Pixels of a column that can be read in such a picture, where that is less.
+
+    Returns:
+        The same in pixels, ``least`` and ``most`` of one column, and ``at`` as a number from 0 to 1.
+    """
+    names = list(labels)
+    widest = WIDEST / max(len(names), 1)
+    return {
+        "room": {
+            "columns": names,
+            "field": field,
+            "least": min(least, widest),
+            "most": min(most, widest),
+            "printed": min(least, widest, printed),
+            "beside": beside,
+            "at": (names.index(at) + 0.5) / len(names) if at in names else None,
+        }
+    }
+
+
+def largest(frame: pd.DataFrame, value: str, label: str) -> Any:
+    """What `label` says in the row of the largest `value`, whatever its sign; None where there is no number."""
+    known = frame[frame[value].notna()]
+    return None if known.empty else known[label].iloc[int(known[value].abs().to_numpy().argmax())]
+
+
+def beside(labels: Iterable[Any], limit: int = 200) -> int:
+    """Pixels that an axis of these labels takes, with its title."""
+    return min(max((len(str(label)) for label in labels), default=0) * 7, limit) + 34
+
+
+def wide(pixels: float, then: str, otherwise: str) -> alt.ExprRef:
+    """One of two values, by whether a column is at least so many pixels wide where the chart is drawn."""
+    return alt.ExprRef(f"bandwidth('x') >= {pixels:g} ? {then} : {otherwise}")
+
+
 def symmetric(values: pd.Series) -> list[float]:
-    """A domain centred at zero that holds every value."""
-    reach = float(values.abs().max()) if values.notna().any() else 0.0
-    return [-(reach or 1.0), reach or 1.0]
+    """A domain centred at zero that holds every value, with a step for every colour of the diverging scale.
+
+    The two colours in the middle are the ground's: so zero is, and every step from it stands out.
+    """
+    reach = (float(values.abs().max()) if values.notna().any() else 0.0) or 1.0
+    half = [reach * step / (DIVERGING // 2 - 1) for step in range(DIVERGING // 2)]
+    return [-value for value in reversed(half)] + half
 
 
 def extent(values: pd.Series) -> tuple[float, float]:
@@ -200,14 +273,24 @@ def words() -> alt.ExprRef:
 
 
 def ink(field: str) -> alt.ExprRef:
-    """Dark or white text, whichever stands out from the colour of its cell, in any theme."""
+    """Black or white text, whichever stands out from the colour of its cell: 4.5 : 1 at least, in any theme."""
     cell = f"scale('color', datum['{field}'])"
-    return alt.ExprRef(f"isValid(datum['{field}']) && luminance({cell}) < 0.21 ? '#FFFFFF' : '#26231F'")
+    return alt.ExprRef(f"isValid(datum['{field}']) && luminance({cell}) < 0.179 ? '#FFFFFF' : '#000000'")
 
 
-def flags(base: alt.Chart, mark: str, value: str, step: int) -> alt.Chart:
+def minus(base: alt.Chart, value: str, below: float | None = None) -> alt.Chart:
+    """The sign of negative cells that hold no number, which are those narrower than `below` pixels, or all."""
+    seen = 1 if below is None else wide(below, "0", "1")
+    return (
+        base.transform_filter(f"datum['{value}'] < 0")
+        .mark_text(text="−", fontSize=LABEL, color=ink(value), opacity=seen, cursor="pointer")
+        .encode()
+    )
+
+
+def flags(base: alt.Chart, mark: str, value: str) -> alt.Chart:
     """A sign that is no colour in the corner of each cell where the column `mark` is true."""
-    corner = {"dx": step / 2 - 8, "dy": -8} if step >= 40 else {}
+    corner = {"dx": wide(40, "bandwidth('x') / 2 - 8", "0"), "dy": wide(40, "-8", "0")}
     return (
         base.transform_filter(f"datum['{mark}']")
         .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), **corner)
@@ -240,14 +323,15 @@ def alt_text(
 
 
 def gradient(title: str, fmt: str, values: Sequence[float] | None = None) -> alt.Legend:
-    """A colour scale above the chart, where it costs no width."""
+    """A colour scale in one line below the chart, where it costs no width and pushes nothing down."""
     return alt.Legend(
         title=title,
-        orient="top",
+        orient="bottom",
         direction="horizontal",
-        titleOrient="top",
+        titleOrient="left",
+        titleAnchor="middle",
         titleLimit=400,
-        gradientLength=180,
+        gradientLength=160,
         gradientThickness=8,
         tickCount=4,
         values=alt.Undefined if values is None else list(values),
@@ -256,9 +340,9 @@ def gradient(title: str, fmt: str, values: Sequence[float] | None = None) -> alt
     )
 
 
-def config(*, dark: bool = False) -> dict:
-    """The configuration of an exported chart: its own background, colours and type."""
-    palette = DARK if dark else LIGHT
+def config(*, dark: bool = False, ground: str | None = None) -> dict:
+    """The configuration of an exported chart: background, colours and type; on another `ground`, zero is that."""
+    palette = _on(DARK if dark else LIGHT, ground)
     words = {
         "labelColor": palette["text"],
         "labelFontSize": LABEL,

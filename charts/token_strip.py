@@ -7,9 +7,8 @@ import pandas as pd
 
 from charts import theme
 
-NUMBERS_FROM = 30  # pixels per token
-SHORT = 24  # tokens that share whatever width there is; more have a width of their own, and scroll
-NUMBERED = 12  # tokens whose numbers have room where they share
+NUMBERS_FROM = 34  # pixels per token
+NARROW, WIDE = 16, 90
 
 
 def token_strip(
@@ -38,19 +37,26 @@ def token_strip(
     labels = list(kept.sort_values("pos")["_token"])
     step = theme.step(len(labels), room=720, smallest=36, largest=72)
     heights = _heights(kept[value], value, unit)
-    base = alt.Chart(kept).encode(x=_tokens(labels, step), y=heights, tooltip=theme.tooltips(kept))
+    base = alt.Chart(kept).encode(x=_tokens(labels, min(step, NARROW)), y=heights, tooltip=theme.tooltips(kept))
     layers = [_bars(base, pos)]
-    if len(labels) <= NUMBERED or (len(labels) > SHORT and step >= NUMBERS_FROM):
+    if step >= NUMBERS_FROM:
         layers += _numbers(base, value, signed=bool((kept[value] < 0).any()))
     width = step * len(labels)
-    chart = alt.layer(*layers).properties(
+    return alt.layer(*layers).properties(
+        width=width,
         height=200,
         title=theme.titled(title, subtitle, width=width),
+        autosize=theme.NATURAL,
+        usermeta=theme.room(
+            labels,
+            least=NARROW,
+            most=WIDE,
+            beside=70,
+            at=theme.largest(kept if pos is None else kept[kept["pos"] == pos], value, "_token"),
+            field="_token",
+        ),
         description=theme.alt_text(title, kept, value=value, label="_token", unit=unit, kind="Bars along the prompt"),
     )
-    if len(labels) <= SHORT:
-        return chart.properties(autosize=theme.FILLING)
-    return chart.properties(width=width, autosize=theme.NATURAL)
 
 
 def _tokens(labels: list[str], step: int) -> alt.X:
@@ -91,7 +97,13 @@ def _numbers(base: alt.Chart, value: str, signed: bool) -> list[alt.Chart]:
     sides = [(f"datum['{value}'] > 0", "bottom", -4)] + ([(f"datum['{value}'] < 0", "top", 4)] if signed else [])
     return [
         base.transform_filter(test)
-        .mark_text(baseline=baseline, dy=dy, fontSize=theme.SMALL, color=theme.words())
+        .mark_text(
+            baseline=baseline,
+            dy=dy,
+            fontSize=theme.SMALL,
+            color=theme.words(),
+            opacity=theme.wide(NUMBERS_FROM, "1", "0"),
+        )
         .encode(text="_number:N")
         for test, baseline, dy in sides
     ]

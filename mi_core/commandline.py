@@ -36,9 +36,10 @@ from mi_core.sharing import batch, output
 PROGRAM = "python -m mi_core"
 LISTS = ("models", "analyses")
 FORMATS = (
-    "table, csv, csv-raw, json, parquet, html, png, svg or pdf; by default what --out ends with, else table. In csv, "
-    "text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) has an apostrophe "
-    "in front; csv-raw, json and parquet leave it as it is"
+    "table, csv, csv-excel, csv-raw, xlsx, json, parquet, html, png, svg or pdf; by default what --out ends with, else "
+    "table. In csv, text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) "
+    "has an apostrophe in front; csv-excel is the same with the mark by which Excel knows UTF-8. xlsx leaves text as "
+    "it is, in cells that are not run; csv-raw, json and parquet leave it as it is, and a spreadsheet may run it"
 )
 
 ListFormat = Literal["table", "json"]
@@ -56,7 +57,14 @@ EDITS = typer.Option(
     "--edits", help="JSON file with the edits that are on meanwhile, as the dashboard exports them, or the JSON itself."
 )
 OUT = typer.Option("--out", help="File to write; without it, the terminal.")
+SIZE = typer.Option(
+    "--size", help="Of a picture: screen, slide (1600 pixels), column (85 mm at 300 dpi) or page (170 mm at 300 dpi)."
+)
+GROUND = typer.Option("--ground", help="Of a picture: page (the dashboard's colour), white or transparent.")
+THEME = typer.Option("--theme", help="Of a picture: light or dark; on white it is light.")
+CAPTION = typer.Option("--caption/--no-caption", help="Below a picture: prompt, model, answer, settings and version.")
 TABLE = typer.Option("--table", help="Which of the result's tables; by default all, or the first where one must do.")
+PICTURE = {"size": SIZE, "ground": GROUND, "theme": THEME}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,11 +172,16 @@ def _analysis_command(name: str):
         _parameter("format", str | None, None, FORMAT),
         _parameter("out", Path | None, None, OUT),
         _parameter("table", str | None, None, TABLE),
+        *(_parameter(option, str | None, None, given) for option, given in PICTURE.items()),
+        _parameter("caption", bool, True, CAPTION),
     ]
 
     def command(*, model: str = "", edits: str | None = None, prompts: Path | None = None, **given: Any) -> None:
-        asked = {option: given.pop(option) for option in ("format", "out", "table", "anew") if option in given}
-        plan = output.OutputPlan(name, model, **asked)
+        asked = {
+            option: given.pop(option) for option in ("format", "out", "table", "anew", "caption") if option in given
+        }
+        style = {option: word for option in PICTURE if (word := given.pop(option)) is not None}
+        plan = output.OutputPlan(name, model, **asked, style=style)
         given["edits"] = output.read_edits(edits)
         settings = {key: value for key, value in given.items() if value is not None}
         if prompts is None:

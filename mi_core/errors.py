@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import regex
+
 
 class InputError(ValueError):
     """Input that cannot be used: one sentence that says what is wrong and what to do.
@@ -56,5 +58,15 @@ def choose(value: str, allowed: Collection[str], field: str, what: str | None = 
 
 
 def shortened(text: str, longest: int = 60) -> str:
-    """At most the first `longest` characters of what somebody typed, so that a sentence can quote it."""
-    return text if len(text) <= longest else text[:longest] + "…"
+    """At most the first `longest` characters of what somebody typed, so that a sentence can quote it.
+
+    What is read as one character, such as a letter with its accent or a flag, is never cut in two.
+    """
+    if len(text) <= longest:
+        return text
+    kept = ""
+    for character in regex.finditer(r"\X", text):
+        if character.end() > longest:
+            break
+        kept += character[0]
+    return kept + "…"

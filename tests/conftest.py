@@ -13,6 +13,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.pop("LOUPE_MODEL_FOLDERS", None)
 
 import functools
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,23 @@ ARCHITECTURES = ("gpt2", "neox", "llama", "gemma2", "qwen3")
 WORDS = (" the", " cat", " dog", " sat", " on")  # the words that are one token for every tiny model
 N_VOCAB = 300
 N_CTX = 64
+
+
+def pytest_collection_modifyitems(config, items) -> None:
+    """The matrix of architectures runs only where it is asked for."""
+    if "matrix" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("matrix")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """A run of all of it writes what it found into docs/models.md; workers' reports come together here."""
+    passed = [dict(report.user_properties) for report in terminalreporter.stats.get("passed", [])]
+    if rows := [json.loads(found["matrix"]) for found in passed if "matrix" in found]:
+        from tests import models_page
+
+        models_page.write(rows)
 
 
 def pytest_unconfigure() -> None:

@@ -14,6 +14,7 @@ from training.corpus.markup import parse
 
 END = "<|endoftext|>"
 WORD = re.compile(r" ?[^\W\d_]+")
+LETTERS = re.compile(r"[^\W\d_]+")
 
 
 def build(vocabulary: int, folder: Path, context: int, seed: int = 0) -> Tokenizer:

@@ -33,7 +33,7 @@ from streamlit.runtime.state.session_state_proxy import get_session_state
 from mi_core.models import catalogue
 from mi_core.models.tokens import visible
 from mi_core.phrases import listed
-from ui import slots, words
+from ui import belonging, slots, words
 
 TRAVELLING = "to-"
 _SLOT = "address"
@@ -83,10 +83,11 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
     return Link(values, tuple(remarks))
 
 
-def read(page: str) -> None:
-    """Read the address before the first field is drawn."""
+def read(page: str) -> Link | None:
+    """Read the address before the first field is drawn; what it asks for where it stands for the whole picture."""
     context = get_script_run_ctx()
     is_back_or_forward = bool(context and context.is_history_navigation)
+    is_whole = _PAGE not in st.session_state or is_back_or_forward
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
     st.session_state[_PAGE] = page
     link = _take_out(page, context.query_string if context else "")
@@ -94,7 +95,17 @@ def read(page: str) -> None:
         st.session_state[_ASKED] = frozenset(link.values)
         st.session_state[_INSTEAD] = {}
         _fill_options(link, empty=is_back_or_forward)
+        if is_whole:
+            belonging.arrive(fields(), link.values)
+        else:
+            belonging.refill(link.values)
     st.session_state[_REMARKS] = _sentences(link.remarks)
+    return link if is_whole else None
+
+
+def fields() -> dict[str, words.Field]:
+    """Every key that an address of the page on show may have, and its field."""
+    return words.of_page(st.session_state[_PAGE])
 
 
 def _fill_options(link: Link, *, empty: bool) -> None:

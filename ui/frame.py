@@ -6,18 +6,29 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import address, inputs, slots
+from ui import address, belonging, inputs, projector, slots
 from ui.fields import edits
 
 HERE = Path(__file__).parent
-STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css"))
+# In this order: that an act is one is to be known before Enter is one. Each runs once for a tab.
+SCRIPTS = "".join(
+    f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"
+    "</script>"
+    for name in ("one_entry", "enter_applies", "names")
+)
 
 
 def draw(page: str) -> None:
     """Read the address of a page, and draw the sidebar. The inputs stand before any computation starts."""
-    address.read(page)
+    arrived = address.read(page)
+    if arrived:
+        edits.arrive(arrived)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
-    st.html(f"<style>{STYLE}</style>")
+    scheme = st.context.theme.type or "light dark"  # for what stands outside the page too, such as open boxes
+    st.html(f"<style>{STYLE} {projector.style()} :root {{ color-scheme: {scheme} }}</style>")
+    st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
+    belonging.settle(address.fields())
     inputs.sidebar()
     edits.sidebar()

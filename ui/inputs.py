@@ -10,14 +10,14 @@ import streamlit as st
 
 from mi_core.jobs.engine import engine
 from mi_core.models import catalogue
-from ui import address, slots, words
+from ui import address, belonging, slots, words
 from ui.parts import presets
 from ui.text import literal
 
 HELP = {
     "model": "The language model to look into. Pick one, or type the path of a Hugging Face model folder on this "
     "computer, or a Hugging Face id such as owner/name.",
-    "prompt": "The text the model reads. Press Ctrl+Enter (Cmd+Enter on a Mac) to apply. Everything on the page "
+    "prompt": "The text the model reads. Enter applies it, Shift+Enter begins a new line. Everything on the page "
     "follows it.",
     "target": "The answer to follow: one word. Empty means the model's own top guess. A word is read with the space "
     'before it; put it in "double quotes" to take it exactly as typed.',
@@ -79,29 +79,14 @@ def sidebar() -> None:
     address.keep({name: usual for name, usual in DEFAULTS.items() if name != "prompt" or fits_a_link()})
     entries = {entry.id: entry for entry in catalogue.entries()}
     with st.sidebar:
-        st.selectbox(
-            "Model",
-            list(entries),
-            format_func=lambda id: entries[id].title if id in entries else id,
-            key="model",
-            accept_new_options=True,
-            bind="query-params",
-            help=HELP["model"],
-        )
-        _about_model(entries)
-        slots.place("model")
         st.text_area(
             "Prompt",
             DEFAULTS["prompt"],
             height=120,
-            key="prompt",
-            bind="query-params" if fits_a_link() else None,
-            persist_state="session",
             help=HELP["prompt"],
+            **in_link("prompt"),
         )
-        slots.place("prompt")
-        if not fits_a_link():
-            slots.note("prompt", "This prompt is too long for the address bar: a link to this page will not carry it.")
+        place_in_link("prompt")
         answer, foil = st.columns(2, gap="small")
         answer.text_input("Answer", key="target", bind="query-params", placeholder="top guess", help=HELP["target"])
         foil.text_input("Compared with", key="foil", bind="query-params", placeholder="nothing", help=HELP["foil"])
@@ -114,11 +99,34 @@ def sidebar() -> None:
         bos.selectbox("Start token", list(words.START_TOKEN), key="bos", bind="query-params", help=HELP["bos"])
         slots.place("pos")
         slots.place("prepend_bos")
+        st.selectbox(
+            "Model",
+            list(entries),
+            format_func=lambda id: entries[id].title if id in entries else id,
+            key="model",
+            accept_new_options=True,
+            bind="query-params",
+            help=HELP["model"],
+        )
+        _about_model(entries)
+        slots.place("model")
 
 
 def fits_a_link(name: str = "prompt") -> bool:
     """Servers refuse addresses of many kilobytes: such a text would be lost when the page is loaded again."""
     return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST_IN_LINK
+
+
+def in_link(name: str) -> dict[str, Any]:
+    """How a field of text is bound: to the address as long as it fits."""
+    return {"key": name, "bind": "query-params" if fits_a_link(name) else None, "persist_state": "session"}
+
+
+def place_in_link(name: str, field: str | None = None) -> None:
+    """The place below such a field; it says where a link will not carry the text. `field` is what errors call it."""
+    slots.place(field or name, name)
+    if not fits_a_link(name):
+        slots.note(field or name, "This is too long for the address bar: a link to this page will not carry it.")
 
 
 def _about_model(entries: dict[str, catalogue.Entry]) -> None:
@@ -146,8 +154,4 @@ def set_position(pos: int | None) -> None:
 
 def apply_preset(preset: presets.Preset) -> None:
     """Fill the sidebar from a preset: for callbacks. The model stays, so that the same story can be tried on any."""
-    st.session_state["prompt"] = preset.prompt
-    st.session_state["target"] = preset.target
-    st.session_state["foil"] = preset.foil
-    st.session_state["pos"] = None
-    st.session_state["corrupted"] = ""  # the preset brings its own
+    belonging.bring(preset.prompt, target=preset.target, foil=preset.foil)

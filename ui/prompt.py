@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, inputs, slots
+from ui import address, belonging, inputs, projector, slots
+from ui.components.number_steps import number_steps
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
+from ui.parts.lost import show_lost
 from ui.text import literal
 
 
 def header(title: str, question: str) -> None:
     """The page's name and the question it answers, in plain words; and what its link asks for in vain."""
-    st.title(title, anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", wrap=False):
+        st.title(title, anchor=False)
+        projector.switch()
     st.markdown(literal(question))
     address.show_remarks()
 
@@ -31,6 +36,8 @@ def prompt() -> inputs.Inputs:
     found = compute("tokens", given.model, **given.reading, target=given.target, foil=given.foil).result
     for text in found.notes:
         slots.note("prompt", text)
+    if given.prompt != given.prompt.rstrip():
+        slots.offer("prompt", "Take it away", given.prompt.rstrip())
     for field, typed, meant in (("target", given.target, found.target_text), ("foil", given.foil, found.foil_text)):
         if typed and meant is not None and visible(meant) != typed:
             slots.note(field, f"read as “{visible(meant)}”")
@@ -39,7 +46,10 @@ def prompt() -> inputs.Inputs:
     if given.pos is not None and pos is None:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
+    number_steps("pos", high=n - 1, pos=n - 1)
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
+    belonging.show_kept(address.fields())
+    show_lost(found.familiarity)
     return replace(given, pos=pos)
 
 
@@ -47,6 +57,25 @@ def _chips(result: Any) -> list[Chip]:
     tokens: Tokens = result.tokens
     rows = enumerate(zip(tokens.ids, tokens.texts, tokens.special, strict=True))
     return [
-        Chip(text=visible(text), pos=pos, special=special, value=None, tooltip=f"token {pos}, id {token_id}")
+        Chip(
+            text=visible(text),
+            pos=pos,
+            begins=_begins_word(tokens, pos),
+            special=special,
+            value=None,
+            tooltip=f"token {pos}, id {token_id}",
+        )
         for pos, (token_id, text, special) in rows
     ]
+
+
+def _begins_word(tokens: Tokens, pos: int) -> bool:
+    """Whether a token is more than the next piece of the word before it, which goes on where letters meet."""
+    if pos == 0 or tokens.special[pos] or tokens.special[pos - 1]:
+        return True
+    return not (_is_letter(tokens.texts[pos - 1][-1:]) and _is_letter(tokens.texts[pos][:1]))
+
+
+def _is_letter(char: str) -> bool:
+    """Letters, digits, accents, apostrophes, and the brackets of a byte that is part of a character."""
+    return char != "" and (char.isalnum() or char in "'’⟨⟩" or unicodedata.category(char).startswith("M"))

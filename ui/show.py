@@ -9,22 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from charts import theme
-from charts.export import image
 from charts.figures import Figure
 from charts.ready import ready
 from mi_core.models.tokens import with_visible_tokens
 from mi_core.result import Check, Reading, Result
-from mi_core.sharing import export
+from ui import exports
+from ui.components.opening_place import opening_place
 from ui.compute import Answer
 from ui.drawn import drawn
 from ui.text import literal
 from ui.text import table as markdown_table
 
-SAFE_TEXT = (
-    "For spreadsheets. Text that one would run as a formula (it begins with =, +, -, @, a tab or a line end), such as "
-    "the token “=”, has an apostrophe in front."
-)
-RAW_TEXT = "For programs. Text is left as it is, so a spreadsheet may run what looks like a formula."
+FILLING = theme.FILLING.to_dict()
+LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
 
 def tables(answer: Answer) -> dict[str, pd.DataFrame]:
@@ -43,7 +40,7 @@ def _reading(result: Result) -> Reading:
 def finding(answer: Answer, told: Sequence[str] = ()) -> None:
     """The result's title, and its sentences below, but for those that the page has `told` already."""
     reading = drawn(answer.result, _reading)
-    st.subheader(literal(reading.title), anchor=False)
+    st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(literal(sentence) for sentence in reading.sentences if sentence not in told))
 
 
@@ -69,15 +66,39 @@ def chart(
         **view: What the reader chose about how it is shown: the figure's own settings.
     """
     spec = drawn(answer.result, _spec, figure, **view)
-    wide = "width" not in spec  # charts of cells have a width of their own and scroll where it is narrow
-    with st.container(horizontal=True, wrap=False):
+    _framed(spec, key, on_select)
+    footer(answer, key=key, how=how, table=table, spec=spec)
+
+
+def _framed(
+    spec: dict[str, Any], key: str, on_select: Callable[[], None] | None = None, *, widest: float = 1.0
+) -> None:
+    """The chart as wide as its place, within what suits its columns; scrolled to its finding where it is wider."""
+    room, frame = spec.get("usermeta", {}).get("room"), f"{key}-frame"
+    with st.container(key=frame):
+        if room is not None:
+            columns = len(room["columns"])
+            least, most = (round(room["beside"] + columns * x) for x in (room["least"], room["most"] * widest))
+            st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
+            if room["at"] is not None:
+                opening_place(frame, room, f"{key}-opening")
         st.vega_lite_chart(
-            spec | {"config": _legible()},
-            width="stretch" if wide else "content",
+            spec | {"autosize": FILLING, "config": _legible()},
+            width="stretch",
             key=key,
             on_select=on_select or "ignore",
         )
-    footer(answer, key=key, how=how, table=table, spec=spec)
+
+
+def _large(title: str, spec: dict[str, Any], key: str) -> None:
+    """The chart alone, as wide as the window."""
+
+    @st.dialog(literal(title), width="large")
+    def show() -> None:
+        height = min(spec["height"] * LARGER, max(spec["height"], HIGH))
+        _framed(spec | {"height": height}, f"{key}-large", widest=LARGER)
+
+    show()
 
 
 def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
@@ -87,22 +108,28 @@ def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
 def _legible() -> dict[str, Any]:
     """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
     ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
-    words = {"labelColor": ink["text"], "titleColor": ink["quiet"]}
-    return {"text": {"color": ink["text"]}, "axis": words, "legend": words}
+    sizes = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2}  # Streamlit's own grow with the page's
+    words = sizes | {"labelColor": ink["text"], "titleColor": ink["quiet"]}
+    title = {"color": ink["text"], "subtitleColor": ink["quiet"]}
+    return {"text": {"color": ink["text"]}, "title": title, "axis": words, "legend": words}
 
 
-def rows(frame: pd.DataFrame, columns: dict[str, str]) -> None:
-    """A table whose texts are read in full: `columns` by name, with the format of their numbers."""
+def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
+    """A table whose texts are read in full: `columns` by name, with the format of their numbers; `alt` is its name."""
     written = {
         name: [format(value, form) if form else literal(str(value)) for value in frame[name]]
         for name, form in columns.items()
     }
-    st.table(pd.DataFrame(written).style.hide(axis="index"))
+    st.table(pd.DataFrame(written).style.hide(axis="index"), alt=alt)
 
 
 def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
     """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if spec is not None and st.button(
+            "Large", icon=":material/open_in_full:", type="tertiary", key=f"{key}-enlarge"
+        ):
+            _large(drawn(answer.result, _reading).title, spec, key)
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(how)
         _badge(answer.result.checks, key, bool(answer.request.model))
@@ -110,12 +137,12 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
             if box.open:
-                st.dataframe(tables(answer)[table], hide_index=True, width=640)
+                st.dataframe(tables(answer)[table], hide_index=True, width=640, alt=f"{table} table")
         with st.popover(
             "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
         ) as box:
             if box.open:
-                _exports(answer, spec, table, key)
+                exports.draw(answer, spec, table, key)
 
 
 def _badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
@@ -136,38 +163,3 @@ def _equations(checks: tuple[Check, ...]) -> str:
         for check in checks
     ]
     return markdown_table(("what must hold", "largest error", "allowed", "holds"), rows)
-
-
-def _exports(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) -> None:
-    name = f"{answer.request.analysis}-{table}"
-    frame = answer.result.tables()[table]
-    if spec is not None:
-        for form, mime in (("png", "image/png"), ("svg", "image/svg+xml"), ("pdf", "application/pdf")):
-            _download(f"Chart as {form.upper()}", lambda form=form: image(spec, form), f"{name}.{form}", mime, key)
-    _download("Table as CSV", lambda: export.frame_bytes(frame, "csv"), f"{name}.csv", "text/csv", key, SAFE_TEXT)
-    _download(
-        "Raw text as CSV",
-        lambda: export.frame_bytes(frame, "csv-raw"),
-        f"{name}-raw.csv",
-        "text/csv",
-        key,
-        RAW_TEXT,
-    )
-    _download(
-        "Everything as JSON",
-        lambda: export.as_json(answer.request, answer.result),
-        f"{name}.json",
-        "application/json",
-        key,
-    )
-    st.caption("The same in Python")
-    st.code(answer.request.as_python(), language="python", wrap_lines=True)
-    st.caption("The same on the command line")
-    st.code(answer.request.as_command(), language="bash", wrap_lines=True)
-
-
-def _download(
-    label: str, data: Callable[[], bytes], name: str, mime: str, key: str, explained: str | None = None
-) -> None:
-    """The file is made only when it is asked for."""
-    st.download_button(label, data, name, mime, key=f"{key}-{name}", on_click="ignore", width="stretch", help=explained)

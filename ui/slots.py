@@ -30,12 +30,7 @@ def report(error: InputError) -> bool:
     with slot:
         st.error(literal(error.message))
         if error.suggestion is not None:
-            st.button(
-                f"Use {literal(error.suggestion)}",
-                key=f"repair-{error.field}",
-                on_click=_repair,
-                args=(st.session_state[_WIDGETS][error.field], error.suggestion),
-            )
+            _repair_button(error.field, f"Use {literal(error.suggestion)}", error.suggestion)
     return True
 
 
@@ -44,6 +39,19 @@ def note(field: str, message: str) -> None:
     slot = st.session_state.get(_KEY, {}).get(field)
     if slot is not None:
         slot.caption(literal(message))
+
+
+def offer(field: str, label: str, value: str) -> None:
+    """A button below a field that puts `value` into it."""
+    slot = st.session_state.get(_KEY, {}).get(field)
+    if slot is not None:
+        with slot:
+            _repair_button(field, label, value)
+
+
+def _repair_button(field: str, label: str, value: str) -> None:
+    widget = st.session_state[_WIDGETS][field]
+    st.button(label, key=f"repair-{field}", on_click=_repair, args=(widget, value))
 
 
 def _repair(field: str, value: str) -> None:

@@ -12,7 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mi_core.editing import recipes
+from mi_core.errors import InputError
 from mi_core.models import catalogue
+from ui.packed import unpack
 
 BIGGEST = 2**53 - 1  # the largest whole number that a browser can hold
 
@@ -129,7 +132,24 @@ class Model:
         return "is not known here" if self.understood(values[-1]) is None else None
 
 
-Field = Options | Number | Switch | Text | Hook | Model
+@dataclass(frozen=True)
+class Edits:
+    """A stack of edits, packed."""
+
+    key: str
+
+    def understood(self, text: str) -> str | None:
+        """The stack as JSON."""
+        try:
+            return recipes.canonical(unpack(text))
+        except (ValueError, InputError):
+            return None
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return "is damaged" if self.understood(values[-1]) is None else None
+
+
+Field = Options | Number | Switch | Text | Hook | Model | Edits
 
 
 def is_several(field: Field) -> bool:
@@ -155,6 +175,12 @@ def _options(key: str, *rows: tuple[str, ...], optional: bool = False) -> Option
 
 START_TOKEN = _options("bos", ("default", "default"), ("on", "on"), ("off", "off"))
 
+_LENSES = (("logit", "logit lens"), ("tuned", "tuned lens"), ("jacobian", "Jacobian lens"))
+LENS = _options("read_by", *_LENSES)
+AGAINST = _options("against", *_LENSES, optional=True)
+LENS_SOURCE = _options(
+    "lens_source", ("model", "beside the weights"), ("trained", "trained here"), ("published", "published")
+)
 SCALE = _options("norm", ("recomputed", "recomputed"), ("frozen", "frozen"))
 COLOUR = _options(
     "colour",
@@ -166,6 +192,10 @@ COLOUR = _options(
 FOLLOW = _options(
     "follow", ("probability", "probability"), ("logit", "logit"), ("rank", "rank"), ("entropy", "entropy")
 )
+
+READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
+
+SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
     "site",
@@ -270,6 +300,7 @@ SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
     Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
 )  # fmt: skip
+EDITS = Edits("edits")  # of every page as well, but it has no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:
@@ -283,9 +314,9 @@ def _direction(number: str) -> tuple[Field, ...]:
 
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
-    "logit_lens": (SCALE, COLOUR, Switch("half"), FOLLOW),
-    "attention": (LAYER, HEAD, Switch("weighted")),
-    "attribution": (LAYER, HEAD),
+    "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
+    "attention": (LAYER, HEAD, Switch("weighted"), READS),
+    "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
@@ -302,8 +333,8 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "edits": (
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
-        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("paraphrases"), Text("neighbours"),
-        Text("unrelated"),
+        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("edit_numbers"),
+        Text("paraphrases"), Text("neighbours"), Text("unrelated"),
     ),
 }  # fmt: skip
 
@@ -311,7 +342,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
 @functools.cache
 def of_page(page: str) -> dict[str, Field]:
     """Every key that an address of this page may have, and its field."""
-    return {field.key: field for field in (*SIDEBAR, *PAGES.get(page, ()))}
+    return {field.key: field for field in (*SIDEBAR, EDITS, *PAGES.get(page, ()))}
 
 
 KNOWN = frozenset(key for page in PAGES for key in of_page(page))

@@ -113,7 +113,7 @@ def components(model: Model, place: Place, layer: int | None, number: int | None
         raise InputError(f"A {kind.name} belongs to a layer: choose the layer too.", "layer")
     if layer is None and place == NEURON:
         raise InputError("Neurons belong to a layer: choose the layer too.", "layer")
-    layers = range(model.n_layers) if layer is None else [model.layer(layer)]
+    layers = model.layers(place.site) if layer is None else [model.layer(layer)]
     if number is None:
         return list(place.parts(model, layers, n_pos))
     parts = [Part(place, each, (number,)) for each in layers]

@@ -173,8 +173,8 @@ class Attention:
             through = self.rollout[self.pos, 1 : self.pos]
             source = int(through.argmax()) + 1
             yield (
-                f"Through all layers (rollout), the earlier word that reaches {quoted(self.tokens.texts[self.pos])} "
-                f"most is {place(self.tokens, source)}: {through.max():.0%}."
+                "Through all attention layers (rollout), the earlier word that reaches "
+                f"{quoted(self.tokens.texts[self.pos])} most is {place(self.tokens, source)}: {through.max():.0%}."
             )
 
 
@@ -212,7 +212,9 @@ def attention(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
-    kept = _kept_layers(model, len(tokens), None if layer is None else model.layer(layer))
+    if layer is not None:
+        model.require(hooks.pattern(model.layer(layer)))
+    kept = _kept_layers(model, len(tokens), layer)
     if head is not None:
         model.head(head)
     if weighted and not model.opening.mixes:
@@ -245,8 +247,9 @@ def _layer_bytes(model: Model, n_pos: int) -> int:
 def _kept_layers(model: Model, n_pos: int, layer: int | None) -> tuple[int, ...]:
     """All layers where their patterns fit, else the chosen one; forecast, so that nothing is computed in vain."""
     one = _layer_bytes(model, n_pos)
-    if one * model.n_layers <= MOST_BYTES:
-        return tuple(range(model.n_layers))
+    layers = model.layers(hooks.pattern)
+    if one * len(layers) <= MOST_BYTES:
+        return layers
     limit = MOST_BYTES // 2**20
     if one > MOST_BYTES:
         fits = int((MOST_BYTES / model.n_heads / 4) ** 0.5)
@@ -257,7 +260,7 @@ def _kept_layers(model: Model, n_pos: int, layer: int | None) -> tuple[int, ...]
         )
     if layer is None:
         raise InputError(
-            f"The patterns of all {model.n_layers} layers would take {one * model.n_layers / 2**20:,.0f} MB for "
+            f"The patterns of all {len(layers)} layers would take {one * len(layers) / 2**20:,.0f} MB for "
             f"{n_pos:,} tokens, more than {limit} MB: choose one layer, or shorten the prompt.",
             "layer",
         )
@@ -270,8 +273,9 @@ def _read(model: Model, tokens: Tokens, kept: tuple[int, ...], weighted: bool) -
     at_once = max(1, MOST_BYTES // _layer_bytes(model, n))
     stay = torch.eye(n, device=model.device)
     rollout, patterns, norms = stay, [], []
-    for start in range(0, model.n_layers, at_once):
-        group = range(start, min(start + at_once, model.n_layers))
+    layers = model.layers(hooks.pattern)
+    for start in range(0, len(layers), at_once):
+        group = layers[start : start + at_once]
         wanted = (hooks.pattern, hooks.v) if weighted else (hooks.pattern,)
         acts = model.run(tokens, [site(layer) for layer in group for site in wanted])
         for layer in group:

@@ -149,7 +149,10 @@ class Attribution:
             said.append("This model squeezes its logits at the very end; the numbers are from before that.")
         if self.whole_layers:
             layers = listed([str(layer) for layer in self.whole_layers])
-            said.append(f"Attention in layer {layers} cannot be split into heads in this model and is shown whole.")
+            said.append(
+                f"Attention in layer {layers}, or what stands in its place, cannot be split into heads in this model "
+                "and is shown whole."
+            )
         return said
 
     def _said(self, index: int) -> str:
@@ -197,9 +200,9 @@ def attribution(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
-    _check_choice(model, layer, head)
     if reason := obstacle(model):
         raise InputError(reason, "model")
+    _check_choice(model, layer, head)
     acts = model.run(tokens, sites(model), logits=position, query=position)
     logits = acts.logits[0]
     answer = resolve(model, target, foil, int(logits.argmax()))
@@ -274,7 +277,7 @@ def _checks(model: Model, parts: Parts, contribution: np.ndarray, total: float, 
 
 def _check_choice(model: Model, layer: int | None, head: int | None) -> None:
     if layer is not None:
-        model.layer(layer)
+        model.require(hooks.z(model.layer(layer)))
     if head is not None:
         model.head(head)
         if layer is None:

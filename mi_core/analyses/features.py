@@ -183,7 +183,8 @@ def features(
     position = model.position(tokens, pos)
     opened = load_sae(model, sae)
     check_top_k(top_k, opened)
-    acts = model.run(tokens, [opened.hook, hooks.FINAL_NORM_IN])
+    final = hooks.resid_post(model.n_layers - 1)
+    acts = model.run(tokens, [opened.hook, final])
     kept = kept_positions(tokens)
     strongest = _encode(opened, acts[opened.hook].float(), kept, top_k)
     ids = strongest.ids.numpy(force=True)
@@ -194,7 +195,7 @@ def features(
         opened.hook,
         acts[opened.hook].float(),
         strongest.reconstruction,
-        acts[hooks.FINAL_NORM_IN],
+        acts[final],
         torch.tensor(kept, device=model.device),
         float(strongest.n_active[kept].double().mean()),
     )

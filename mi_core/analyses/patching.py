@@ -41,6 +41,8 @@ class Patching:
     """The position that is read."""
     site: str
     """What is patched, as `mi_core.patching.site.PLACES` names it."""
+    layers: tuple[int, ...]
+    """[layer] Numbers of the layers that have what is patched."""
     n_heads: int
     """Of each layer; of keys and values a map has fewer, where several query heads share them."""
     direction: str
@@ -102,7 +104,7 @@ class Patching:
         none = np.full(self.value.size, -1)
         effects = {
             "site": self.site,
-            "layer": at["layer"],
+            "layer": np.asarray(self.layers)[at["layer"]],
             "head": whole_numbers(at.get("head", none)),
             "pos": whole_numbers(at.get("pos", none)),
             "token": np.asarray(self.tokens.texts, dtype=object)[at["pos"]] if "pos" in at else None,
@@ -179,6 +181,7 @@ def patching(
         target=run.target,
         pos=run.pos,
         site=site,
+        layers=run.layers,
         n_heads=model.n_heads,
         direction=direction,
         metric=metric,
@@ -239,7 +242,7 @@ def _reading(result: Patching) -> Reading:
 
 def cell_words(result: Patching, cell: tuple[int, ...]) -> str:
     """A cell in running text: `L3H7`, `the keys of L3H1`, `MLP 2 at “·Texas” (position 4)`."""
-    part = Part(result.place, cell[0], tuple(cell[1:]))
+    part = Part(result.place, result.layers[cell[0]], tuple(cell[1:]))
     words = part.kind.words
     if "kv_head" in part.place.site.axes and result.n_heads > result.value.shape[1]:
         words = words.replace(HEAD.kind.words, "key-value head {head} of layer {layer}")
@@ -306,7 +309,7 @@ def _strongest(result: Patching) -> str:
 
 
 def _short(result: Patching, cell: tuple[int, ...]) -> str:
-    part = Part(result.place, cell[0], cell[1:])
+    part = Part(result.place, result.layers[cell[0]], cell[1:])
     if "head" in part.kind.axes:
         return part.name
     return part.kind.words.format(layer=part.layer, pos=f"position {part.number}")

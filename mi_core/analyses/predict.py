@@ -22,6 +22,8 @@ from mi_core.phrases import entropy_in_words, percent, place, quoted
 from mi_core.result import Check, Reading, check_axes, same_length, within
 
 ROWS_AT_ONCE = 64
+SURPRISED = 8.0  # bits: one guess in 256
+FEWEST = 4  # tokens that a prompt must have to be called strange
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,14 @@ class Predict:
         if not np.isfinite(self.surprisal).any():
             return []
         most = int(np.nanargmax(self.surprisal))
-        return [f"The prompt surprised it most at {place(self.tokens, most)}: {self.surprisal[most]:.1f} bits."]
+        said = [f"The prompt surprised it most at {place(self.tokens, most)}: {self.surprisal[most]:.1f} bits."]
+        low = float(np.nanquantile(self.surprisal, 0.1, method="lower"))
+        if low > SURPRISED and np.isfinite(self.surprisal).sum() >= FEWEST:
+            said.append(
+                f"Nine in ten of its tokens surprised it by {low:.0f} bits or more: it hardly knows text like this, "
+                "and its answer means little."
+            )
+        return said
 
 
 def predict(

@@ -13,6 +13,7 @@ from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens, visible
 from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading
+from mi_core.text.familiarity import Familiarity, familiarity
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class PromptTokens:
     """Token id of what it is compared with; None where nothing was typed."""
     foil_text: str | None
     """Its text."""
+    familiarity: Familiarity
+    """How much of the prompt the model can know."""
     notes: tuple[str, ...]
     """What may surprise, in plain words."""
     checks: tuple[Check, ...] = ()
@@ -58,10 +61,11 @@ class PromptTokens:
         }
 
     def reading(self) -> Reading:
-        """How many tokens there are, and the notes."""
+        """How many tokens there are, what the model can know of them, and the notes."""
         n = len(self.tokens)
         title = f"The model reads {n:,} token{'' if n == 1 else 's'}; it can read up to {self.n_ctx:,}"
-        return Reading(title, self.notes or (f"The last one is {quoted(self.tokens.texts[-1])}.",))
+        said = tuple(filter(None, (self.familiarity.sentence(), *self.notes)))
+        return Reading(title, said or (f"The last one is {quoted(self.tokens.texts[-1])}.",))
 
 
 def tokens(
@@ -97,6 +101,7 @@ def tokens(
         target_text=None if target_id is None else model.text(target_id),
         foil_id=foil_id,
         foil_text=None if foil_id is None else model.text(foil_id),
+        familiarity=familiarity(model, prompt),
         notes=tuple(_notes(model, prompt, read)),
     )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mi_core.attribution.logit_parts import Parts, take_apart
 from mi_core.errors import InputError
@@ -81,7 +83,7 @@ def _layer_lead(rank: np.ndarray, target: Target, n_layers: int, pos: int) -> Le
 
 
 def _head_lead(parts: Parts, target: Target, pos: int) -> Lead:
-    values = parts.heads.flatten()
+    values = _told_apart(parts).flatten()
     best = [index for index in values.argsort(descending=True)[:3].tolist() if values[index] >= WORTH_SAYING]
     layer, head = divmod(int(values.argmax()), parts.heads.shape[1])
     if not best:
@@ -97,6 +99,11 @@ def _head_lead(parts: Parts, target: Target, pos: int) -> Lead:
 def _pushed(target: Target) -> str:
     """`“·Austin” up`, or `“·Austin” above “·Paris”`."""
     return f"{quoted(target.text)} " + ("up" if target.foil_text is None else f"above {quoted(target.foil_text)}")
+
+
+def _told_apart(parts: Parts) -> Float[Tensor, "layer head"]:
+    """What each head adds; −∞ in layers that have no heads, or whose heads are not told apart."""
+    return parts.heads.masked_fill(~parts.split[:, None], -torch.inf)
 
 
 def _feature_lead(tokens: Tokens, acts: Activations, sae: Sae, pos: int) -> Lead:
@@ -122,7 +129,7 @@ def _labelled(label: str) -> str:
 
 def _attention_lead(acts: Activations, tokens: Tokens, parts: Parts, pos: int) -> Lead:
     """Which token the strongest head took it from."""
-    layer, head = divmod(int(parts.heads.argmax()), parts.heads.shape[1])
+    layer, head = divmod(int(_told_apart(parts).argmax()), parts.heads.shape[1])
     source = int(parts.sources[layer, head].argmax())
     weight = percent(float(acts[hooks.pattern(layer)][head, 0, source]))
     text = f"L{layer}H{head} takes it from {place(tokens, source)}, which gets {weight} of its attention."

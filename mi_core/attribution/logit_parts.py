@@ -66,10 +66,9 @@ def obstacle(model: Model) -> str:
 def sites(model: Model) -> list[str]:
     """Every hook that `take_apart` reads."""
     names = [name for name in (hooks.EMBED, hooks.POS_EMBED) if model.has(name)] + model.resid_names()
-    for layer in range(model.n_layers):
-        names += [hooks.z(layer), hooks.v(layer), hooks.pattern(layer)]
-        names += [hooks.attn_o(layer), hooks.attn_out(layer), hooks.mlp_out(layer)]
-    return names
+    of_layer = (hooks.z, hooks.v, hooks.pattern, hooks.attn_o, hooks.attn_out, hooks.mlp_out)
+    inside = [site(layer) for layer in range(model.n_layers) for site in of_layer]
+    return names + [name for name in inside if model.has(name)]
 
 
 @torch.no_grad()
@@ -80,8 +79,7 @@ def take_apart(model: Model, acts: Activations, target: Target, pos: int) -> Par
     reader = reading_direction(model, acts, target, pos)
     layers = [_attention(model, acts, layer, pos, reader) for layer in range(model.n_layers)]
     heads, sources, bias, split = (torch.stack(column) for column in zip(*layers, strict=True))
-    attn = torch.stack([acts[hooks.attn_out(layer)][pos] for layer in range(model.n_layers)]) @ reader
-    mlp = torch.stack([acts[hooks.mlp_out(layer)][pos] for layer in range(model.n_layers)]) @ reader
+    attn, mlp = (_written(model, acts, site, pos) @ reader for site in (hooks.attn_out, hooks.mlp_out))
     embed, pos_embed = _embeddings(acts, resid[0], pos, reader)
     return Parts(
         embed=embed,
@@ -96,6 +94,13 @@ def take_apart(model: Model, acts: Activations, target: Target, pos: int) -> Par
         norm_bias=float(norm.bias @ direction),
         unembed_bias=target.bias(model),
     )
+
+
+def _written(model: Model, acts: Activations, site: hooks.Site, pos: int) -> Float[Tensor, "layer d_model"]:
+    """What a part of each layer added at `pos`; nothing where a layer has no such part."""
+    nothing = acts[hooks.resid_post(model.n_layers - 1)].new_zeros(model.d_model)
+    names = [site(layer) for layer in range(model.n_layers)]
+    return torch.stack([acts[name][pos] if name in acts.sites else nothing for name in names])
 
 
 @torch.no_grad()
@@ -127,6 +132,9 @@ def _attention(
     model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
 ) -> tuple[Float[Tensor, " head"], Float[Tensor, "head key_pos"], Float[Tensor, ""], Bool[Tensor, ""]]:
     """One layer's contribution by head, by head and token read, its bias, and whether these explain all of it."""
+    if hooks.z(layer) not in acts.sites:  # something else stands in attention's place
+        n_pos, none = len(acts[hooks.resid_pre(layer)]), reader.new_zeros(())
+        return reader.new_zeros(model.n_heads), reader.new_zeros(model.n_heads, n_pos), none, none.bool()
     inner, shift = before_attention_norm(model, acts, layer, pos, reader)
     back = model.attn_o_pull_back(layer, inner)
     heads = (acts[hooks.z(layer)][pos] * back).sum(-1)

@@ -103,9 +103,10 @@ def writers(model: Model, unit: Float[Tensor, " d_model"]) -> Iterator[tuple[Mod
     if hasattr(model.bridge, "pos_embed"):
         yield _plain(model, model.bridge.pos_embed, "the positional embedding"), unit
     for layer, block in enumerate(model.bridge.blocks):
-        attn = _plain(model, getattr(block.attn, "o", None), f"attention of layer {layer}")
+        mixer = "attention" if model.has_attention(layer) else "what stands in attention's place"
+        attn = _plain(model, getattr(getattr(block, "attn", None), "o", None), f"{mixer} in layer {layer}")
         yield attn, _before(model, model.attn_post_norm(layer), unit)
-        mlp = _plain(model, getattr(block.mlp, "out", None), f"the MLP of layer {layer}")
+        mlp = _plain(model, getattr(getattr(block, "mlp", None), "out", None), f"the MLP of layer {layer}")
         yield mlp, _before(model, model.mlp_post_norm(layer), unit)
 
 

@@ -97,7 +97,7 @@ def settings(edit: Recipe) -> dict[str, Any]:
 def _read(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError("The edits are not JSON: use a file that Loupe exported.", "edits") from error
 
 

@@ -115,7 +115,7 @@ def writer(model: Model, layer: int) -> Module:
     Raises:
         InputError: The MLP of that layer has no such single matrix (a mixture of experts, for instance).
     """
-    out = getattr(model.bridge.blocks[layer].mlp, "out", None)
+    out = getattr(getattr(model.bridge.blocks[layer], "mlp", None), "out", None)
     module = getattr(out, "original_component", None)
     if module is None or projection.plain_matrix(module) is None or not model.has(hooks.mlp_key(layer)):
         raise InputError(

@@ -6,7 +6,7 @@ Every place is a constant below. A new one is one more constant.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -37,8 +37,9 @@ class Place:
         return tuple(_size(self.site, axis, model, layer, n_pos) for axis in self.kind.axes)
 
     def shape(self, model: Model, n_pos: int) -> tuple[int, ...]:
-        """Of a map with a number for every part: [layer, …], with the kind's axes."""
-        return model.n_layers, *self.sizes(model, 0, n_pos)
+        """Of a map with a number for every part: [layer, …], with the kind's axes; of the layers that have them."""
+        layers = model.layers(self.site)
+        return len(layers), *self.sizes(model, layers[0], n_pos)
 
     def parts(self, model: Model, layers: Iterable[int], n_pos: int, first: int = 0) -> Iterator[Part]:
         """Every part in these layers, of positions those from `first` on."""
@@ -96,10 +97,9 @@ class Part:
         """As `Kind.spell` writes it: `L3H0`."""
         return self.kind.spell(layer=self.layer, **self.numbers)
 
-    @property
-    def cell(self) -> tuple[int, ...]:
-        """Its index in a map of its place, [layer, …] with the kind's axes."""
-        return self.layer, *self.at
+    def cell(self, layers: Sequence[int]) -> tuple[int, ...]:
+        """Its index in a map of its place, [layer, …] with the kind's axes, of these layers."""
+        return layers.index(self.layer), *self.at
 
     @property
     def hook(self) -> str:

@@ -84,6 +84,8 @@ def sweep(
 
 def reproducing(model: Model, ids: Sequence[int]) -> tuple[Restart | None, float]:
     """A restart for this prompt, if runs that start in the middle give the plain run's logits; and how well they do."""
+    if not model.opening.keys_and_values:
+        return None, float("nan")
     try:
         restart = Restart(model, ids)
         nothing = Intervention("resid_pre", model.n_layers // 2, 0.0, first=len(ids) // 2, operation="add")

@@ -73,7 +73,8 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
         errors=errors,
         unread=unread,
         unfelt=unfelt,
-        partial=tuple(site for site in SITES if 0 < sum(s == site for s, _ in read) < model.n_layers),
+        headless=tuple(layer for layer in range(model.n_layers) if not model.has_attention(layer)),
+        attention_alone="attn_out" in unread or _attention_alone(model, ids, read, logits),
         sinks=any(float(value.sum(-1).min()) < 1 - SINK for (site, _), value in read.items() if site == "pattern"),
         adds_up=_adds_up(model, read),
         mixes=mixes,
@@ -174,13 +175,15 @@ def _unread(model, read: Read, places: Mapping[tuple[str, int], Place | None], a
 
 def _is_the_models_own(model, site: str, layer: int, read: Read, places: Mapping, attentions: tuple) -> bool:
     if site == "pattern":
-        own = attentions[layer] if len(attentions) == model.n_layers else None
+        with_heads = [each for each in range(model.n_layers) if (site, each) in read]  # hybrids give these layers' only
+        own = attentions[with_heads.index(layer)] if len(attentions) == len(with_heads) else None
         return _mixes(model, read, layer) if own is None else _off(read[site, layer], own[0]) <= ALLOWED
     if site == "resid_mid":
         parts = [read.get((name, layer)) for name in ("resid_pre", "attn_out")]
         return all(part is not None for part in parts) and _off(sum(parts), read[site, layer]) <= ALLOWED
-    if site == "z" and (read[site, layer].ndim != 3 or read[site, layer].shape[1] != model.n_heads):
-        return False
+    heads = {"z": model.n_heads, "q": model.n_heads, "k": model.n_kv_heads, "v": model.n_kv_heads}.get(site)
+    if heads is not None and (read[site, layer].ndim != 3 or read[site, layer].shape[1] != heads):
+        return False  # cut into heads by another width than theirs
     place = places[site, layer]
     return place is not None and (place.factor == 1 or _adds_up_at(read, layer))
 
@@ -214,6 +217,18 @@ def _tokens_once(model, ids: Int[Tensor, "1 pos"], read: Read, logits: Float[Ten
         return True
     with model.hooked({SITES["resid_pre"](0): lambda value, hook: start[None].clone()}):
         return _off(model.bridge.original_model(ids.flip(1), use_cache=False).logits[0], logits) <= ALLOWED
+
+
+def _attention_alone(model, ids: Int[Tensor, "1 pos"], read: Read, logits: Float[Tensor, "pos d_vocab"]) -> bool:
+    """Whether another first token changes no later logits while all that attention adds is held."""
+    held = {SITES[site](layer): value for (site, layer), value in read.items() if site == "attn_out"}
+    start = read.get(("resid_pre", 0))
+    if start is None:
+        return True
+    changes = {name: lambda value, hook, held=value: held[None].clone() for name, value in held.items()}
+    changes[SITES["resid_pre"](0)] = lambda value, hook: torch.cat([-start[None, :1], start[None, 1:]], dim=1)
+    with model.hooked(changes):
+        return _off(model.bridge.original_model(ids, use_cache=False).logits[0, 1:], logits[1:]) <= ALLOWED
 
 
 def _logit_scale(model, read: Read, logits: Float[Tensor, "pos d_vocab"]) -> float | None:

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 EMBED = "hook_embed"
 POS_EMBED = "hook_pos_embed"
-FINAL_NORM_IN = "ln_final.hook_in"
 ALL = slice(None)
 COLUMN = {"kv_head": "head", "query_pos": "pos"}
 IN_A_BLOCK = re.compile(r"blocks\.(\d+)\.(.+)")

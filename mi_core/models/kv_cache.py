@@ -64,7 +64,7 @@ Kept = DynamicCache | Reread
 def roomy(model: Model, n_rows: int, n_pos: int) -> Kept:
     """The model's own kind of cache; layers that would keep every position get room for `n_pos` of them."""
     turns = model.turns_at is not None and model.turns_at < n_pos  # kept keys would have the factors of shorter texts
-    if turns or not model.opening.cache_holds:
+    if turns or not model.opening.cache_holds or not model.opening.keys_and_values:
         return Reread()
     cache = DynamicCache(config=model.hf_model.config)
     cache.layers = [Room(n_rows, n_pos) if type(layer) is DynamicLayer else layer for layer in cache.layers]

@@ -109,6 +109,15 @@ def is_allowed(folder: Path) -> bool:
     return allowed is None or any(folder.is_relative_to(root) for root in allowed)
 
 
+def local_folder(model_id: str) -> Path | None:
+    """The folder that a model id names, where it may be looked into; None otherwise."""
+    try:
+        folder = Path(model_id).expanduser().resolve()
+        return folder if is_allowed(folder) and folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def _local(model_id: str) -> Path:
     """The folder, links resolved; a folder that may not be opened sounds the same whether it exists or not."""
     try:
@@ -264,7 +273,7 @@ def _boot(folder: Path, model_id: str):
 
     from mi_core.models.model import Model
     from mi_core.models.plain import plain_copy
-    from mi_core.models.saved import context, first_line, read_tokenizer, read_weights
+    from mi_core.models.saved import first_line, read_tokenizer, read_weights
 
     key = fingerprint(folder)
     known = opening.remembered(key)
@@ -273,6 +282,7 @@ def _boot(folder: Path, model_id: str):
             hf_model, tokenizer = read_weights(folder, model_id).to(device()), read_tokenizer(folder, model_id)
             plain = None if known is not None else plain_copy(hf_model)
             bridge = TransformerBridge.boot_transformers(str(folder), hf_model=hf_model, trust_remote_code=False)
+            _leave_to_transformers(hf_model)
         except InputError:
             raise
         except (SafetensorError, OSError) as error:
@@ -284,19 +294,26 @@ def _boot(folder: Path, model_id: str):
                 "another model.",
                 "model",
             ) from error
-    if not any(hasattr(block, "attn") for block in bridge.blocks):
-        raise InputError(f"{model_id} has no attention, so there is little for Loupe to show: choose another.", "model")
-    if not all(hasattr(block, "attn") for block in bridge.blocks):
-        n = sum(hasattr(block, "attn") for block in bridge.blocks)
+    if not any(hasattr(block, "attn") for block in getattr(bridge, "blocks", ())):
         raise InputError(
-            f"{model_id} has attention in {n} of its {len(bridge.blocks)} layers and something else in the others, "
-            "which Loupe does not show yet: choose another model.",
-            "model",
+            f"{model_id} has no attention that Loupe can see, so there is little to show: choose another.", "model"
         )
     model = Model(bridge, model_id, key, tokenizer=tokenizer)
-    model.n_ctx = context(hf_model.config, model.n_ctx)
     model.opening = known if known is not None else _compared(model, *plain)
     return model
+
+
+def _leave_to_transformers(hf_model) -> None:
+    """Take out of a bridged model what its bridge would compute by other code than transformers', or for nothing."""
+    from transformer_lens.model_bridge.generalized_components.base import GeneralizedComponent
+    from transformer_lens.model_bridge.generalized_components.gated_delta_net import GatedDeltaNetBridge
+
+    for part in list(hf_model.modules()):
+        if isinstance(part, GatedDeltaNetBridge):
+            part._hooked_forward = part._native_forward  # its own is of an earlier transformers
+        for name, inner in part.named_children():
+            if isinstance(inner, GeneralizedComponent) and inner.original_component is None:
+                setattr(part, name, None)  # a part that this model has not: rotary factors, where it knows no positions
 
 
 def _compared(model, plain, copies):

@@ -21,7 +21,11 @@ from mi_core.models import hooks, projection
 from mi_core.models.kv_cache import Reread
 from mi_core.models.norm import Norm, take_apart
 from mi_core.models.opening import Opening
+from mi_core.models.saved import context
 from mi_core.models.tokens import Tokens, encode, find_token, token_text, visible
+
+#: What a block has in attention's place, as the bridge calls it: gated linear attention, convolution, state space.
+MIXERS = ("linear_attn", "conv", "mixer")
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Model:
         self.n_heads: int = config.n_heads
         self.n_kv_heads: int = getattr(config, "n_key_value_heads", None) or config.n_heads
         self.d_model: int = config.d_model
-        self.n_ctx: int = config.n_ctx
+        self.n_ctx: int = context(self.hf_model.config, config.n_ctx)
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self._bos_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
@@ -190,6 +194,12 @@ class Model:
         return resolved
 
     @cached_property
+    def has_experts(self) -> bool:
+        """Whether tokens of all rows meet at the same experts, so that a row's last digits depend on the other rows."""
+        kinds = {type(part).__name__.lower() for part in self.hf_model.modules()}
+        return any("expert" in kind or "moe" in kind for kind in kinds)
+
+    @cached_property
     def turns_at(self) -> int | None:
         """Longer prompts are read with other rotary factors, at all positions (longrope); None where none are."""
         config = self.hf_model.config
@@ -227,11 +237,22 @@ class Model:
             raise InputError(f"There is no head {head}: {self.id} has heads 0 to {self.n_heads - 1}.", field)
         return head
 
+    def layers(self, site: hooks.Site) -> tuple[int, ...]:
+        """The layers that have this activation: all of them, or those with attention where some have none.
+
+        Raises:
+            InputError: No layer has it, or what its hook shows was found not to be the model's own.
+        """
+        found = tuple(layer for layer in range(self.n_layers) if self.hook_point(site(layer)) is not None)
+        self.require(site(found[0] if found else 0))
+        return found
+
     def n_neurons(self, layer: int) -> int:
         """Neurons of one layer's MLP. Raises InputError where it has no single layer of them (mixtures of experts)."""
-        if not self.has(hooks.post(layer)) or not hasattr(self.bridge.blocks[layer].mlp, "out"):
+        mlp = getattr(self.bridge.blocks[layer], "mlp", None)
+        if not self.has(hooks.post(layer)) or not hasattr(mlp, "out"):
             raise InputError(f"Layer {layer} of {self.id} has no plain MLP, so no neurons: choose another.", "site")
-        return projection.d_in(self.bridge.blocks[layer].mlp.out.original_component, self.d_model)
+        return projection.d_in(mlp.out.original_component, self.d_model)
 
     # Running -----------------------------------------------------------------------------------------------------
 
@@ -354,12 +375,19 @@ class Model:
         return self.hook_point(name) is not None and self._site(name) not in self.opening.unread
 
     def require(self, name: str) -> None:
-        """Raises InputError where what this hook shows was found not to be the model's own; see `models.opening`."""
+        """Raises InputError where this hook is not there, or shows what is not the model's own (`models.opening`)."""
         self._refuse(self.opening.unread.get(self._site(name)))
+        if self.hook_point(name) is None:
+            site, layer = hooks.parse(name)
+            others = [str(other) for other in range(self.n_layers) if self.hook_point(site(other)) is not None]
+            where = f"layer {' or '.join(others)}" if others else "another place"
+            raise InputError(f"{self.id} has no {site.words.format(layer=layer)}: choose {where}.", "layer")
 
     def require_change(self, name: str) -> None:
-        """Raises InputError where a change at this hook was found not to reach the model as it should."""
+        """Raises InputError where a change at this hook was found not to reach the model as it should, or it is not
+        there."""
         self._refuse(self.opening.unfelt.get(self._site(name)))
+        self.require(name)
 
     def _refuse(self, reason: str | None) -> None:
         if reason is not None:
@@ -379,7 +407,20 @@ class Model:
 
     @cached_property
     def _points(self) -> dict[str, HookPoint]:
-        return self.bridge.hook_dict  # a property that resolves every alias of every layer at each call
+        """Found once: the bridge resolves every alias of every layer at each call.
+
+        What stands in attention's place in some layers of hybrid models adds what attention would add.
+        """
+        points = dict(self.bridge.hook_dict)
+        for layer, block in enumerate(self.bridge.blocks):
+            mixer = next((block._modules[name] for name in MIXERS if name in block._modules), None)
+            if mixer is not None and not self.has_attention(layer):
+                points.setdefault(hooks.attn_out(layer), mixer.hook_out)
+        return points
+
+    def has_attention(self, layer: int) -> bool:
+        """Whether this layer has it, or something else in its place."""
+        return "attn" in self.bridge.blocks[layer]._modules
 
     # Weights -----------------------------------------------------------------------------------------------------
 
@@ -408,7 +449,6 @@ class Model:
         part = getattr(self.bridge.blocks[layer], name, None)
         return None if part is None else take_apart(part.original_component, self.d_model, self.unembedding.weight)
 
-    @torch.no_grad()
     def unembed(
         self, x: Float[Tensor, "*batch d_model"], first: int = 0, end: int | None = None
     ) -> Float[Tensor, "*batch column"]:
@@ -462,7 +502,7 @@ class Model:
         return self._attn_matrix(layer, "W_V")
 
     def _attn_matrix(self, layer: int, name: str) -> Float[Tensor, "head d_model d_head"]:
-        matrix = getattr(self.bridge.blocks[self.layer(layer)].attn, name, None)
+        matrix = getattr(getattr(self.bridge.blocks[self.layer(layer)], "attn", None), name, None)
         if not isinstance(matrix, Tensor) or matrix.ndim != 3:
             raise InputError(f"Attention of {self.id} has no {name} of each head: choose another model.", "model")
         return self._per_head(matrix.detach(), 0)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mi_core.disk import cache_folder
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -23,8 +25,10 @@ class Opening:
     """Why a site cannot be shown, by site."""
     unfelt: dict[str, str] = field(default_factory=dict)
     """Why a site cannot be changed, by site; holds all that `unread` does."""
-    partial: tuple[str, ...] = ()
-    """Sites that only some layers have."""
+    headless: tuple[int, ...] = ()
+    """Layers that have something else in attention's place."""
+    attention_alone: bool = True
+    """Whether positions learn of one another through nothing but attention, or what stands in its place."""
     sinks: bool = False
     """Whether a learned sink takes a share of the attention."""
     adds_up: bool = True
@@ -38,6 +42,11 @@ class Opening:
     tokens_once: bool = True
     """Whether layers learn of the tokens from the residual stream alone, so that all of it is another prompt's run."""
 
+    @property
+    def keys_and_values(self) -> bool:
+        """Whether keys and values are all that a position needs to know of the earlier ones."""
+        return self.attention_alone and not self.headless
+
     def sentences(self) -> tuple[str, ...]:
         """For people: how close the logits are, and what is left out; none where the model was not compared."""
         if not self.errors:
@@ -47,6 +56,11 @@ class Opening:
         text = () if self.cache_holds else ("text is written without a cache, which gives other text here",)
         if not self.tokens_once:
             text += ("its layers read the tokens again, beside the residual stream, which patches do not reach",)
+        if self.headless:
+            text += (
+                f"{len(self.headless)} of its layers have something else in attention's place, which is shown there, "
+                "without heads",
+            )
         said = "; ".join((*left_out, *text))
         return (closeness, f"{said[0].upper()}{said[1:]}.") if said else (closeness,)
 
@@ -71,13 +85,12 @@ def remember(fingerprint: str, opening: Opening) -> None:
 
 def _file(fingerprint: str) -> Path:
     digest = hashlib.sha256()
-    for name in ("comparison.py", "plain.py", "opening.py"):
+    for name in ("comparison.py", "hooks.py", "loading.py", "model.py", "opening.py", "plain.py"):
         digest.update((Path(__file__).with_name(name)).read_bytes())
     for library in ("torch", "transformers", "transformer-lens"):
         digest.update(importlib.metadata.version(library).encode())
-    folder = Path(os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache")
-    return folder / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
+    return cache_folder() / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    return fields | {"partial": tuple(fields["partial"])}
+    return fields | {"headless": tuple(fields["headless"])}

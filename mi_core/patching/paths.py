@@ -86,6 +86,7 @@ def inputs(model: Model, name: str) -> dict[str, Receiver]:
     if numbers is None:
         raise InputError(f"“{name[:40]}” cannot receive: write logits, or a head such as L2H0.", "receiver")
     layer, number = model.layer(numbers["layer"], "receiver"), model.head(numbers["head"], "receiver")
+    model.require(hooks.z(layer))
     head = Part(HEAD, layer, (number,))
     if layer == 0:
         raise InputError(
@@ -233,7 +234,17 @@ class Paths:
 
 
 def hooks_read(model: Model, receivers: Iterable[Receiver], senders: Iterable[Part]) -> set[str]:
-    """Every hook that `carried` and `Paths` read."""
+    """Every hook that `carried` and `Paths` read.
+
+    Raises:
+        InputError: With attention frozen something else still carries from position to position.
+    """
+    if not model.opening.attention_alone:
+        raise InputError(
+            f"In {model.id} positions learn of one another beside attention too, so the other paths cannot be held: "
+            "patch without paths, or choose another model.",
+            "model",
+        )
     names = {hook for layer in range(model.n_layers) for hook in (hooks.attn_out(layer), hooks.mlp_out(layer))}
     return names | {to.reads.hook for to in receivers} | {one.hook for one in senders} | {hooks.resid_pre(0)}
 

@@ -70,6 +70,11 @@ class PatchRun:
         return self.metric.all.target
 
     @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers that have what is patched."""
+        return self.model.layers(self.place.site)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Of the map: [layer, …], with the axes that the place is cut along."""
         return self.place.shape(self.model, self.n_pos)
@@ -89,8 +94,7 @@ class PatchRun:
 
     def cells(self) -> list[Part]:
         """Every cell whose patch can change anything: before the first difference both runs are the same."""
-        layers = range(self.model.n_layers)
-        return list(self.place.parts(self.model, layers, self.n_pos, self.prompts.first_difference))
+        return list(self.place.parts(self.model, self.layers, self.n_pos, self.prompts.first_difference))
 
     def patch(self, cell: Part) -> Intervention:
         """The one patch of that cell: what the source run has there."""
@@ -110,7 +114,7 @@ class PatchRun:
         nothing, everything, *values = swept.values[:, 0].tolist()
         out = np.full(self.shape, np.nan, dtype=np.float32)
         for cell, value in zip(cells, values, strict=True):
-            out[cell.cell] = value
+            out[cell.cell(self.layers)] = value
         whole = Check("patching everything gives the other run", abs(everything - self.value(self.source)), 1e-3)
         return out, (
             *((whole,) if self.model.opening.tokens_once else ()),
@@ -130,14 +134,14 @@ class PatchRun:
                 "run the patches exactly, or choose another measure.",
                 "estimate",
             )
-        of_layer = [self.place.site(layer) for layer in range(self.model.n_layers)]
+        of_layer = [self.place.site(layer) for layer in self.layers]
         instead = {name: self.place.until(self.source[name], self.n_pos) for name in of_layer}
         effects = first_order.effects(self.model, self.ids, instead, lambda row: self.metric.of(row[None])[0])
         return torch.stack([self.place.summed(effects[name]) for name in of_layer]).float().numpy(force=True)
 
     def largest(self, change: Float[np.ndarray, "layer ..."], n: int) -> list[Part]:
         """The `n` cells whose patches are estimated to move most."""
-        return sorted(self.cells(), key=lambda cell: -abs(change[cell.cell]))[:n]
+        return sorted(self.cells(), key=lambda cell: -abs(change[cell.cell(self.layers)]))[:n]
 
 
 def open_pair(
@@ -168,7 +172,7 @@ def open_pair(
     prompts = pair.prompt_pair(model, prompt, corrupted, prepend_bos)
     position = model.position(prompts.clean, pos)
     model.up_to(prompts.clean.ids, position)
-    names = {place.site(layer) for layer in range(model.n_layers)} | {hooks.resid_pre(0)}
+    names = {place.site(layer) for layer in model.layers(place.site)} | {hooks.resid_pre(0)}
     clean, corrupt = (model.run(each, names, logits=position) for each in (prompts.clean, prompts.corrupted))
     answer = pair.answers(model, target, foil, clean, corrupt)
     measure = Metric(metric_name, Metrics(answer, clean.logits[0].float()))

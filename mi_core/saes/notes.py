@@ -11,6 +11,7 @@ from typing import Any
 
 from mi_core.models.catalogue import SaeEntry
 
+PART = "\N{REPLACEMENT CHARACTER}"  # what stands for a part of a character
 FITS = 0.5  # share of a feature's activation: a label that fits less is not what the feature means
 NEURONPEDIA = "https://www.neuronpedia.org"
 # A file that cannot be read is the same as none: it only describes.
@@ -112,4 +113,12 @@ def _number(value: Any) -> float:
 
 
 def _context(item: dict[str, Any]) -> Context:
-    return Context(tuple(item["tokens"]), tuple(float(value) for value in item["activations"]), int(item["peak"]))
+    """A piece of text from its first whole character to its last: a token at an end may hold a part of one."""
+    tokens, peak = item["tokens"], int(item["peak"])
+    first, last = 0, len(tokens) - 1
+    while first < peak and tokens[first].startswith(PART):
+        first += 1
+    while last > peak and tokens[last].endswith(PART):
+        last -= 1
+    kept = slice(first, last + 1)
+    return Context(tuple(tokens[kept]), tuple(float(value) for value in item["activations"][kept]), peak - first)

@@ -60,7 +60,7 @@ def measure(
         hook: The site.
         x: Activations there.
         reconstruction: What the SAE makes of them; equal to `x` at positions it does not read.
-        final: What enters the final norm in the plain run.
+        final: What leaves the last block in the plain run.
         kept: Which positions the SAE reads.
         l0: Mean number of active features, over `kept`.
 
@@ -90,15 +90,15 @@ def measure(
 def _final_inputs(
     model: Model, tokens: Tokens, hook: str, rows: Float[Tensor, "row pos d_model"]
 ) -> Float[Tensor, "row pos d_model"]:
-    """What enters the final norm when each row of activations takes the place of the prompt's own."""
+    """What leaves the last block when each row of activations takes the place of the prompt's own."""
     groups = rows.split(1) if rows.shape[1] > LONG else [rows]
     return torch.cat([_final_input(model, tokens, hook, group) for group in groups])
 
 
 def _final_input(model: Model, tokens: Tokens, hook: str, rows: Tensor) -> Tensor:
     instead = {hook: lambda value, hook: rows.to(value.dtype)}
-    acts = model.run_ids(model.rows([tokens.ids] * len(rows)), [hooks.FINAL_NORM_IN], changes=instead)
-    return acts[hooks.FINAL_NORM_IN]
+    final = hooks.resid_post(model.n_layers - 1)
+    return model.run_ids(model.rows([tokens.ids] * len(rows)), [final], changes=instead)[final]
 
 
 def _surprisal(

@@ -22,9 +22,11 @@ from mi_core.jobs.request import Request
 from mi_core.models.tokens import visible
 from mi_core.result import Result, units_of
 from mi_core.sharing import cells
+from mi_core.sharing.workbook import workbook
 
 LIBRARIES = ("torch", "transformers", "transformer-lens", "sae-lens", "numpy", "pandas")
-FRAME_FORMATS = ("csv", "csv-raw", "json", "parquet", "html")
+FRAME_FORMATS = ("csv", "csv-excel", "csv-raw", "xlsx", "json", "parquet", "html")
+BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}".encode()
 ROWS_IN_TEXT = 60
 ROWS_IN_JSON = 5_000_000  # as Python values these take several gigabytes
 
@@ -35,14 +37,17 @@ def frame_bytes(frame: pd.DataFrame, format: str) -> bytes:
     Args:
         frame: A tidy table of a result; token text is written as it is, but for CSV.
         format: ``"csv"`` (UTF-8; text that a spreadsheet would run as a formula gets an apostrophe in front),
-            ``"csv-raw"`` (text as it is), ``"json"`` (a list of rows), ``"parquet"`` or ``"html"``.
+            ``"csv-excel"`` (the same with the mark by which Excel knows UTF-8), ``"csv-raw"`` (text as it is),
+            ``"xlsx"`` (text as it is, in cells of text), ``"json"`` (a list of rows), ``"parquet"`` or ``"html"``.
 
     Raises:
         ValueError: There is no such format.
     """
     writers: dict[str, Callable[[], bytes]] = {
         "csv": lambda: cells.csv(frame),
+        "csv-excel": lambda: BYTE_ORDER_MARK + cells.csv(frame),
         "csv-raw": lambda: cells.csv(frame, as_it_is=True),
+        "xlsx": lambda: workbook({"table": frame}),
         "json": lambda: dumps(rows(frame)).encode("utf-8"),
         "parquet": lambda: _parquet(frame),
         "html": lambda: html_page({"table": frame}, "Table").encode("utf-8"),

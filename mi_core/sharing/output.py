@@ -7,24 +7,26 @@ import io
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mi_core.analyses._index import find_analysis, settings_of
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
+from mi_core.phrases import listed
+from mi_core.sharing.caption import caption
 
 if TYPE_CHECKING:
     from mi_core.jobs.job import Job
     from mi_core.jobs.loaded_models import ModelStatus
     from mi_core.result import Result
 
-TABLES = ("table", "csv", "csv-raw", "json", "parquet", "html")
+TABLES = ("table", "csv", "csv-excel", "csv-raw", "xlsx", "json", "parquet", "html")
 IMAGES = ("png", "svg", "pdf")
-BINARY = ("parquet", "png", "pdf")
+BINARY = ("xlsx", "parquet", "png", "pdf")
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".html": "html", ".txt": "table"}
-SUFFIXES |= {f".{name}": name for name in IMAGES}
+SUFFIXES |= {f".{name}": name for name in ("xlsx", *IMAGES)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class OutputPlan:
     table: str | None = None
     anew: bool = False
     """A list of prompts starts from its first row, whatever `out` holds."""
+    style: dict[str, str] = field(default_factory=dict)
+    """Of a picture: the fields of `charts.export.Style` that the person gave."""
+    caption: bool = True
+    """Whether lines below a picture say what it shows."""
 
     def kind(self, default: str = "table") -> str:
         """The format: as given, or what the file's name ends with, or the default. Raises InputError."""
@@ -45,6 +51,9 @@ class OutputPlan:
         kind = self.format or suffix or default
         if kind not in TABLES + IMAGES:
             raise InputError(f"There is no format {kind}: choose one of {', '.join(TABLES + IMAGES)}.", "format")
+        if kind not in IMAGES and (self.style or not self.caption):
+            given = [*(f"--{name}" for name in self.style), *([] if self.caption else ["--no-caption"])]
+            raise InputError(f"{listed(given)} is for pictures: leave it out, or choose png, svg or pdf.", "format")
         return kind
 
 
@@ -53,7 +62,7 @@ def run(plan: OutputPlan, settings: dict[str, Any]) -> None:
     kind = plan.kind()
     check_out(plan.out, kind)
     if kind in IMAGES:
-        _charts(plan.analysis)
+        _style(_charts(plan.analysis), plan.style)
     request = checked(plan, settings)
     result = compute(request)
     deliver(rendered(plan, kind, request, result), plan.out)
@@ -101,9 +110,12 @@ def compute(request: Request) -> Result:
 def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
-        return _charts(plan.analysis).picture(plan.analysis, result, kind)
+        charts = _charts(plan.analysis)
+        lines = caption(request, result) if plan.caption else ()
+        return charts.picture(plan.analysis, result, kind, lines, _style(charts, plan.style))
 
     from mi_core.sharing import export  # pandas
+    from mi_core.sharing.workbook import workbook
 
     frames = result.tables()
     if plan.table is not None and plan.table not in frames:
@@ -119,6 +131,8 @@ def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> b
     if kind == "html":
         reading = result.reading()
         return export.html_page(chosen, reading.title, reading.sentences).encode()
+    if kind == "xlsx":
+        return workbook(chosen, caption(request, result))
     return export.frame_bytes(next(iter(chosen.values())), kind)
 
 
@@ -129,6 +143,15 @@ def _charts(analysis: str) -> Any:
     if analysis not in charts.FIGURES:
         raise InputError(f"{analysis.replace('_', '-')} has no chart: choose csv or json.", "format")
     return charts
+
+
+def _style(charts: Any, given: dict[str, str]) -> Any:
+    """How the picture is made. Raises InputError for a word that is none."""
+    known = {"size": charts.SIZES, "ground": charts.GROUNDS, "theme": charts.THEMES}
+    for name, word in given.items():
+        if word not in known[name]:
+            raise InputError(f"There is no {name} {word}: choose one of {', '.join(known[name])}.", name)
+    return charts.Style(**given)
 
 
 def check_out(out: Path | None, kind: str) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from charts import figures
 from ui import address, show, words
 from ui.compute import compute
-from ui.fields import knockouts, selection
+from ui.fields import knockouts, selection, steps
 from ui.parts import ablated
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
@@ -27,6 +27,7 @@ chosen = prompt()
 knocked = knockouts.fields(chosen)
 answer = compute("ablation", chosen.model, **chosen.asking, **knocked.settings, ask_first=True)
 knockouts.remember(answer)
+steps.of_ablation(answer.result)
 ablated.finding(chosen, knocked, answer)
 
 metrics = {"logit": "change", "probability": "probability_change", "kl": "kl"}

@@ -5,6 +5,7 @@ import streamlit as st
 from charts import figures
 from mi_core.editing import recipes
 from ui import address, show, words
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import counterpart, edits
 from ui.parts.presets import PRESETS
@@ -45,6 +46,7 @@ if recipe is None:
     st.stop()
 asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
 answer = compute("edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, **asked)
+number_steps("layer", **{"edit_layer" if rewriting else "layer": answer.result.layer})
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)
 scores = show.tables(answer)["scores"]

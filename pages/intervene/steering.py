@@ -5,7 +5,7 @@ import streamlit as st
 from charts import figures
 from ui import address, show, words
 from ui.compute import compute
-from ui.fields import directions
+from ui.fields import directions, steps
 from ui.fields.first_direction import first_direction
 from ui.parts import streams
 from ui.prompt import header, prompt
@@ -35,6 +35,7 @@ with push:
 drawing = streams.SideBySide("With the directions" if also else "With the direction")
 answer = compute("steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update)
 drawing.finish(answer.result)
+steps.of_steering(answer.result)
 show.finding(answer, told=answer.result.notes)
 show.chart(answer, figures.steering, key="shift", how=HOW_SHIFT, table="shift")
 
@@ -49,4 +50,5 @@ if st.toggle(
     show.finding(swept)
     table = "probabilities" if value == "probability" else "sweep"
     show.chart(swept, figures.steering_sweep, measure=value, key="strengths", how=HOW_SWEEP, table=table)
-    show.rows(show.tables(swept)["sweep"], {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"})
+    columns = {"strength": ".4g", "text": "", "state": "", "perplexity": ",.1f"}
+    show.rows(show.tables(swept)["sweep"], columns, alt="The text at every strength")

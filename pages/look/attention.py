@@ -3,7 +3,8 @@
 import streamlit as st
 
 from charts import figures
-from ui import show
+from ui import address, show, words
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
 from ui.parts import heads
@@ -33,6 +34,7 @@ weighted = st.toggle(
 )
 everything = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted)
 layer, head = heads.default(everything.result, layer, head)
+number_steps("head", layer=layer, head=head)
 one = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted, layer=layer, head=head)
 show.finding(one)
 
@@ -45,11 +47,11 @@ with single:
         on_select=selection.pick_position("pattern", "query", "query_pos"),
     )  # fmt: skip
 
-strongest, rollout = st.tabs(["Strongest reads", "Through all layers"])
-with strongest:
-    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch")
+reads = address.choose(words.READS, st.segmented_control, "All heads together", required=True)
+if reads == "strongest":
+    st.dataframe(show.tables(one)["strongest"].head(25), hide_index=True, width="stretch", alt="The strongest links")
     show.footer(one, key="strongest", how=HOW_STRONGEST, table="strongest")
-with rollout:
+else:
     show.chart(one, figures.rollout, key="rollout", how=HOW_ROLLOUT, table="rollout")
 prove_it(
     "pages/intervene/ablation.py",

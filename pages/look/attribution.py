@@ -3,7 +3,8 @@
 import streamlit as st
 
 from charts import figures
-from ui import show
+from ui import address, show, words
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
 from ui.prompt import header, prompt
@@ -25,12 +26,14 @@ header("Attribution", "Who pushed this answer up, and who held it down?")
 chosen = prompt()
 layer, head = selection.head_choice("all")
 answer = compute("attribution", chosen.model, **chosen.asking, layer=layer, head=head)
+number_steps("layer", layer=-1)  # while it is all of them, the first comes next
+number_steps("head", head=-1, also={"layer": 0})
 show.finding(answer)
 
-by_component, by_head, by_layer = st.tabs(["By component", "By head", "By layer"])
-with by_component:
+split = address.choose(words.SPLIT, st.segmented_control, "What the parts add", required=True)
+if split == "component":
     show.chart(answer, figures.attribution, key="components", how=HOW_COMPONENTS, table="contributions")
-with by_head:
+elif split == "head":
     show.chart(
         answer,
         figures.attribution_by_head,
@@ -39,7 +42,7 @@ with by_head:
         table="contributions",
         on_select=selection.pick_head("heads"),
     )
-with by_layer:
+else:
     show.chart(answer, figures.attribution_by_layer, key="layers", how=HOW_LAYERS, table="layers")
 
 show.chart(

@@ -5,6 +5,7 @@ import streamlit as st
 from charts import figures
 from mi_core.saes import loading as saes
 from ui import show
+from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
 from ui.fields.sites import pick_site
@@ -51,6 +52,7 @@ feature = number.number_input(
     placeholder=f"strongest here: {active[0]}" if active else "a number",
     help=f"Follow one of the {result.d_sae:,} features. Empty means the strongest on the chosen token.",
 )
+number_steps("feature", high=result.d_sae - 1, feature=active[0] if active else None)
 show.finding(answer)
 if active:
     show.chart(

@@ -1,12 +1,13 @@
-"""The first page: presets, what the model says next, and the strongest leads."""
+"""The first page: what the model says next, the strongest leads into how it came about, and other stories."""
 
 import streamlit as st
 
 from charts import figures
-from ui import inputs, show
+from ui import show
 from ui.compute import compute
 from ui.fields import selection
-from ui.parts.presets import PRESETS
+from ui.parts.completion import show_completion
+from ui.parts.stories import pick_story
 from ui.prompt import header, prompt
 from ui.text import literal
 
@@ -25,25 +26,23 @@ HOW_SURPRISE = (
     "a coin toss, 10 bits a one-in-a-thousand surprise. The first token has no bar, since nothing came before it."
 )
 
-header(
-    "See inside a language model",
-    "Pick a story or type your own prompt. See what the model says next, then follow a lead to the part that did it.",
-)
-with st.grid(min_column_width=180, gap="small"):
-    for preset in PRESETS:
-        with st.container(border=True, height="stretch", gap="xxsmall"):
-            st.button(
-                f"**{literal(preset.title)}**",
-                key=f"preset-{preset.title}",
-                on_click=inputs.apply_preset,
-                args=(preset,),
-                type="tertiary",
-            )
-            st.caption(literal(preset.story))
-
+header("See inside a language model", "It reads a prompt and guesses what comes next. See the guess, and what made it.")
 chosen = prompt()
 answer = compute("predict", chosen.model, **chosen.asking)
+show_completion(answer)
 show.finding(answer)
+
+if answer.result.leads:
+    with st.grid(min_column_width=240, gap="small"):
+        for lead in answer.result.leads:
+            path, label = PAGES[lead.page]
+            with st.container(border=True, height="stretch", gap="xsmall"):
+                st.markdown(literal(lead.text))
+                choice = {"layer": lead.layer, "head": lead.head, "feature": lead.feature}
+                query = {name: str(value) for name, value in choice.items() if value is not None}
+                st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=query)
+
+pick_story(chosen.prompt)
 
 guesses, surprise = st.columns(2, gap="medium")
 with guesses:
@@ -57,14 +56,3 @@ with surprise:
         table="positions",
         on_select=selection.pick_position("surprise", "token"),
     )
-
-if answer.result.leads:
-    st.subheader("Where to look next", anchor=False)
-    with st.grid(min_column_width=260, gap="small"):
-        for lead in answer.result.leads:
-            path, label = PAGES[lead.page]
-            with st.container(border=True, height="stretch"):
-                st.markdown(literal(lead.text))
-                choice = {"layer": lead.layer, "head": lead.head, "feature": lead.feature}
-                query = {name: str(value) for name, value in choice.items() if value is not None}
-                st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=query)

@@ -104,7 +104,7 @@ def server(serve, chromium) -> str:
     address = serve("serve.py")
     page = chromium.new_page()
     page.goto(address)
-    expect(page.get_by_test_id("stMain").get_by_role("heading", level=3).first).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_role("heading", level=2).first).to_be_visible()
     page.close()
     return address
 

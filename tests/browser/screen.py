@@ -12,7 +12,7 @@ from tests.patience import SECONDS
 # The page's link in the sidebar, its address, its title
 PAGES = (
     ("Start", "", "See inside a language model"),
-    ("Logit lens", "logit_lens", "Logit lens"),
+    ("Lenses", "logit_lens", "Lenses"),
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),
@@ -48,7 +48,7 @@ CALM = """async () => {
 
 def finding(page: Page) -> Locator:
     """The first finding: the sentence above the first chart."""
-    return main(page).get_by_role("heading", level=3).first
+    return main(page).get_by_role("heading", level=2).first
 
 
 def main(page: Page) -> Locator:
@@ -67,7 +67,7 @@ def field(page: Page, label: str) -> Locator:
 
 def token(page: Page, pos: int) -> Locator:
     """The chip of the token at a position."""
-    return page.get_by_role("option", name=re.compile(rf"^position {pos}: "))
+    return page.get_by_role("option", name=re.compile(rf"^{pos} "))
 
 
 def go(page: Page, name: str) -> None:
@@ -102,7 +102,7 @@ def ask(page: Page, prompt: str) -> None:
     """Type a prompt and apply it."""
     box = field(page, "Prompt")
     box.fill(prompt)
-    box.press("Control+Enter")
+    box.press("Enter")
 
 
 def fill(page: Page, label: str, text: str) -> None:

@@ -51,7 +51,7 @@ def brightness(page, x, y):
 
 def test_a_click_picks_a_token_once_and_marks_it(address, page):
     opened(page, address)
-    page.get_by_role("option", name="position 2: ·Eiffel").click()
+    page.get_by_role("option", name="2 ·Eiffel").click()
     says(page, "picked position 2, held 2")
     expect(page.get_by_role("option", selected=True)).to_have_count(1)
     expect(page.get_by_role("option", selected=True)).to_have_attribute("data-pos", "2")
@@ -66,7 +66,7 @@ def test_keys_move_and_pick(address, page):
     says(page, "run 1")  # moving alone picks nothing
     page.keyboard.press("Enter")
     says(page, "picked position 1, held 1")
-    expect(page.get_by_role("option", name="position 1: The")).to_be_focused()
+    expect(page.get_by_role("option", name="1 The")).to_be_focused()
     page.keyboard.press("ArrowRight")
     page.keyboard.press(" ")
     says(page, "picked position 2, held 2")
@@ -74,7 +74,7 @@ def test_keys_move_and_pick(address, page):
 
 def test_a_token_is_text_and_never_markup(address, page):
     opened(page, address)
-    chip = page.get_by_role("option", name="position 4: <b>bold</b>")
+    chip = page.get_by_role("option", name="4 <b>bold</b>")
     assert chip.locator("b").count() == 0
     expect(chip.locator(".text")).to_have_text("<b>bold</b>")
 
@@ -85,6 +85,63 @@ def test_chips_stay_the_same_elements_when_only_the_choice_changes(address, page
     page.get_by_role("option").nth(3).click()
     says(page, "picked position 3, held 3")
     assert page.get_by_role("option").nth(3).evaluate("element => element.mine") is True
+
+
+def in_row(page, pos):
+    """Whether a chip is in sight within its row."""
+    return (
+        page.get_by_role("option")
+        .nth(pos)
+        .evaluate(
+            """chip => {
+          const [row, box] = [chip.closest('.row').getBoundingClientRect(), chip.getBoundingClientRect()]
+          return row.left <= box.left && box.right <= row.right
+        }"""
+        )
+    )
+
+
+def test_a_long_prompt_is_one_row_that_keeps_the_chosen_token_in_sight(address, page):
+    page.set_viewport_size({"width": 1280, "height": 300})
+    opened(page, address, "tokens=231")
+    row = page.get_by_role("listbox")
+    assert row.bounding_box()["height"] <= 60
+    until(page, lambda: in_row(page, 230))
+    assert not in_row(page, 0)
+    page.get_by_role("option", selected=True).focus()
+    page.keyboard.press("Home")
+    assert in_row(page, 0) and not in_row(page, 230)
+    expect(page.get_by_role("option").first).to_be_focused()
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+    assert in_row(page, 40)
+    page.keyboard.press("Enter")
+    says(page, "picked position 40, held 40")
+    assert in_row(page, 40)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0, "the page must stay"
+    assert page.locator('[role="option"][tabindex="0"]').count() == 1
+
+
+def test_words_are_seen_whole_with_their_pieces_and_that_is_remembered(address, page):
+    opened(page, address)
+    words = page.get_by_role("button", name="words")
+    expect(words).to_have_attribute("aria-pressed", "false")
+    assert page.get_by_role("group", name="·Tower<b>bold</b>").count() == 0
+    words.click()
+    word = page.get_by_role("group", name="·Tower<b>bold</b>")
+    expect(word.get_by_role("option")).to_have_count(2)
+    left, right = (word.get_by_role("option").nth(i).bounding_box() for i in (0, 1))
+    assert right["x"] - left["x"] - left["width"] < 1, "the pieces stand together"
+    word.get_by_role("option", name="4 <b>bold</b>").click()
+    says(page, "picked position 4, held 4")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("option", name="1 The")).to_be_focused()
+    page.reload()
+    expect(word).to_be_visible()
+    words.click()
+    expect(word).to_have_count(0)
+    expect(page.get_by_role("option")).to_have_count(9)
 
 
 def test_long_prompts_fold_in_the_middle(address, page):

@@ -1,5 +1,6 @@
 """Journeys through the dashboard: type a prompt and read every page, follow a story, open a link, come back."""
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -26,7 +27,7 @@ DRINK = "When Mary and John went to the store, John gave a drink to"
 # What each page's finding says of JAPAN, and would not say of the prompt that the page opens with.
 ABOUT_JAPAN = {
     "Start": "“·Tokyo”",
-    "Logit lens": "“·Tokyo”",
+    "Lenses": "“·Tokyo”",
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",
@@ -45,6 +46,9 @@ def query(page: Page) -> dict[str, str]:
 def test_a_typed_prompt_is_read_on_every_page(page):
     page.goto("/")
     expect(finding(page)).to_contain_text("“·Austin”")
+    settled(page)
+    page.get_by_role("button", name="Who gets the drink?").click()
+    expect(finding(page)).to_contain_text("“·Mary”")
     ask(page, JAPAN)
     expect(finding(page)).to_contain_text("“·Tokyo”")
     for name, _, _ in [*PAGES[1:], PAGES[0]]:
@@ -61,7 +65,7 @@ def test_a_typed_prompt_is_read_on_every_page(page):
         expect(token(page, 4)).to_contain_text("·Japan")
         expect(charts(page).first).to_be_visible()
         in_address(page, "prompt", JAPAN)
-        expect(main(page)).not_to_contain_text("Texas is")
+        expect(main(page)).not_to_contain_text(re.compile("Texas is|Mary"))
         expect(main(page).get_by_role("alert")).to_have_count(0)
 
 
@@ -158,10 +162,10 @@ def test_a_link_shows_the_same_picture_to_another_person(visitor, plain, path, s
 def test_back_and_forward_keep_the_prompt(page):
     page.goto(f"/?prompt={JAPAN}")
     expect(finding(page)).to_contain_text("“·Tokyo”")
-    go(page, "Logit lens")
+    go(page, "Lenses")
     go(page, "Attribution")
     page.go_back()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Logit lens")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lenses")
     expect(finding(page)).to_contain_text("“·Tokyo” becomes the top guess")
     page.go_forward()
     expect(page.get_by_role("heading", level=1)).to_have_text("Attribution")

@@ -121,4 +121,4 @@ def test_a_proof_link_arrives_under_its_own_words(page):
     settled(page)
     fill(page, "Head", "0")
     in_address(page, "head", "0")
-    expect(main(page).get_by_role("heading", level=3).nth(1)).to_contain_text("L1H0")
+    expect(main(page).get_by_role("heading", level=2).nth(1)).to_contain_text("L1H0")

@@ -63,7 +63,7 @@ def test_a_head_goes_along_to_a_page_with_the_same_fields(page):
     expect(page.get_by_role("heading", level=1)).to_have_text("Ablation")
     expect(field(page, "Layer")).to_have_value("3")
     expect(field(page, "Head")).to_have_value("0")
-    expect(main(page).get_by_role("heading", level=3).nth(1)).to_contain_text("L3H0")
+    expect(main(page).get_by_role("heading", level=2).nth(1)).to_contain_text("L3H0")
 
 
 def test_a_preset_leaves_no_second_prompt_of_another_behind(page):

@@ -1,20 +1,25 @@
 """Every chart says what it promises: order, scale, selection, title; and every one becomes a file."""
 
+import io
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
+from PIL import Image
 
 from charts import theme
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
 from charts.effect_grid import effect_grid
-from charts.export import image
+from charts.export import SIZES, Style, image
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from charts.ready import ready, with_rows
+from charts.rows import in_rows
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -108,7 +113,8 @@ def test_every_chart_has_title_description_and_no_colours_of_one_theme(name):
 @pytest.mark.parametrize("dark", [pytest.param(False, marks=pytest.mark.slow), True])  # the large ones are light
 def test_exports_with_more_rows_than_altair_allows(name, dark):
     spec = ready(CHARTS[name](not dark))
-    png, svg = image(spec, "png", dark=dark), image(spec, "svg", dark=dark).decode()
+    style = Style(theme="dark" if dark else "light")
+    png, svg = image(spec, "png", style=style), image(spec, "svg", style=style).decode()
     assert png.startswith(b"\x89PNG")
     assert "Finding" in svg and (theme.DARK if dark else theme.LIGHT)["background"].lower() in svg.lower()
 
@@ -158,14 +164,16 @@ def test_lens_cells_joins_one_row_per_cell():
 def test_head_grid_is_centred_at_zero_and_leaves_out_other_parts():
     spec = head_grid(head_frame(), title="Finding").to_dict()
     scale = mark(spec, "rect")["encoding"]["color"]["scale"]
-    assert scale["domain"] == [-4, 4] and scale["range"] == "diverging"
+    assert scale["domain"] == [-4, -3, -2, -1, 0, 0, 1, 2, 3, 4] and scale["range"] == "diverging"
     assert selections(spec) == {"head": ["layer", "head"]}
     assert "text" in [layer["mark"]["type"] for layer in spec["layer"]]
 
 
-def test_head_grid_writes_no_numbers_in_more_than_150_cells():
+def test_head_grid_writes_only_signs_in_more_than_150_cells():
     spec = head_grid(head_frame(16, 10), title="Finding").to_dict()
-    assert [layer["mark"]["type"] for layer in spec["layer"]] == ["rect"]
+    cells, signs = spec["layer"]
+    assert cells["mark"]["type"] == "rect"
+    assert signs["mark"]["text"] == "−" and signs["transform"] == [{"filter": "datum['contribution'] < 0"}]
 
 
 def test_bars_sort_by_size_and_keep_repeated_names_apart():
@@ -252,7 +260,9 @@ def test_marked_cells_bear_a_sign_that_is_no_colour(grid):
 def test_effect_grid_is_centred_at_zero_and_keeps_repeated_tokens_apart():
     spec = effect_grid(effect_frame(), title="Finding").to_dict()
     encoding = mark(spec, "rect")["encoding"]
-    assert encoding["color"]["scale"]["domain"] == [-1, 1] and encoding["color"]["scale"]["range"] == "diverging"
+    domain = encoding["color"]["scale"]["domain"]
+    assert domain == [-1, -0.75, -0.5, -0.25, 0, 0, 0.25, 0.5, 0.75, 1]
+    assert encoding["color"]["scale"]["range"] == "diverging"
     assert encoding["x"]["scale"]["domain"] == ["0 ·the", "1 ·the", "2 ·the"]
     assert encoding["y"]["scale"]["domain"] == [0, 1, 2, 3]
     assert selections(spec) == {"cell": ["layer", "pos"]}
@@ -354,3 +364,144 @@ def test_labels_that_would_touch_are_left_out():
     assert theme.readable("abcdefg", theme.DENSE) == list("abcdefg")
     assert theme.readable("abcdefg", theme.DENSE - 1) == list("aceg")
     assert theme.readable("abcdefg", 1) == ["a"]
+
+
+WIDE = {
+    "lens_heatmap": lambda n: lens_heatmap(lens_frame(2, n), title="Finding", pos=n - 2),
+    "attention_pattern": lambda n: attention_pattern(
+        pattern_frame(n).assign(weight=lambda frame: frame["key_pos"] / n), title="Finding", pos=n - 2
+    ),
+    "effect_grid": lambda n: effect_grid(effect_frame(2, n), title="Finding"),
+    "head_grid": lambda n: head_grid(head_frame(2, n), title="Finding"),
+    "token_strip": lambda n: token_strip(strip_frame(n), title="Finding", value="contribution", pos=n - 2),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_chart_of_columns_says_how_wide_it_may_be_and_where_its_finding_is(name):
+    spec = WIDE[name](15).to_dict(validate=True)
+    room = spec["usermeta"]["room"]
+    assert len(room["columns"]) == 15 and 10 <= room["least"] < room["most"]
+    assert room["beside"] + 15 * room["least"] < 840, "it fits a page 1280 pixels wide"
+    assert 0.8 < room["at"] < 1
+    x = spec["layer"][0]["encoding"]["x"]["axis"]
+    assert x["labelOverlap"] is False and len(x.get("values", room["columns"])) == 15, "no label is left out"
+
+
+@pytest.mark.parametrize("name", ["lens_heatmap", "attention_pattern", "effect_grid", "head_grid"])
+def test_what_stands_above_the_cells_is_low(name):
+    """Rendered: from the top of the picture to the first cell, with title, axis title and labels, legend below."""
+    spec = with_rows(ready(WIDE[name](15))) | {"config": theme.config()}
+    root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec))
+    cells, legend = drop(root, "mark-rect role-mark", "path"), drop(root, "role-legend", "text")
+    assert cells < 120 and legend > cells + 30
+
+
+def drop(root, kind, tag):
+    """Pixels from the top of an SVG to the place of the first element of a tag within one of a class."""
+
+    def walk(node, y, inside):
+        moved = re.search(r"translate\([-\d.]+,([-\d.]+)\)", node.get("transform", ""))
+        y, inside = y + (float(moved[1]) if moved else 0), inside or kind in node.get("class", "")
+        if inside and node.tag.endswith(tag):
+            return y
+        return next((found for child in node if (found := walk(child, y, inside)) is not None), None)
+
+    return walk(root, 0.0, False)
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+def test_zero_is_the_colour_of_the_ground(palette):
+    assert palette["ramp"][0] == palette["background"]
+    assert palette["diverging"][4:6] == [palette["background"]] * 2
+    frame = head_frame().assign(contribution=[-4.0, 0.0, 1.0, 2.0, 3.0, 4.0, 9.0])
+    config = theme.config(dark=palette is theme.DARK)
+    svg = vl_convert.vegalite_to_svg(with_rows(ready(head_grid(frame, title="Finding"))) | {"config": config})
+    fills = re.findall(r'aria-label="head: 1; layer: 0[^"]*"[^>]*fill="(rgb[^"]*)"', svg)
+    red, green, blue = (int(palette["background"][i : i + 2], 16) for i in (1, 3, 5))
+    assert fills == [f"rgb({red}, {green}, {blue})"]
+
+
+def test_a_change_that_is_too_small_for_a_number_still_has_its_sign():
+    assert theme.written(pd.Series([0.0002, -0.0002]), "probability_change") == ["+<0.1%", "−<0.1%"]
+
+
+def test_rows_that_do_not_move_are_left_out_and_counted():
+    moves = pd.DataFrame(
+        {"token": list("abcd"), "probability_before": [0.5, 0.3, 0.1, 0.0], "probability_after": [0.2, 0.6, 0.1, 2e-4]}
+    )
+    spec = shift(moves, title="Finding").to_dict()
+    assert mark(spec, "point")["encoding"]["y"]["scale"]["domain"] == ["a", "b"]
+    assert spec["title"]["subtitle"] == ["2 more do not move."]
+    still = shift(moves.assign(probability_after=moves["probability_before"]), title="Finding").to_dict()
+    assert len(mark(still, "point")["encoding"]["y"]["scale"]["domain"]) == 4, "that nothing moves can be seen"
+
+
+# As files ------------------------------------------------------------------------------------------------------------
+
+
+def texts(svg):
+    return ["".join(node.itertext()) for node in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_picture_is_as_large_as_its_size_says(size):
+    spec = ready(WIDE["lens_heatmap"](65))
+    with Image.open(io.BytesIO(image(spec, "png", style=Style(size)))) as picture:
+        wide, dpi = picture.width, picture.info["dpi"][0]
+    if (millimetres := SIZES[size].millimetres) is not None:
+        assert wide / dpi * 25.4 == pytest.approx(millimetres, abs=0.2) and dpi == pytest.approx(300, abs=1)
+        pdf = image(spec, "pdf", style=Style(size))
+        box = re.search(rb"/MediaBox ?\[0 0 ([\d.]+) ", pdf)
+        assert float(box[1]) / 72 * 25.4 == pytest.approx(millimetres, abs=0.2)
+        assert f'width="{millimetres}mm"' in image(spec, "svg", style=Style(size)).decode()
+    else:
+        assert wide == 1600 if size == "slide" else 1000 < wide <= 2300
+
+
+@pytest.mark.parametrize("name", ["lens_heatmap", "effect_grid", "token_strip"])
+def test_many_tokens_break_into_rows_and_none_is_lost(name):
+    spec = with_rows(ready(WIDE[name](65)))
+    parts = in_rows(spec, 768)
+    domains = [part["layer"][0]["encoding"]["x"]["scale"]["domain"] for part in parts]
+    assert len(parts) > 1 and [label for domain in domains for label in domain] == spec["usermeta"]["room"]["columns"]
+    assert all(part["width"] + part["usermeta"]["room"]["beside"] <= 769 for part in parts)
+    shown = [
+        {row[spec["usermeta"]["room"]["field"]] for row in rows} for part in parts for rows in part["datasets"].values()
+    ]
+    assert shown == [set(domain) for domain in domains]
+    colours = {str(part["layer"][0]["encoding"]["color"]["scale"]) for part in parts}
+    assert len(colours) == 1, "every row has the same scale"
+    svg = image(ready(WIDE[name](65)), "svg", style=Style("page")).decode()
+    assert texts(svg).count("Finding") == 1
+    assert len(re.findall(r'\bid="([^"]+)"', svg)) == len(set(re.findall(r'\bid="([^"]+)"', svg)))
+
+
+def test_few_tokens_stay_in_one_row():
+    assert len(in_rows(with_rows(ready(WIDE["lens_heatmap"](6))), 768)) == 1
+
+
+def test_a_caption_stands_below_in_lines_that_fit():
+    long = "Prompt: “" + "word " * 80 + "<b>&”"
+    svg = image(ready(CHARTS["bars"](False)), "svg", (long, "Loupe 1.2.3"), Style("column")).decode()
+    lines = texts(svg)[-10:]
+    assert "Loupe 1.2.3" in lines and any("<b>&”" in line for line in lines)
+    assert sum(line.count("word") for line in texts(svg)) == 80
+    assert max(map(len, lines)) * 5.0 < 400
+    without = image(ready(CHARTS["bars"](False)), "svg", (), Style("column")).decode()
+    assert "Loupe" not in without
+
+
+@pytest.mark.parametrize(
+    ("style", "corner"),
+    [
+        (Style(), (0xFD, 0xFC, 0xFA, 255)),
+        (Style(theme="dark"), (0x17, 0x16, 0x14, 255)),
+        (Style(ground="white", theme="dark"), (255, 255, 255, 255)),
+        (Style(ground="transparent"), (0, 0, 0, 0)),
+    ],
+)
+def test_the_ground_is_the_one_that_was_chosen(style, corner):
+    with Image.open(io.BytesIO(image(ready(CHARTS["shift"](False)), "png", ("Loupe",), style))) as picture:
+        assert picture.convert("RGBA").getpixel((1, 1)) == corner
+        assert len(picture.convert("RGBA").getcolors(2**24)) > 20, "there is something on it"

@@ -64,7 +64,7 @@ def test_attention_draws_the_head_that_its_finding_names(mini, which):
 def test_only_what_can_be_negative_has_two_colours(mini, measure, range_):
     result = ablation(mini, PAIR["prompt"], site="head")
     spec, _ = drawn(figures.ablation(result, measure=measure))
-    low, high = colour(spec)["scale"]["domain"]
+    low, *_, high = colour(spec)["scale"]["domain"]
     assert colour(spec)["scale"]["range"] == range_ and colour(spec)["field"] == measure
     assert low == (0 if range_ == "ramp" else -high)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from mi_core.analyses._index import analysis_names
 from mi_core.commandline import main
@@ -230,6 +231,41 @@ def test_format_follows_the_file_name(run, tmp_path):
     assert [row["token_id"] for row in whole["tables"]["predictions"]] == table["token_id"].tolist()
     assert "·Austin" in (tmp_path / "x.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.html", "x.json", "x.parquet"]
+
+
+def test_a_workbook_has_every_table(run, tmp_path):
+    out = tmp_path / "x.xlsx"
+    assert run("logit-lens", "--prompt", PROMPT, "--out", out) == (0, "", "")
+    sheets = pd.read_excel(out, sheet_name=None)
+    assert list(sheets) == ["lens", "target", "about"] and len(sheets["lens"]) > 20
+    assert f"Prompt: “{PROMPT}”" in sheets["about"]["about"].tolist()
+
+
+def test_a_picture_is_of_the_size_that_was_asked_for_and_says_so(run, tmp_path):
+    out = tmp_path / "x.png"
+    words = ("logit-lens", "--prompt", PROMPT, "--out", out, "--size", "column")
+    assert run(*words, "--ground", "transparent") == (0, "", "")
+    with Image.open(out) as picture:
+        assert abs(picture.width / picture.info["dpi"][0] * 25.4 - 85) < 0.2
+        assert picture.getpixel((0, 0))[3] == 0
+        captioned = picture.height
+    assert run(*words, "--no-caption") == (0, "", "")
+    with Image.open(out) as picture:
+        assert picture.height < captioned and picture.getpixel((0, 0))[3] == 255
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--size", "huge", "--format", "png"), "There is no size huge: choose one of screen, slide, column, page."),
+        (("--theme", "red", "--format", "svg"), "There is no theme red: choose one of light, dark."),
+        (("--ground", "white"), "--ground is for pictures: leave it out, or choose png, svg or pdf."),
+        (("--no-caption", "--format", "csv"), "--no-caption is for pictures: leave it out, or choose png, svg or pdf."),
+    ],
+)
+def test_what_is_for_pictures_is_checked(run, words, message):
+    status, out, err = run("predict", "--prompt", PROMPT, *words)
+    assert (status, out, err) == (2, "", message + "\n")
 
 
 def test_one_table(run):

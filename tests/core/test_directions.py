@@ -101,7 +101,8 @@ def test_without_a_tokens_direction_nothing_moves_its_logit_against_the_mean(arc
         return logits[:, token] - logits.mean(-1)
 
     other = with_edit(model, Orthogonalise("token:dog")).model
-    edited = other.run_ids(other.rows([ids]), [hooks.FINAL_NORM_IN])[hooks.FINAL_NORM_IN][0]
+    final = hooks.resid_post(other.n_layers - 1)
+    edited = other.run_ids(other.rows([ids]), [final])[final][0]
     before, after = lead(plain(hf, ids).resid[-1]), lead(edited)
     assert float(before.std()) > 0.1
     assert float((after - after[0]).abs().max()) < 1e-4 * float(before.abs().max())

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from mi_core.jobs.code_version import code_version
 from mi_core.jobs.request import Request
 from mi_core.result import Check, Reading
 from mi_core.sharing import cells, export
+from mi_core.sharing.workbook import workbook
 
 FRAME = pd.DataFrame(
     {
@@ -59,6 +61,30 @@ def test_text_made_harmless_can_be_had_back(text):
     cell = cells.harmless(text)
     assert not cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))
     assert cells.raw(cell) == text
+
+
+def test_csv_for_excel_is_the_plain_one_with_its_mark():
+    plain, marked = (export.frame_bytes(FRAME, form) for form in ("csv", "csv-excel"))
+    assert marked == b"\xef\xbb\xbf" + plain and not plain.startswith(b"\xef")
+
+
+def test_a_workbook_holds_text_as_text_and_numbers_as_numbers():
+    odd = pd.DataFrame({"text": ["=1+1", "@SUM(A1)", "-3", "http://x.org", "a\x07b", "é🙂", "x" * 40_000]})
+    book = openpyxl.load_workbook(io.BytesIO(workbook({"main": FRAME, "odd": odd}, ("Prompt: “=1”",))))
+    assert book.sheetnames == ["main", "odd", "about"]
+    cells = {cell.value: cell.data_type for cell in book["odd"]["A"][1:]}
+    assert set(cells.values()) == {"s"}, "a formula would be 'f'"
+    assert list(cells)[:4] == ["=1+1", "@SUM(A1)", "-3", "http://x.org"] and "é🙂" in cells
+    assert max(map(len, cells)) == 32_767
+    read = pd.read_excel(io.BytesIO(export.frame_bytes(FRAME, "xlsx")), keep_default_na=False, na_values=[""])
+    assert read["token"].tolist() == FRAME["token"].tolist()
+    assert read["pos"].tolist() == FRAME["pos"].tolist() and read["logit"][3] == pytest.approx(3e-9)
+    assert book["about"]["A2"].value == "Prompt: “=1”"
+
+
+def test_a_sheet_refuses_more_rows_than_it_holds():
+    with pytest.raises(InputError, match="too many for a sheet: choose csv or parquet"):
+        workbook({"main": pd.DataFrame({"pos": range(2**20)})})
 
 
 def test_parquet_keeps_types():
@@ -115,5 +141,7 @@ def test_text_for_a_terminal():
 
 
 def test_unknown_format():
-    with pytest.raises(ValueError, match="format must be one of csv, csv-raw, json, parquet, html, got 'xls'"):
+    with pytest.raises(
+        ValueError, match="format must be one of csv, csv-excel, csv-raw, xlsx, json, parquet, html, got 'xls'"
+    ):
         export.frame_bytes(FRAME, "xls")

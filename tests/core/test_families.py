@@ -4,9 +4,7 @@ import pytest
 import torch
 import transformers
 
-from charts.export import FIGURES
-from charts.ready import ready
-from mi_core.analyses._index import analysis_names, find_analysis
+from mi_core.analyses._index import analysis_names
 from mi_core.analyses.ablated_text import ablated_text
 from mi_core.analyses.ablation import ablation
 from mi_core.analyses.counterpart import counterpart
@@ -14,47 +12,10 @@ from mi_core.analyses.patching import patching
 from mi_core.analyses.path_patching import path_patching
 from mi_core.errors import InputError
 from mi_core.models.loading import load
-from mi_core.sharing import export
 from mi_core.text.generation import generate
 from tests.conftest import _tokenizer
+from tests.core.questions import ASKED, CORRUPTED, PROMPT, refusal
 from tests.families import FAMILIES, family
-
-PROMPT = " the cat sat on the dog" * 2
-CORRUPTED = " the dog sat on the dog" + " the cat sat on the dog"
-CONTRAST = {"direction": "contrast", "positive": " cat", "negative": " dog"}
-PAIR = {"corrupted": CORRUPTED}
-SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
-
-#: Analysis → settings of each question that is asked, beside the prompt.
-ASKED = {
-    "ablated_text": [{"without": ("L1H1",), "max_new_tokens": 3}, {"without": ("MLP 0",), "max_new_tokens": 3},
-                     {"without": ("L0N1",), "max_new_tokens": 3}],
-    "ablation": [{"site": "head"}, {"site": "attn_out"}, {"site": "mlp_out"}, {"site": "neuron", "layer": 0},
-                 {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "head", "pos": 1, "at": "pos"},
-                 {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)}],
-    "alignment": [PAIR],
-    "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
-    "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
-    "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
-    "counterpart": [{}],
-    "edit": [{"kind": "rome", "subject": " cat", "target": " dog", "layer": 1},
-             {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
-    "feature": [{"feature": 1}],
-    "features": [{}],
-    "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
-    "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
-    "patching": [PAIR | {"site": site} for site in SITES]
-                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],
-    "path_patching": [PAIR | {"receiver": receiver, "site": site}
-                      for receiver in ("logits", "L2H1") for site in ("head", "attn_out", "mlp_out")]
-                     + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]
-                     + [PAIR | {"mlps": "freeze"}],
-    "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
-    "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},
-                 CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new", "operation": "clamp"}],
-    "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
-    "tokens": [{"target": " cat", "foil": " dog"}],
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -72,29 +33,10 @@ def test_every_analysis_answers_or_says_why_not(model, unchecked_shapes):
     for name, questions in ASKED.items():
         for settings in questions:
             try:
-                _show(name, _ask(model, name, settings))
-            except InputError as error:
-                assert error.message[0].isupper() or error.message.startswith(model.id), error.message
-                assert error.message.endswith("."), error.message
+                refusal(model, name, settings)
             except Exception as error:  # all of them are listed
                 failed.append(f"{name} {settings}: {type(error).__name__}: {error}")
     assert not failed, "\n".join(failed)
-
-
-def _ask(model, name, settings):
-    given = settings if name == "cost" else settings | {"prompt": PROMPT}
-    return find_analysis(name)(model, **given)
-
-
-def _show(name, result):
-    """All that is made of a result: tables, sentences, chart, file."""
-    reading = result.reading()
-    assert "nan" not in f"{reading.title} {' '.join(reading.sentences)}".lower().split()
-    broken = [check for check in result.checks if not check.passed]
-    assert not broken, f"{name}: {broken}"
-    export.html_page(result.tables(), reading.title, reading.sentences)
-    if name in FIGURES:
-        ready(FIGURES[name](result))
 
 
 def _model(folder):
@@ -105,7 +47,7 @@ def _model(folder):
 
 
 def test_text_without_an_mlp_whose_rows_and_positions_are_one_axis(tmp_path):
-    folder = family(tmp_path / "model", "no weights in norms", _tokenizer())
+    folder = family(tmp_path / "model", "opt, no weights in norms", _tokenizer())
     model, plain = load(str(folder)), _model(folder)
     found = ablated_text(model, PROMPT, without=("MLP 1",), mode="zero", max_new_tokens=6)
     ids = list(model.tokens(PROMPT).ids)
@@ -118,14 +60,14 @@ def test_text_without_an_mlp_whose_rows_and_positions_are_one_axis(tmp_path):
 
 
 def test_heads_of_another_width_than_their_values_are_absent(tmp_path):
-    model = load(str(family(tmp_path / "model", "latent attention", _tokenizer())))
+    model = load(str(family(tmp_path / "model", "deepseek_v3", _tokenizer())))
     assert {"z", "q", "k", "v"} <= set(model.opening.unread)
     with pytest.raises(InputError, match="not the model's own numbers"):
         patching(model, PROMPT, corrupted=CORRUPTED, site="head")
 
 
 def test_tokens_that_every_layer_reads_anew_are_told(tmp_path):
-    model = load(str(family(tmp_path / "model", "normed values", _tokenizer())))
+    model = load(str(family(tmp_path / "model", "gemma4_text", _tokenizer())))
     assert not model.opening.tokens_once
     assert "read the tokens again" in model.opening.sentences()[1]
     names = [check.name for check in patching(model, PROMPT, corrupted=CORRUPTED).checks]
@@ -138,7 +80,7 @@ def test_tokens_that_every_layer_reads_anew_are_told(tmp_path):
 @pytest.fixture(scope="module")
 def longrope(tmp_path_factory):
     """The folder of a model that reads more than 12 tokens with other factors, and that model."""
-    folder = family(tmp_path_factory.mktemp("longrope") / "model", "factors by length (longrope)", _tokenizer())
+    folder = family(tmp_path_factory.mktemp("longrope") / "model", "phi3, factors by length", _tokenizer())
     return folder, load(str(folder))
 
 

@@ -39,7 +39,8 @@ def on_screen(app):
     charts = [element.proto for element in app.get("vega_lite_chart")]
     specs = [json.loads(chart.spec) | {"datasets": {}} for chart in charts]
     for spec, chart in zip(specs, charts, strict=True):
-        spec.pop("config")
+        for of_the_page in ("config", "autosize"):  # its colours, and the width of its place
+            spec.pop(of_the_page)
         for dataset in chart.datasets:
             with pa.ipc.open_stream(dataset.data.data) as stream:
                 spec["datasets"][dataset.name] = stream.read_all().to_pylist()
@@ -49,7 +50,8 @@ def on_screen(app):
 def comparable(spec):
     """JSON of what is drawn; views are renamed on their way to the browser, and `null` titles written as blanks."""
     datasets = {name: [_shown(row) for row in rows] for name, rows in spec["datasets"].items()}
-    return json.dumps(_nameless(spec | {"datasets": datasets}), sort_keys=True)
+    drawn_alike = {key: value for key, value in spec.items() if key != "autosize"}
+    return json.dumps(_nameless(drawn_alike | {"datasets": datasets}), sort_keys=True)
 
 
 def _shown(row):

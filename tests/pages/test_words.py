@@ -13,6 +13,9 @@ from ui import address, words
 # Every option of every page: its word in the address, and the words that said it before. Only ever add to this.
 PINNED = {
     ("*", "bos"): {"default": (), "on": (), "off": ()},
+    ("logit_lens", "read_by"): {"logit": (), "tuned": (), "jacobian": ()},
+    ("logit_lens", "lens_source"): {"model": (), "trained": (), "published": ()},
+    ("logit_lens", "against"): {"logit": (), "tuned": (), "jacobian": ()},
     ("logit_lens", "norm"): {"recomputed": (), "frozen": ()},
     ("logit_lens", "colour"): {
         "probability": ("probability of the guess",),
@@ -21,6 +24,8 @@ PINNED = {
         "kl_to_final": ("distance to the final guess (KL)",),
     },
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
+    ("attention", "reads"): {"strongest": (), "rollout": ()},
+    ("attribution", "by"): {"component": (), "head": (), "layer": ()},
     ("ablation", "site"): {
         "head": ("heads",),
         "attn_out": ("attention layers",),
@@ -79,9 +84,9 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos",
+    "*": "model prompt target foil pos edits",
     "": "",
-    "logit_lens": "half",
+    "logit_lens": "half find",
     "attention": "layer head weighted",
     "attribution": "layer head",
     "features": "sae feature",
@@ -90,8 +95,8 @@ OTHER_KEYS = {
     "path_patching": "corrupted receiver straight",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
     + " times largest new_tokens temperature seed sweep reach reach_times",
-    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token paraphrases neighbours "
-    "unrelated",
+    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token edit_numbers paraphrases "
+    "neighbours unrelated",
 }
 OPTIONS = [
     (page, field)
@@ -107,7 +112,8 @@ def test_the_words_of_every_option_stay_as_they_are():
 
 def test_the_keys_of_every_page_stay_as_they_are():
     options = {page: {key for where, key in PINNED if where == page} for page in OTHER_KEYS}
-    keys = {page: {field.key for field in fields} for page, fields in [("*", words.SIDEBAR), *words.PAGES.items()]}
+    everywhere = [*words.SIDEBAR, words.EDITS]
+    keys = {page: {field.key for field in fields} for page, fields in [("*", everywhere), *words.PAGES.items()]}
     assert keys == {page: options[page] | set(others.split()) for page, others in OTHER_KEYS.items()}
 
 

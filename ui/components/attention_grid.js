@@ -52,6 +52,11 @@ function picture(view, first, table, most) {
   return canvas
 }
 
+// How many times its size the page around an element shows it.
+function zoom(element) {
+  return element.getBoundingClientRect().width / element.offsetWidth || 1
+}
+
 function corner(view, row, head) {
   return [LEFT + head * (view.cell + GAP), TOP + row * (view.cell + GAP)]
 }
@@ -63,7 +68,7 @@ function draw(view) {
   view.cell = Math.floor(Math.min(LARGEST, Math.max(SMALLEST, (room - LEFT) / n_heads - GAP)))
   const width = LEFT + n_heads * (view.cell + GAP)
   const height = TOP + n_layers * (view.cell + GAP)
-  const ratio = Math.min(window.devicePixelRatio || 1, Math.sqrt(MOST_PIXELS / (width * height)))
+  const ratio = Math.min((window.devicePixelRatio || 1) * zoom(root), Math.sqrt(MOST_PIXELS / (width * height)))
   canvas.width = Math.round(width * ratio)
   canvas.height = Math.round(height * ratio)
   canvas.style.width = `${width}px`
@@ -114,7 +119,8 @@ function lines(view, context, style) {
 // What lies under the pointer: row and head, and query and key where there is a cell.
 function under(view, event) {
   const box = view.canvas.getBoundingClientRect()
-  const [x, y] = [event.clientX - box.left - LEFT, event.clientY - box.top - TOP]
+  const times = zoom(view.root)
+  const [x, y] = [(event.clientX - box.left) / times - LEFT, (event.clientY - box.top) / times - TOP]
   const pitch = view.cell + GAP
   const [row, head] = [Math.floor(y / pitch), Math.floor(x / pitch)]
   if (x < 0 || y < 0 || row >= view.size[0] || head >= view.size[1]) return null
@@ -141,8 +147,8 @@ function tell(view, event) {
   const what = at.k > at.q ? "no token reads a later one" : `${span(view, at.q)} → ${span(view, at.k)}: ${most}${weight.toFixed(2)}`
   view.tip.textContent = `${head}\n${what}`
   const box = view.root.getBoundingClientRect()
-  const [x, y] = [event.clientX - box.left, event.clientY - box.top]
-  view.tip.style.left = `${Math.max(0, Math.min(x + 14, box.width - view.tip.offsetWidth))}px`
+  const [x, y] = [event.clientX - box.left, event.clientY - box.top].map(by => by / zoom(view.root))
+  view.tip.style.left = `${Math.max(0, Math.min(x + 14, view.root.offsetWidth - view.tip.offsetWidth))}px`
   view.tip.style.top = `${y + 18}px`
 }
 

@@ -17,7 +17,8 @@ MOST_BYTES = 3_000_000  # sent to the browser; longer prompts are drawn coarser
 _HERE = Path(__file__)
 _component = st.components.v2.component(
     "loupe_attention_grid",
-    html='<div class="grid"><div class="scroll"><canvas></canvas></div><div class="tip" hidden></div>'
+    html='<div class="grid"><div class="scroll"><canvas role="img" aria-label="All heads"></canvas></div>'
+    '<div class="tip" hidden></div>'
     '<span class="theme"></span><span class="speech" aria-live="polite"></span></div>',
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
     js=_HERE.with_suffix(".js").read_text(encoding="utf-8"),

@@ -1,12 +1,13 @@
-// Called again whenever the data change: chips are made anew only when the tokens did, else only re-marked.
+// Called again whenever the data change: chips are made anew only when the tokens or the view did, else only re-marked.
 const MOST = 1000
+const EDGE = 24 // pixels kept free beside the chosen chip, so that there is seen to be more
+const REMEMBERED = "loupe-words"
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }
 
 function chip(token) {
   const element = document.createElement("div")
   element.className = token.special ? "chip special" : "chip"
   element.setAttribute("role", "option")
-  element.setAttribute("aria-label", `position ${token.pos}: ${token.text}`)
   element.title = token.tooltip ? `${token.text}\n${token.tooltip}` : token.text
   element.dataset.pos = token.pos
   if (token.value !== null && token.value !== undefined)
@@ -21,12 +22,32 @@ function chip(token) {
   return element
 }
 
+// The pieces of a word next to each other, in one frame; a word of one piece is its chip.
+function words(chips, tokens) {
+  const groups = []
+  chips.forEach((chip, i) => (tokens[i].begins || !i ? groups.push([chip]) : groups.at(-1).push(chip)))
+  return groups.map(pieces => {
+    if (pieces.length === 1) return pieces[0]
+    const word = document.createElement("div")
+    word.className = "word"
+    word.setAttribute("role", "group")
+    word.setAttribute("aria-label", pieces.map(piece => piece.querySelector(".text").textContent).join(""))
+    word.append(...pieces)
+    return word
+  })
+}
+
+function laid(tokens, state) {
+  const chips = tokens.map(chip)
+  return state.words ? words(chips, tokens) : chips
+}
+
 function build(root, state) {
   const { tokens } = state
   const half = MOST / 2
   const middle = tokens.slice(half, -half)
   const folded = tokens.length > MOST && !state.open && !middle.some(token => token.pos === state.selected)
-  if (!folded) return root.replaceChildren(...tokens.map(chip))
+  if (!folded) return root.replaceChildren(...laid(tokens, state))
   const more = document.createElement("button")
   more.className = "more"
   more.textContent = `… show all ${tokens.length.toLocaleString("en")} tokens`
@@ -36,9 +57,9 @@ function build(root, state) {
     build(root, state)
     mark(root, state)
     const first = chipAt(root, tokens[half].pos)
-    if (first) first.focus()
+    if (first) go(root, first)
   }
-  root.replaceChildren(...tokens.slice(0, half).map(chip), more, ...tokens.slice(-half).map(chip))
+  root.replaceChildren(...laid(tokens.slice(0, half), state), more, ...laid(tokens.slice(-half), state))
 }
 
 function chipAt(root, pos) {
@@ -51,6 +72,45 @@ function mark(root, state) {
   if (chosen) chosen.setAttribute("aria-selected", "true")
   const stop = chosen || root.querySelector(".chip")
   if (stop) stop.tabIndex = 0
+}
+
+// Scrolls the row, never the page; to the middle where `centred`, else no further than needed.
+function reveal(root, element, centred) {
+  const [row, box] = [root.getBoundingClientRect(), element.getBoundingClientRect()]
+  if (centred) root.scrollLeft += (box.left + box.right - row.left - row.right) / 2
+  else if (box.left < row.left + EDGE) root.scrollLeft += box.left - row.left - EDGE
+  else if (box.right > row.right - EDGE) root.scrollLeft += box.right - row.right + EDGE
+}
+
+function revealChosen(root, centred = true) {
+  const chosen = root.querySelector('.chip[aria-selected="true"]')
+  if (chosen) reveal(root, chosen, centred)
+  shade(root)
+}
+
+// A row that goes on beyond an edge fades there.
+function shade(root) {
+  root.classList.toggle("before", root.scrollLeft > 1)
+  root.classList.toggle("after", root.scrollLeft + root.clientWidth < root.scrollWidth - 1)
+}
+
+function go(root, element) {
+  element.focus({ preventScroll: true })
+  reveal(root, element, false)
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(REMEMBERED) === "true"
+  } catch {
+    return false // a browser that keeps nothing
+  }
+}
+
+function remember(words) {
+  try {
+    localStorage.setItem(REMEMBERED, words)
+  } catch {}
 }
 
 function unmark(element) {
@@ -66,31 +126,53 @@ function move(root, event) {
   event.preventDefault()
   chips[to].tabIndex = 0
   if (chips[at].getAttribute("aria-selected") !== "true") chips[at].tabIndex = -1
-  chips[to].focus()
+  go(root, chips[to])
+}
+
+function show(root, state) {
+  build(root, state)
+  for (const element of root.querySelectorAll(".chip")) unmark(element)
+  mark(root, state)
+  revealChosen(root)
+}
+
+function offerWords(root, button, state) {
+  button.hidden = state.tokens.every((token, i) => token.begins || !i)
+  button.setAttribute("aria-pressed", state.words)
+  root.classList.toggle("words", state.words)
+  button.onclick = () => {
+    state.words = !state.words
+    remember(state.words)
+    offerWords(root, button, state)
+    show(root, state)
+  }
 }
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
-  const root = parentElement.querySelector(".chips")
-  const state = (root.state ??= { open: false })
+  const root = parentElement.querySelector(".row")
+  const state = (root.state ??= { open: false, words: remembered() })
   const tokens = JSON.stringify(data.tokens)
   state.selected = data.selected
+  root.setAttribute("aria-label", data.label)
   if (state.json !== tokens) {
     Object.assign(state, { json: tokens, tokens: data.tokens })
-    root.setAttribute("role", "listbox")
-    root.setAttribute("aria-orientation", "horizontal")
-    build(root, state)
-    for (const element of root.querySelectorAll(".chip")) unmark(element)
-  } else if (!chipAt(root, state.selected)) build(root, state)
-  root.setAttribute("aria-label", data.label)
-  mark(root, state)
+    offerWords(root, parentElement.querySelector(".view"), state)
+    show(root, state)
+  } else if (!chipAt(root, state.selected)) show(root, state)
+  else {
+    mark(root, state)
+    revealChosen(root, false)
+  }
 
   const pick = element => {
     if (!element) return
     state.selected = Number(element.dataset.pos)
     mark(root, state) // at once: the answer from the server may take a moment
+    revealChosen(root, false)
     setTriggerValue("picked", state.selected)
   }
+  root.onscroll = () => shade(root)
   root.onclick = event => pick(event.target.closest(".chip"))
   root.onkeydown = event => {
     if (event.key in STEPS || event.key === "Home" || event.key === "End") return move(root, event)
@@ -99,4 +181,7 @@ export default function (component) {
     event.preventDefault()
     pick(element)
   }
+  const observer = new ResizeObserver(() => revealChosen(root))
+  observer.observe(root)
+  return () => observer.disconnect()
 }

@@ -1,4 +1,4 @@
-"""The prompt as a row of chips, one per token; a click chooses a position."""
+"""The prompt as one scrolling row of chips, one per token; a click chooses a position."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ import streamlit as st
 _HERE = Path(__file__)
 _component = st.components.v2.component(
     "loupe_token_chips",
-    html='<div class="chips"></div>',
+    html='<div class="chips"><div class="row" role="listbox" aria-orientation="horizontal"></div>'
+    '<button class="view" hidden title="Show the pieces of a word together">words</button></div>',
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
     js=_HERE.with_suffix(".js").read_text(encoding="utf-8"),
 )
 
 
 class Chip(TypedDict):
-    """One token: visible text, position, whether it is special, a tint from 0 to 1 or None, and a tooltip."""
+    """One token: visible text, position, whether a word begins there or it goes on with one, whether it is special, a
+    tint from 0 to 1 or None, and a tooltip.
+    """
 
     text: str
     pos: int
+    begins: bool
     special: bool
     value: float | None
     tooltip: str
@@ -37,7 +41,9 @@ def token_chips(
 ) -> int | None:
     """Draw the chips; return the position that was picked in this run, or None.
 
-    Click, Enter or Space picks; arrow keys, Home and End move. Prompts of more than 1,000 tokens fold in the middle.
+    Click, Enter or Space picks; arrow keys, Home and End move. The row keeps the chosen token in sight. Where words are
+    read in pieces, a button shows them together, and the browser remembers that. Prompts of more than 1,000 tokens fold
+    in the middle.
 
     Args:
         tokens: The chips, in order.

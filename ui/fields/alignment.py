@@ -36,13 +36,13 @@ def _html(result: Result) -> str:
         cells = ("…",) * 3 if pair is None else _cells(pair)
         for row, cell in zip((marks, clean, other), cells, strict=True):
             row.append(cell)
-    rows = (("", marks), ("your prompt", clean), ("exchanged", other))
+    rows = (("differs", marks), ("your prompt", clean), ("exchanged", other))
     body = "".join(f"<tr><th scope=row>{name}</th>{''.join(_cell(text) for text in row)}</tr>" for name, row in rows)
     reading = result.reading()
     caption = escape(f"{reading.title}: {reading.sentences[0]}")
     return (
         "<div class=loupe-pair role=region aria-label='Both prompts, token by token'>"
-        f"<p>{caption}</p><div tabindex=0><table>{body}</table></div></div>"
+        f"<p>{caption}</p><div tabindex=0><table aria-label='Both prompts'>{body}</table></div></div>"
     )
 
 

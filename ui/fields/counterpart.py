@@ -7,7 +7,7 @@ import re
 import streamlit as st
 
 from mi_core.phrases import percent, quoted
-from ui import inputs
+from ui import belonging, inputs
 from ui.compute import attempt, compute
 from ui.text import literal
 
@@ -61,11 +61,7 @@ def offer_counterpart(given: inputs.Inputs) -> None:
         st.button(
             literal(f"{quoted(swap.token)} → {quoted(swap.replacement)}: {left} left, {guess} instead"),
             key=f"swap-{n}",
-            on_click=_use,
-            args=(swap.prompt,),
+            on_click=belonging.suggest,
+            args=("corrupted", swap.prompt),
             help=literal(swap.prompt),
         )
-
-
-def _use(prompt: str) -> None:
-    st.session_state["corrupted"] = prompt

@@ -11,8 +11,9 @@ from mi_core.directions.spec import NEGATIVE, POSITIVE
 from mi_core.saes import highlights
 from mi_core.saes import loading as saes
 from ui import address, slots, words
+from ui.components.number_steps import number_steps
 from ui.fields.sites import pick_site
-from ui.inputs import fits_a_link
+from ui.inputs import in_link, place_in_link
 from ui.text import literal
 
 STRENGTH_HELP = (
@@ -148,6 +149,7 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
     typed = field.number_input(
         "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
     )  # the first field is shared with the features page, where empty means something too
+    number_steps(f"feature{number}", **{f"feature{number}": suggested})
     slots.place(f"direction{number}", f"feature{number}")
     if known:
         with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):
@@ -178,9 +180,9 @@ def contrast_fields(number: str = "") -> dict[str, Any]:
     for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
         with column:
             prompts[name] = st.text_area(
-                f"{label} (one prompt per line)", default, key=f"{name}{number}", bind="query-params", height=90
+                f"{label} (one prompt per line)", default, height=90, **in_link(f"{name}{number}")
             )
-            slots.place(f"{name}{number}")
+            place_in_link(f"{name}{number}")
     return {"direction": "contrast"} | prompts
 
 
@@ -197,14 +199,11 @@ def _token(number: str) -> dict[str, Any]:
 def _numbers(number: str) -> dict[str, Any]:
     key = f"vector{number}"
     vector = st.text_area(
-        "One number for each dimension of the residual stream", key=key, height=90,
-        bind="query-params" if fits_a_link(key) else None, placeholder="0.12, -0.03, …",
+        "One number for each dimension of the residual stream", height=90, **in_link(key), placeholder="0.12, -0.03, …",
         help="Separated by commas, spaces or lines: a probe's weights, or a steering vector from a paper. Only its "
         "direction counts, not its length.",
     )  # fmt: skip
-    slots.place(key)
-    if not fits_a_link(key):
-        slots.note(key, "These are too many numbers for the address bar: a link to this page will not carry them.")
+    place_in_link(key)
     return {"direction": "vector", "vector": vector}
 
 

@@ -12,12 +12,19 @@ from mi_core.errors import InputError
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.fields import directions
+from ui.inputs import LONGEST_IN_LINK, in_link, place_in_link
+from ui.packed import pack
 from ui.parts.presets import PRESETS
 from ui.text import literal
 
 _STACK = "edit_stack"
 _IMPORT = "edit_import"
 _PROBLEM = "edit_import_problem"
+_CARRIED = "edits_carried"
+TOO_LONG = (
+    "These edits are too long for the address bar: a link does not carry them, and loading this page again loses them. "
+    "The Edits page saves them as a file."
+)
 
 
 def current() -> str:
@@ -36,8 +43,28 @@ def below(edit: Recipe) -> str:
     return recipes.canonical(on[: on.index(edit)]) if edit in on else current()
 
 
+def arrive(link: address.Link) -> None:
+    """Put the edits of a link on, before the first field is drawn; back and forward put on those of that entry."""
+    packed = link.values.get(words.EDITS.key)
+    if packed:
+        _set(words.EDITS.understood(packed[-1]) or "")
+    elif words.EDITS.key not in (remark.key for remark in link.remarks) and st.session_state.get(_CARRIED):
+        _set("")
+
+
+def _write_address() -> None:
+    """A link carries the edits that are on, where they are short enough."""
+    packed = pack(current()) if current() else ""
+    st.session_state[_CARRIED] = bool(packed) and len(packed) <= LONGEST_IN_LINK
+    if not st.session_state[_CARRIED]:
+        st.query_params.pop(words.EDITS.key, None)
+    elif st.query_params.get(words.EDITS.key) != packed:
+        st.query_params[words.EDITS.key] = packed
+
+
 def sidebar() -> None:
     """Say on every page that edits are on, and offer to take them back."""
+    _write_address()
     on = stack()
     if not on:
         return
@@ -46,6 +73,8 @@ def sidebar() -> None:
         st.markdown(f":material/edit_note: **{said}**: every page shows the edited model.")
         st.caption(literal("; ".join(edit.name for edit in on)))
         slots.place("edits")
+        if not st.session_state[_CARRIED]:
+            slots.note("edits", TOO_LONG)
         _undo_buttons("sidebar")
     st.badge(said, icon=":material/edit_note:", color="orange")  # where the sidebar is folded away
 
@@ -57,7 +86,7 @@ def show_stack() -> None:
     if on:
         st.markdown("\n".join(f"{number}. {literal(edit.name)}" for number, edit in enumerate(on, 1)))
     else:
-        st.caption("None. Keep an edit, and every page shows the edited model, in this browser tab only.")
+        st.caption("None. Keep an edit, and every page shows the edited model: in this browser tab, and by its link.")
     with st.container(horizontal=True, gap="small"):
         if on:
             _undo_buttons("page")
@@ -122,9 +151,9 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
         slots.place("token", "edit_token")
         return recipes.Orthogonalise(f"token:{word.strip()}") if word.strip() else None
     numbers = st.text_area(
-        "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream."
+        "Numbers, separated by commas", help="One per dimension of the residual stream.", **in_link("edit_numbers")
     )
-    slots.place("vector", "edit_numbers")
+    place_in_link("edit_numbers", "vector")
     return recipes.Orthogonalise("vector", vector=numbers.strip()) if numbers.strip() else None
 
 
@@ -140,8 +169,8 @@ def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:
     typed = {}
     with st.expander("Other prompts it is tried on"):
         for field, label in labels.items():
-            typed[field] = st.text_area(label, key=field, bind="query-params", height=90)
-            slots.place(field)
+            typed[field] = st.text_area(label, height=90, **in_link(field))
+            place_in_link(field)
     return typed | {"paraphrases": typed["paraphrases"] or known}
 
 

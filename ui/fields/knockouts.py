@@ -12,7 +12,7 @@ from ui import address, slots, words
 from ui.compute import Answer, compute
 from ui.fields import selection
 from ui.fields.sites import pick_site
-from ui.inputs import Inputs
+from ui.inputs import Inputs, in_link, place_in_link
 
 KEPT, KNOWN = "also", "_components"
 HELP = {
@@ -78,9 +78,9 @@ def fields(inputs: Inputs) -> Knockouts:
 def _reference() -> str:
     with st.expander("Where the average or the swap comes from"):
         text = st.text_area(
-            "Prompts, one per line (empty: eight everyday sentences)", key="reference", bind="query-params", height=70
+            "Prompts, one per line (empty: eight everyday sentences)", height=70, **in_link("reference")
         )
-    slots.place("reference")
+    place_in_link("reference")
     return text
 
 

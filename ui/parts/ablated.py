@@ -56,7 +56,7 @@ def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
     )
     texts.update(ablated_text.result.texts)
     with title:
-        st.subheader(literal(ablated_text.result.reading().title), anchor=False)
+        st.header(literal(ablated_text.result.reading().title), anchor=False)
         if part in result.components:
             st.markdown(literal(_numbers(result, result.components.index(part))))
         elif part is not None and knocked.site == "feature":

@@ -38,4 +38,4 @@ def grid(attention, layer: int, head: int) -> None:
 
 
 def _pictures(attention) -> Pictures:
-    return pictures(attention.weight, [visible(text) for text in attention.tokens.texts])
+    return pictures(attention.weight, [visible(text) for text in attention.tokens.texts], attention.layers)

@@ -17,7 +17,14 @@ state.setdefault("head", (1, 3))
 state["runs"] = state.get("runs", 0) + 1
 
 chips = [
-    {"text": text, "pos": i, "special": i == 0, "value": (i % 5) / 4 if i % 2 else None, "tooltip": f"token {i}"}
+    {
+        "text": text,
+        "pos": i,
+        "begins": i % 9 != 4,
+        "special": i == 0,
+        "value": (i % 5) / 4 if i % 2 else None,
+        "tooltip": f"token {i}",
+    }
     for i, text in enumerate(texts)
 ]
 pos = token_chips(chips, selected=state["pos"], key="chips", on_pick=lambda pos: state.update(pos=pos))

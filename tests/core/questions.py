@@ -1,0 +1,69 @@
+"""Every kind of question that can be asked of a model, and all that is made of an answer."""
+
+from charts.export import FIGURES
+from charts.ready import ready
+from mi_core.analyses._index import find_analysis
+from mi_core.errors import InputError
+from mi_core.sharing import export
+
+PROMPT = " the cat sat on the dog" * 2
+CORRUPTED = " the dog sat on the dog" + " the cat sat on the dog"
+CONTRAST = {"direction": "contrast", "positive": " cat", "negative": " dog"}
+PAIR = {"corrupted": CORRUPTED}
+SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
+
+#: Analysis → settings of each question that is asked, beside the prompt.
+ASKED = {
+    "ablated_text": [{"without": ("L1H1",), "max_new_tokens": 3}, {"without": ("MLP 0",), "max_new_tokens": 3},
+                     {"without": ("L0N1",), "max_new_tokens": 3}],
+    "ablation": [{"site": "head"}, {"site": "attn_out"}, {"site": "mlp_out"}, {"site": "neuron", "layer": 0},
+                 {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "mlp_out", "pos": 1, "at": "pos"},
+                 {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)}],
+    "alignment": [PAIR],
+    "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
+    "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
+    "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
+    "counterpart": [{}],
+    "edit": [{"kind": "rome", "subject": " cat", "target": " dog", "layer": 0},
+             {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
+    "feature": [{"feature": 1}],
+    "features": [{}],
+    "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
+    "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
+    "patching": [PAIR | {"site": site} for site in SITES]
+                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],
+    "path_patching": [PAIR | {"receiver": receiver, "site": site}
+                      for receiver in ("logits", "L2H1") for site in ("head", "attn_out", "mlp_out")]
+                     + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]
+                     + [PAIR | {"mlps": "freeze"}],
+    "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
+    "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},
+                 CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new"},
+                 {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
+    "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
+    "tokens": [{"target": " cat", "foil": " dog"}],
+}  # fmt: skip
+
+
+def refusal(model, name: str, settings: dict) -> str:
+    """Why this model does not answer the question, as people are told; "" where it answers."""
+    given = settings if name == "cost" else settings | {"prompt": PROMPT}
+    try:
+        result = find_analysis(name)(model, **given)
+    except InputError as error:
+        assert error.message[0].isupper() or error.message.startswith(model.id), error.message
+        assert error.message.endswith("."), error.message
+        return error.message
+    _show(name, result)
+    return ""
+
+
+def _show(name, result):
+    """All that is made of a result: tables, sentences, chart, file."""
+    reading = result.reading()
+    assert "nan" not in f"{reading.title} {' '.join(reading.sentences)}".lower().split()
+    broken = [check for check in result.checks if not check.passed]
+    assert not broken, f"{name}: {broken}"
+    export.html_page(result.tables(), reading.title, reading.sentences)
+    if name in FIGURES:
+        ready(FIGURES[name](result))
