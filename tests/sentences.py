@@ -143,6 +143,17 @@ def _of_logit_lens(tables: Tables, result: Any) -> list[float]:
     return [2.0 ** here["entropy"].iloc[-1]]
 
 
+def _of_tuned_lens(tables: Tables, result: Any) -> list[float]:
+    return _of_logit_lens(tables, result)
+
+
+def _of_lens_difference(tables: Tables, result: Any) -> list[float]:
+    cells = tables["difference"]
+    cells = cells[cells["layer"] < cells["layer"].max()]
+    nearer = (cells["second_kl"] < cells["first_kl"]).sum()
+    return [float(nearer), float(len(cells)), float(len(cells) - nearer)]
+
+
 def _of_attention(tables: Tables, result: Any) -> list[float]:
     weight = result.pattern[:, :, result.pos] * result.value_norm
     share = weight / weight.sum(-1, keepdims=True)
@@ -259,11 +270,8 @@ def _settled(tables: Tables, result: Any) -> str:
     """Before or after which layer the answer becomes the top guess for good, or is one for the last time."""
     here = tables["target"][tables["target"]["pos"] == result.pos]
     tops = (here["rank"] == 1).to_numpy()
-    if tops[-1]:
-        at = int(np.flatnonzero(~tops)[-1]) + 1 if not tops.all() else 0
-    else:
-        at = int(np.flatnonzero(tops)[-1])
-    stage = here.iloc[at]
+    turns = np.flatnonzero(tops != tops[-1])  # before the last unbroken run, whatever that is of
+    stage = here.iloc[int(turns[-1]) + tops[-1] if len(turns) else 0]
     if stage["stage"] == "resid_mid":
         return f"between attention and MLP of layer {stage['layer']}"
     return "before layer 0" if stage["layer"] == 0 else f"after layer {stage['layer'] - 1}"

@@ -31,6 +31,7 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("predict", asking), ("predict", asking | {"pos": 1}), ("logit_lens", asking))
     yield "logit_lens", asking | {"norm": "frozen", "resid_mid": True, "pos": 2}
     yield "logit_lens", asking | {"target": "the", "foil": None}
+    yield from (("tuned_lens", asking), ("lens_difference", asking))
     yield from (("attention", reading | more) for more in ({}, {"layer": 2, "head": 0}, {"weighted": True, "pos": 1}))
     yield from (("attribution", asking | more) for more in ({}, {"layer": 1, "head": 1}, {"layer": 3}))
     yield from (("features", reading), ("features", reading | {"pos": 1}))
