@@ -240,7 +240,9 @@ def _attention_alone(model, ids: Int[Tensor, "1 pos"], read: Read, logits: Float
     start = read.get(("resid_pre", 0))
     if start is None:
         return True
-    changes = {name: lambda value, hook, held=value: held[None].clone() for name, value in held.items()}
+    changes: dict[str, Callable] = {
+        name: lambda value, hook, held=value: held[None].clone() for name, value in held.items()
+    }
     changes[SITES["resid_pre"](0)] = lambda value, hook: torch.cat([-start[None, :1], start[None, 1:]], dim=1)
     with model.hooked(changes):
         return _off(model.bridge.original_model(ids, use_cache=False).logits[0, 1:], logits[1:]) <= ALLOWED

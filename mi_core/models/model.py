@@ -250,10 +250,10 @@ class Model:
 
     def n_neurons(self, layer: int) -> int:
         """Neurons of one layer's MLP. Raises InputError where it has no single layer of them (mixtures of experts)."""
-        mlp = getattr(self.bridge.blocks[layer], "mlp", None)
-        if not self.has(hooks.post(layer)) or not hasattr(mlp, "out"):
+        out = getattr(getattr(self.bridge.blocks[layer], "mlp", None), "out", None)
+        if out is None or not self.has(hooks.post(layer)):
             raise InputError(f"Layer {layer} of {self.id} has no plain MLP, so no neurons: choose another.", "site")
-        return projection.d_in(mlp.out.original_component, self.d_model)
+        return projection.d_in(out.original_component, self.d_model)
 
     # Running -----------------------------------------------------------------------------------------------------
 
