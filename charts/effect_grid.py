@@ -10,7 +10,7 @@ from charts.cells import cells, token_columns
 
 ROOM = 690  # pixels for the cells of a page
 ROW = 28
-NARROW, WIDE = 26, 84  # of a column
+NARROW, WIDE = 18, 84  # of a column
 NUMBERS_FROM = 40  # pixels per column
 
 

@@ -279,10 +279,10 @@ def ink(field: str) -> alt.ExprRef:
 
 
 def minus(base: alt.Chart, value: str, below: float | None = None) -> alt.Chart:
-    """The sign of negative cells that hold no number, which are those narrower than `below` pixels, or all."""
+    """The sign of cells that hold no number, which are those narrower than `below` pixels, or all; see `written`."""
     seen = 1 if below is None else wide(below, "0", "1")
     return (
-        base.transform_filter(f"datum['{value}'] < 0")
+        base.transform_filter("indexof(datum._number, '−') == 0")
         .mark_text(text="−", fontSize=LABEL, color=ink(value), opacity=seen, cursor="pointer")
         .encode()
     )
