@@ -170,3 +170,17 @@ def test_bad_top_k(mini):
     with pytest.raises(InputError, match="choose a number from 1 to 100") as caught:
         feature(mini, REVIEW, feature=1, top_k=0)
     assert caught.value.field == "top_k"
+
+
+def test_a_context_begins_and_ends_with_whole_characters(tiny_folder, tmp_path):
+    """A token at an end of the stored window may hold a part of a character: the middle, and the peak, stay."""
+    folder = copytree(tiny_folder("qwen3"), tmp_path / "qwen3")
+    sae = save_sae(folder, hooks.resid_pre(2))
+    tokens = ["\ufffd", "\ufffdnig", " ist", "\ufffd", " kl", "ein", "\ufffd"]
+    rows = [{"tokens": tokens, "activations": [1.0, 2, 3, 4, 5, 6, 7], "peak": 4}]
+    rows.append({"tokens": ["\ufffd", " a"], "activations": [9.0, 0.0], "peak": 0})
+    (sae / "contexts.json").write_text(json.dumps({"features": {"3": rows}}))
+    first, second = feature(load(str(folder)), " the cat", feature=3).contexts
+    assert first.tokens == (" ist", "\ufffd", " kl", "ein") and first.activations == (3, 4, 5, 6)
+    assert first.tokens[first.peak] == " kl"
+    assert second.tokens == ("\ufffd", " a") and second.peak == 0
