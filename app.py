@@ -10,7 +10,7 @@ PAGES = {
         st.Page("pages/start/start.py", title="Start", icon=":material/search:", default=True),
     ],
     "Look": [
-        st.Page("pages/look/logit_lens.py", title="Logit lens", icon=":material/layers:"),
+        st.Page("pages/look/logit_lens.py", title="Lenses", icon=":material/layers:"),
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),

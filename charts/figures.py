@@ -58,6 +58,61 @@ def logit_lens(
     return lens_heatmap(cells, title=title, colour=colour, pos=result.pos, answer=visible(result.target.text))
 
 
+def tuned_lens(
+    result: Any, *, title: str = "The tuned lens' top guess after each layer", colour: str = "probability"
+) -> alt.LayerChart:
+    """The top guess of every layer and token, through learned translators."""
+    return logit_lens(result, title=title, colour=colour)
+
+
+def jacobian_lens(
+    result: Any, *, title: str = "The Jacobian lens' top guess after each layer", colour: str = "probability"
+) -> alt.LayerChart:
+    """The top guess of every layer and token, by its average effect on the output."""
+    return logit_lens(result, title=title, colour=colour)
+
+
+def lens_difference(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The second lens' top guess of every layer and token, coloured by how much likelier it finds the answer."""
+    cells = _table(result, "difference")
+    return lens_heatmap(
+        cells.rename(columns={"second_prediction": "prediction"}).assign(stage="resid_pre"),
+        title=title or f"How much likelier the {result.second} lens finds the answer than the {result.first} lens",
+        colour="probability_change",
+        pos=result.pos,
+        answer=visible(result.target.text),
+    )
+
+
+def lens_training(result: Any, *, title: str = "How far the lens is from the model's final guess") -> alt.LayerChart:
+    """The distance of the logit lens and of the trained one, by layer, on text that it was not trained on."""
+    layers = _table(result, "layers")
+    return shift(
+        layers,
+        title=title,
+        label="stage",
+        before="logit_kl",
+        after="lens_kl",
+        names=("logit lens", "trained lens"),
+        unit="distance to the final guess: KL (bits)",
+        most=len(layers),
+        sort=False,
+    )
+
+
+def token_ranks(result: Any) -> alt.LayerChart:
+    """The rank of the answer at every layer and token: from any lens."""
+    cells = lens_cells(_table(result, "lens"), _table(result, "target"))
+    name = visible(result.target.text)
+    return lens_heatmap(
+        cells.assign(prediction=cells["target_rank"].map("{:,}".format)),
+        title=f"Where “{name}” ranks, after each layer and at each token",
+        colour="target_probability",
+        pos=result.pos,
+        answer="1",
+    )
+
+
 def answer_by_layer(result: Any, *, follow: str = "probability") -> alt.LayerChart:
     """The answer's `follow` at the chosen token, layer by layer: from `logit_lens`."""
     target = _table(result, "target")
@@ -253,7 +308,8 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
-        predict, logit_lens, attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
+        predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
+        attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
     )
 }  # fmt: skip

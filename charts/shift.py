@@ -22,6 +22,7 @@ def shift(
     names: tuple[str, str] = ("before", "after"),
     unit: str | None = None,
     most: int = 16,
+    sort: bool = True,
 ) -> alt.LayerChart:
     """A line per token from a hollow circle (before) to a filled diamond (after), the largest changes first.
 
@@ -37,10 +38,12 @@ def shift(
         names: What the two values are called in the legend.
         unit: Title of the axis; None for probabilities.
         most: How many rows to draw.
+        sort: Largest changes first; else in the frame's order.
     """
     frame = frame.reset_index(drop=True)
     change = frame[after] - frame[before]
-    kept = frame.assign(_change=change).loc[change.abs().sort_values(ascending=False, kind="stable").index[:most]]
+    order = (-change.abs().to_numpy()).argsort(kind="stable") if sort else range(len(frame))
+    kept = frame.assign(_change=change).iloc[order[:most]]
     still = kept["_change"].abs() < (STILL if unit else STILL_SHARE)
     kept = kept if still.all() else kept[~still]
     rows = theme.distinct(kept[label])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import transformers
@@ -12,6 +13,7 @@ from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_AR
 from tests.architectures import CAUSAL, MODELS
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+PART = " (in part)"
 ROW = "matrix"  # the property under which each test of the matrix reports what it found
 
 #: Model types that TransformerLens' list reaches too, and why they are not among those that are tried.
@@ -25,19 +27,22 @@ ELSEWHERE = {
 
 #: What is asked for, by a word of the question's settings that tells it; then by its analysis.
 THINGS = {
+    "attribution {": "attribution",
+    "weighted": "attention weighed by what is moved",
+    "attention {": "attention",
+    "'at'": "runs up to an earlier position",
     "neuron": "neurons",
     "N1": "neurons",
     "rome": "editing facts",
-    "orthogonalise": "taking a direction out",
-    "estimate": "estimated patches",
+    "orthogonalise": "taking a direction out of the weights",
     "resid_mid": "half-layers",
     "pattern": "changed patterns",
-    "weighted": "attention weighed by what is moved",
     "'q'": "queries, keys and values",
     "'k'": "queries, keys and values",
     "'v'": "queries, keys and values",
     "H1": "heads",
     "head": "heads",
+    "estimate": "estimated patches",
     "path_patching": "path patching",
     "logit_lens": "logit lens",
     "feature": "SAE features",
@@ -47,7 +52,7 @@ THINGS = {
     "cost": "",
 }
 #: Answers of a tiny random model that say nothing of its architecture.
-OF_THE_WEIGHTS = ("No change at the subject", "The model answers")
+OF_THE_WEIGHTS = ("No change at the subject", "The model answers", "Feature 1 never fires")
 
 HEAD = """# Will my model work?
 
@@ -81,9 +86,10 @@ def page(rows: list[dict]) -> str:
     parts = [
         HEAD.format(n=len(rows)),
         "## All of it works\n\n" + ", ".join(whole) + ".\n",
-        "## Works, but for\n\n" + _table(("model type", "absent", "why"), _grouped(opened)),
+        "## Works, but for\n\n" + _table(("model type", "absent"), _together(_lacking(row) for row in opened)),
+        "Why it is absent:\n\n" + _table(("why", "what", "where"), _reasons(opened)),
         "## Does not open\n\n"
-        + _table(("model type", "why"), _by_reason((_name(row), _plainly(row)) for row in rows if "refused" in row)),
+        + _table(("model type", "why"), _together((_name(row), _plainly(row)) for row in rows if "refused" in row)),
         "## On TransformerLens' list, but nothing for Loupe\n\n" + _table(("what", "why"), _others()),
     ]
     return "\n".join(parts)
@@ -97,9 +103,7 @@ def _absent(row: dict) -> dict[str, str]:
         if reason and not reason.startswith(OF_THE_WEIGHTS):
             missing[what].append(_neutral(reason, row["name"]))
     return {
-        what + ("" if len(reasons) == asked[what] else " (in part)"): reasons[0]
-        for what, reasons in missing.items()
-        if what
+        what + ("" if len(reasons) == asked[what] else PART): reasons[0] for what, reasons in missing.items() if what
     }
 
 
@@ -107,13 +111,13 @@ def _neutral(reason: str, name: str) -> str:
     """A reason that does not name the model, without what to do about it."""
     model_type = MODELS[name][0]
     said = re.sub(rf"\b{re.escape(model_type)}\b", "the model", reason, flags=re.IGNORECASE)
-    said = re.split(r": (?:choose|knock|switch|run|shorten)| Choose", said)[0]
+    said = re.split(r": (?:choose|knock|patch|run|shorten|switch)| Choose", said)[0]
     said = re.sub(r" by [\d.]+% of the largest", "", said).rstrip(".")
     return said[0].upper() + said[1:]
 
 
 def _plainly(row: dict) -> str:
-    return _neutral(row["refused"], row["name"])
+    return _neutral(row["refused"], row["name"]) + "."
 
 
 def _name(row: dict) -> str:
@@ -121,26 +125,25 @@ def _name(row: dict) -> str:
     return f"`{model_type}`" + (f" ({difference})" if difference else "")
 
 
-def _grouped(rows: list[dict]) -> list[tuple[str, ...]]:
-    """A line for each reason of each group of models that lack the same for the same reasons."""
+def _lacking(row: dict) -> tuple[str, str]:
+    return _name(row), ", ".join(_absent(row))
+
+
+def _together(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A line for all names of which the same is said; names of which nothing is said are left out."""
     groups = defaultdict(list)
+    for name, said in pairs:
+        groups[said].append(name)
+    return [(", ".join(names), said) for said, names in groups.items() if said]
+
+
+def _reasons(rows: list[dict]) -> list[tuple[str, ...]]:
+    """A line for each reason: what it keeps from working, and in which models."""
+    what, where = defaultdict(dict), defaultdict(dict)
     for row in rows:
-        by_reason = defaultdict(list)
-        for what, reason in _absent(row).items():
-            by_reason[reason].append(what)
-        groups[tuple((", ".join(what), reason) for reason, what in by_reason.items())].append(_name(row))
-    lines = []
-    for absent, names in sorted(groups.items(), key=lambda group: group[1]):
-        for number, (what, reason) in enumerate(absent):
-            lines.append(("" if number else ", ".join(names), what, reason + "."))
-    return lines
-
-
-def _by_reason(pairs) -> list[tuple[str, str]]:
-    groups = defaultdict(list)
-    for name, reason in pairs:
-        groups[reason].append(name)
-    return [(", ".join(names), f"{reason}.") for reason, names in groups.items()]
+        for thing_absent, reason in _absent(row).items():
+            what[reason][thing_absent.removesuffix(PART)] = where[reason][_name(row)] = None
+    return [(f"{reason}.", ", ".join(what[reason]), ", ".join(where[reason])) for reason in sorted(what)]
 
 
 def _others() -> list[tuple[str, str]]:
@@ -149,7 +152,7 @@ def _others() -> list[tuple[str, str]]:
     own_code = [name for name in names if not hasattr(transformers, name)]
     other = [name for name in names if hasattr(transformers, name)]
     return [
-        *((f"`{kind}`", f"It {reason}.") for kind, reason in ELSEWHERE.items()),
+        *_together((f"`{kind}`", f"{reason[0].upper()}{reason[1:]}.") for kind, reason in ELSEWHERE.items()),
         (_listed(other), "They translate, or read images or sound: Loupe reads models that write text left to right."),
         (_listed(own_code), "Their code is not in transformers, and Loupe runs no code that comes with a model."),
     ]

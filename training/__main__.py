@@ -2,7 +2,7 @@
 
     python -m training [--out models/loupe-mini] [--work FOLDER] [--seed N]
 
-Tokenizer, training, SAEs, contexts, highlights, neurons, tuned lens and checkpoints, in this order, all in the work
+Tokenizer, training, SAEs, contexts, highlights, neurons, lenses and checkpoints, in this order, all in the work
 folder, and copied to ``--out`` at the end. Stop it and start it again with the same work folder: training goes on at
 the last chunk of 50 steps, finished parts are not made again. It uses CUDA where there is one.
 ``python -m training.evaluate`` then prints the figures.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from training import contexts, lens, neurons, saes, seen, tokenizer
+from training import contexts, jacobian, lens, neurons, saes, seen, tokenizer
 from training.checkpoints import write_checkpoints
 from training.export import network_of, read, to_transformers, write
 from training.highlights import write_highlights
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def features(out: Path, options: argparse.Namespace, device: str) -> None:
-    """SAEs with their contexts and highlights, neurons, tuned lens."""
+    """SAEs with their contexts and highlights, neurons, tuned and Jacobian lens."""
     network = network_of(out).to(device)
     recipe = replace(saes.SaeRecipe(), text=options.sae_text)
     if options.sae_features:
@@ -75,6 +75,8 @@ def features(out: Path, options: argparse.Namespace, device: str) -> None:
         neurons.write_neurons(*read(out), out, options.neuron_tokens)
     if not (out / "tuned_lens.safetensors").exists():
         lens.train_lens(network, out / "tokenizer.json", out, options.seed, options.lens_steps, say)
+    if not (out / "jacobian_lens.safetensors").exists():
+        jacobian.fit_lens(out, out, options.seed, options.lens_texts, say)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -93,6 +95,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sample-tokens", type=int, default=40_000, help="sample that contexts are read from")
     parser.add_argument("--neuron-tokens", type=int, default=20_000, help="the same for the neurons")
     parser.add_argument("--lens-steps", type=int, default=250)
+    parser.add_argument("--lens-texts", type=int, default=96, help="texts that the Jacobian lens is fitted on")
     return parser.parse_args(arguments)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +14,7 @@ from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
 from ui.parts.lost import show_lost
+from ui.parts.pieces import begins_word
 from ui.text import literal
 
 
@@ -60,22 +60,10 @@ def _chips(result: Any) -> list[Chip]:
         Chip(
             text=visible(text),
             pos=pos,
-            begins=_begins_word(tokens, pos),
+            begins=begins_word(tokens, pos),
             special=special,
             value=None,
             tooltip=f"token {pos}, id {token_id}",
         )
         for pos, (token_id, text, special) in rows
     ]
-
-
-def _begins_word(tokens: Tokens, pos: int) -> bool:
-    """Whether a token is more than the next piece of the word before it, which goes on where letters meet."""
-    if pos == 0 or tokens.special[pos] or tokens.special[pos - 1]:
-        return True
-    return not (_is_letter(tokens.texts[pos - 1][-1:]) and _is_letter(tokens.texts[pos][:1]))
-
-
-def _is_letter(char: str) -> bool:
-    """Letters, digits, accents, apostrophes, and the brackets of a byte that is part of a character."""
-    return char != "" and (char.isalnum() or char in "'’⟨⟩" or unicodedata.category(char).startswith("M"))

@@ -175,6 +175,12 @@ def _options(key: str, *rows: tuple[str, ...], optional: bool = False) -> Option
 
 START_TOKEN = _options("bos", ("default", "default"), ("on", "on"), ("off", "off"))
 
+_LENSES = (("logit", "logit lens"), ("tuned", "tuned lens"), ("jacobian", "Jacobian lens"))
+LENS = _options("read_by", *_LENSES)
+AGAINST = _options("against", *_LENSES, optional=True)
+LENS_SOURCE = _options(
+    "lens_source", ("model", "beside the weights"), ("trained", "trained here"), ("published", "published")
+)
 SCALE = _options("norm", ("recomputed", "recomputed"), ("frozen", "frozen"))
 COLOUR = _options(
     "colour",
@@ -308,7 +314,7 @@ def _direction(number: str) -> tuple[Field, ...]:
 
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
-    "logit_lens": (SCALE, COLOUR, Switch("half"), FOLLOW),
+    "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_core.errors import InputError
+from mi_core.text.corpus import FILE
 
 _added: dict[str, Callable] = {}
 
@@ -79,6 +80,12 @@ def settings_of(analysis: Callable) -> dict[str, inspect.Parameter]:
     """The parameters a user sets: all but the model and the progress callback, which the engine passes."""
     parameters = inspect.signature(analysis, eval_str=True).parameters
     return {name: parameter for name, parameter in parameters.items() if name not in ("model", "progress")}
+
+
+def files_among(analysis: str) -> tuple[str, ...]:
+    """The settings of an analysis that are paths of files: what these hold is asked about, not their names."""
+    settings = settings_of(find_analysis(analysis)).items()
+    return tuple(name for name, setting in settings if FILE in getattr(setting.annotation, "__metadata__", ()))
 
 
 def bound(analysis: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,9 @@ class Feature:
     activations: Float[np.ndarray, " pos"]
     """[pos] Activations, in the SAE's units; NaN at `skipped_pos`."""
     label: str
-    """What it seems to stand for; empty where nobody has said."""
+    """What it seems to stand for; empty where nobody has said, or nothing fits."""
+    nearest_label: str
+    """The label that comes nearest, where none fits half of its activation; else empty."""
     rule: str
     """The part of `label_rule` by which the label was found."""
     label_rule: str
@@ -174,6 +176,7 @@ def feature(
         skipped_pos=tuple(np.flatnonzero(~np.asarray(kept)).tolist()),
         activations=activations.numpy(force=True),
         label=note.label,
+        nearest_label=note.nearest,
         rule=note.rule,
         label_rule=book.label_rule,
         confidence=note.confidence,

@@ -151,6 +151,11 @@ class Engine:
         model = self._models.get(model_id)
         return None if model is None else getattr(model, "opening", None)
 
+    def fingerprint(self, model_id: str) -> str:
+        """Of a loaded model's weights; "" where it is not loaded."""
+        model = self._models.get(model_id)
+        return "" if model is None else model.fingerprint
+
     def close(self) -> None:
         """Drop what waits, cancel what runs, stop the worker and let go of the models."""
         with self._lock:
@@ -311,9 +316,11 @@ class Engine:
 
 
 def _key(request: Request, model: Model | None) -> str:
-    """Where its result is kept: with the weights, and with the SAEs and notes that lie beside them."""
+    """Where its result is kept: with the weights, and with the SAEs, notes and lenses that lie beside them."""
     if model is None:
         return request.key("")
-    from mi_core.saes.loading import stamp
+    from mi_core.lenses import files as lenses
+    from mi_core.saes import loading as saes
 
-    return request.key(f"{model.fingerprint} {stamp(request.model)}")
+    beside = f"{saes.stamp(request.model)} {lenses.stamp(request.model, model.fingerprint)}"
+    return request.key(f"{model.fingerprint} {beside}")

@@ -53,12 +53,14 @@ class Request:
         return _index.bound(self.analysis, dict(self.settings))
 
     def key(self, fingerprint: str) -> str:
-        """Name of the result in every cache: analysis, code, weights and settings, nothing sampled.
+        """Name of the result in every cache: analysis, code, weights, settings and what files they name hold.
 
         Args:
             fingerprint: Of the model and what lies beside it; "" where there is none.
         """
-        parts = [self.analysis, code_version(), fingerprint, self.bound(), self.edits]
+        settings = self.bound()
+        held = [_content(settings[name]) for name in _index.files_among(self.analysis)]
+        parts = [self.analysis, code_version(), fingerprint, settings, self.edits, *held]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def as_python(self) -> str:
@@ -82,6 +84,15 @@ class Request:
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _content(path: str) -> str:
+    """Of a file; "" where it cannot be read, which the analysis tells."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
+from mi_core.disk import cache_folder
+
 if TYPE_CHECKING:
     from mi_core.result import Result
 
@@ -142,9 +144,8 @@ class Store:
 
 
 def default_store() -> Store:
-    """The store in the folder that LOUPE_CACHE names, else in `cache` beside `mi_core`."""
-    folder = os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache"
-    return Store(Path(folder))
+    """The store in the usual folder."""
+    return Store(cache_folder())
 
 
 def encode(result: Any) -> bytes:

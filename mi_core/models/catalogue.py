@@ -36,6 +36,17 @@ class SaeEntry:
 
 
 @dataclass(frozen=True)
+class LensEntry:
+    """A published lens of a `kind` (``"tuned"``, ``"jacobian"``): the file `path` of a Hugging Face repository."""
+
+    kind: str
+    repo: str
+    path: str
+    download_bytes: int
+    repo_type: str = "model"
+
+
+@dataclass(frozen=True)
 class Entry:
     """A model of the catalogue; sizes are approximate, in bytes.
 
@@ -54,6 +65,7 @@ class Entry:
     folder: Path | None = None
     gated: bool = False
     saes: tuple[SaeEntry, ...] = ()
+    lenses: tuple[LensEntry, ...] = ()
 
 
 @functools.cache
@@ -92,7 +104,8 @@ def unknown(model_id: str) -> InputError:
 def _entry(model: dict[str, Any]) -> Entry:
     folder = REPOSITORY / model["folder"] if "folder" in model else None
     saes = tuple(sae for table in model.get("saes", []) for sae in _saes(table, folder))
-    return Entry(**model | {"folder": folder, "saes": saes})
+    lenses = tuple(LensEntry(**table) for table in model.get("lenses", []))
+    return Entry(**model | {"folder": folder, "saes": saes, "lenses": lenses})
 
 
 def _saes(table: dict[str, Any], model_folder: Path | None) -> list[SaeEntry]:

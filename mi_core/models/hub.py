@@ -8,8 +8,9 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     DryRunError,
     GatedRepoError,
@@ -72,7 +73,15 @@ def download(model_id: str, hub_id: str, progress: Callable[[int, int, str], Non
     return folder
 
 
-def download_part(hub_id: str, path: str, title: str, progress: Callable[[int, int, str], None]) -> None:
+def cached_file(hub_id: str, path: str, repo_type: str = "model") -> Path | None:
+    """A file of a repository on this machine, found without any network; None where it is not there."""
+    found = try_to_load_from_cache(hub_id, path, repo_type=repo_type)
+    return Path(found) if isinstance(found, str) else None
+
+
+def download_part(
+    hub_id: str, path: str, title: str, progress: Callable[[int, int, str], None], repo_type: str = "model"
+) -> None:
     """Fetch one file, or all files of one folder, of a repository; what is already there is not fetched again.
 
     Args:
@@ -80,19 +89,20 @@ def download_part(hub_id: str, path: str, title: str, progress: Callable[[int, i
         path: The file or the folder.
         title: The name people know it by.
         progress: As in `download`.
+        repo_type: Of the repository: ``"model"`` or ``"space"``.
 
     Raises:
         InputError: No room on the disk.
         DryRunError, HTTPError, OSError: No network, no such repository, or one that is not open to all.
     """
-    patterns = {"allow_patterns": [path, f"{path}/*"]}
-    files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **patterns)
-    total = sum(file.file_size for file in files if file.will_download)
+    part: dict[str, Any] = {"allow_patterns": [path, f"{path}/*"], "repo_type": repo_type}
+    files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **part)
+    total = sum(file.file_size or 0 for file in files if file.will_download)
     if total:
         _check_room(title, total, "sae")
         report = _in_bytes(progress, title, total)
         report(0)
-        snapshot_download(hub_id, tqdm_class=_quiet_bar(report), **patterns)
+        snapshot_download(hub_id, tqdm_class=_quiet_bar(report), **part)
 
 
 def _check_offer(model_id: str, names: list[str]) -> None:

@@ -109,6 +109,15 @@ def is_allowed(folder: Path) -> bool:
     return allowed is None or any(folder.is_relative_to(root) for root in allowed)
 
 
+def local_folder(model_id: str) -> Path | None:
+    """The folder that a model id names, where it may be looked into; None otherwise."""
+    try:
+        folder = Path(model_id).expanduser().resolve()
+        return folder if is_allowed(folder) and folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 def _local(model_id: str) -> Path:
     """The folder, links resolved; a folder that may not be opened sounds the same whether it exists or not."""
     try:
@@ -290,6 +299,8 @@ def _boot(folder: Path, model_id: str):
             f"{model_id} has no attention that Loupe can see, so there is little to show: choose another.", "model"
         )
     model = Model(bridge, model_id, key, tokenizer=tokenizer)
+    if known is not None and known.attention_left:
+        model.leave_attention()
     model.opening = known if known is not None else _compared(model, *plain)
     return model
 

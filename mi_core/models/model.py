@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge
 from transformers import Cache
 
 from mi_core.errors import InputError
@@ -422,6 +423,13 @@ class Model:
         """Whether this layer has it, or something else in its place."""
         return "attn" in self.bridge.blocks[layer]._modules
 
+    def leave_attention(self) -> None:
+        """Let transformers' own modules compute attention, not the bridge's copy of their code."""
+        for block in self.bridge.blocks:
+            attn = block._modules.get("attn")
+            if isinstance(attn, AttentionBridge):
+                object.__setattr__(attn, "forward", partial(AttentionBridge.forward, attn))  # its own sets the module's
+
     # Weights -----------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -449,7 +457,6 @@ class Model:
         part = getattr(self.bridge.blocks[layer], name, None)
         return None if part is None else take_apart(part.original_component, self.d_model, self.unembedding.weight)
 
-    @torch.no_grad()
     def unembed(
         self, x: Float[Tensor, "*batch d_model"], first: int = 0, end: int | None = None
     ) -> Float[Tensor, "*batch column"]:

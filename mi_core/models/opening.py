@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mi_core.disk import cache_folder
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -27,6 +29,8 @@ class Opening:
     """Layers that have something else in attention's place."""
     attention_alone: bool = True
     """Whether positions learn of one another through nothing but attention, or what stands in its place."""
+    attention_left: bool = False
+    """Whether transformers' own modules compute attention, as the bridge's own code gives other numbers here."""
     sinks: bool = False
     """Whether a learned sink takes a share of the attention."""
     adds_up: bool = True
@@ -87,8 +91,7 @@ def _file(fingerprint: str) -> Path:
         digest.update((Path(__file__).with_name(name)).read_bytes())
     for library in ("torch", "transformers", "transformer-lens"):
         digest.update(importlib.metadata.version(library).encode())
-    folder = Path(os.environ.get("LOUPE_CACHE") or Path(__file__).parents[2] / "cache")
-    return folder / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
+    return cache_folder() / "openings" / f"{fingerprint}-{digest.hexdigest()[:12]}.json"
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

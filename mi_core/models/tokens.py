@@ -14,7 +14,10 @@ from mi_core.errors import InputError, shortened
 if TYPE_CHECKING:
     import pandas as pd
 
-TOKEN_COLUMNS = ("token", "prediction", "query_token", "key_token", "target", "corrupted_token", "replacement")
+TOKEN_COLUMNS = (
+    "token", "prediction", "first_prediction", "second_prediction", "query_token", "key_token", "target",
+    "corrupted_token", "replacement",
+)  # fmt: skip
 VISIBLE = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽"}
 BYTES_SHOWN = re.compile(r"⟨((?:[0-9A-F]{2})+)⟩")
 BEFORE = "x"  # a piece for another to follow: decoders leave out the space before the first one

@@ -17,7 +17,7 @@ from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
 from mi_core.models import catalogue, hooks
 from mi_core.models.catalogue import SaeEntry
-from mi_core.models.loading import is_allowed
+from mi_core.models.loading import local_folder
 from mi_core.saes.sae import Sae
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
@@ -38,7 +38,7 @@ def available(model_id: str) -> tuple[SaeEntry, ...]:
     Cheap: no weights are read, nothing is fetched.
     """
     known = {entry.id: entry for entry in catalogue.entries()}.get(model_id)
-    folder = known.folder if known else _local(model_id)
+    folder = known.folder if known else local_folder(model_id)
     listed = [sae for sae in (known.saes if known else ()) if sae.folder is None or (sae.folder / "cfg.json").is_file()]
     found = [_described(path) for path in sorted(folder.glob("saes/**/cfg.json"))] if folder else []
     seen = {sae.folder for sae in listed if sae.folder}
@@ -300,15 +300,6 @@ def canonical(hook: str) -> str:
 def _norms_what_it_adds(model: Model) -> bool:
     """Whether a norm stands between what attention and MLP return and the residual stream (Gemma 2, OLMo 2)."""
     return any(name.endswith("post_feedforward_layernorm") for name, _ in model.hf_model.named_modules())
-
-
-def _local(model_id: str) -> Path | None:
-    """The folder that a model id names, where it may be looked into."""
-    try:
-        folder = Path(model_id).expanduser().resolve()
-        return folder if is_allowed(folder) and folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):
-        return None
 
 
 def _described(cfg: Path) -> SaeEntry | None:

@@ -12,6 +12,7 @@ from typing import Any
 from mi_core.models.catalogue import SaeEntry
 
 PART = "\N{REPLACEMENT CHARACTER}"  # what stands for a part of a character
+FITS = 0.5  # share of a feature's activation: a label that fits less is not what the feature means
 NEURONPEDIA = "https://www.neuronpedia.org"
 # A file that cannot be read is the same as none: it only describes.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -20,9 +21,12 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 @dataclass(frozen=True)
 class FeatureNote:
     """One feature: its `label`, found by `rule` (which part of the labelling rule held) with `confidence` (0 to 1),
-    its `density` (share of tokens on which it is active) and `max_activation`; empty or NaN where nothing is known."""
+    its `density` (share of tokens on which it is active) and `max_activation`; empty or NaN where nothing is known.
+
+    A label that fits less than `FITS` of its activation is no `label` but the `nearest`."""
 
     label: str = ""
+    nearest: str = ""
     rule: str = ""
     confidence: float = math.nan
     density: float = math.nan
@@ -100,7 +104,8 @@ def _contexts(path: str, changed: int) -> dict[int, tuple[Context, ...]]:
 
 def _note(row: dict[str, Any]) -> FeatureNote:
     numbers = {name: _number(row.get(name)) for name in ("confidence", "density", "max_activation")}
-    return FeatureNote(label=row.get("label") or "", rule=row.get("rule") or "", **numbers)
+    label, fits = row.get("label") or "", not (numbers["confidence"] < FITS and numbers["density"] != 0)
+    return FeatureNote(label if fits else "", "" if fits else label, rule=row.get("rule") or "", **numbers)
 
 
 def _number(value: Any) -> float:

@@ -127,10 +127,12 @@ def _forward(
         again = cache.ids.shape[1] if isinstance(cache, kv_cache.Reread) and cache.ids is not None else 0
         n_pos = again + rows.shape[1]
         for name, hook in hooks.items():
-            handle = model.hook_point(name).register_forward_hook(
-                lambda module, args, out, hook=hook: _rows_apart(hook, out, start, n_pos)
-            )
-            stack.callback(handle.remove)
+
+            def changed(module: object, args: object, out: Tensor, hook: Hook = hook) -> Tensor | None:
+                return _rows_apart(hook, out, start, n_pos)
+
+            if (point := model.hook_point(name)) is not None:
+                stack.callback(point.register_forward_hook(changed).remove)
         return model.run_on(rows, cache)[:, -1].float().cpu()
 
 

@@ -12,7 +12,7 @@ from tests.patience import SECONDS
 # The page's link in the sidebar, its address, its title
 PAGES = (
     ("Start", "", "See inside a language model"),
-    ("Logit lens", "logit_lens", "Logit lens"),
+    ("Lenses", "logit_lens", "Lenses"),
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),

@@ -20,7 +20,7 @@ def test_an_edit_is_made_seen_elsewhere_and_undone(visitor):
         page.get_by_role("button", name="Save as JSON").click()
     stack = json.loads(saved.value.path().read_text(encoding="utf-8"))
     assert [edit["target"] for edit in stack] == ["Boston"]
-    go(page, "Logit lens")
+    go(page, "Lenses")
     expect(finding(page)).to_contain_text("“·Boston” becomes the top guess")
     expect(main(page).get_by_text("1 edit is on")).to_be_visible()
     other.goto("/logit_lens")

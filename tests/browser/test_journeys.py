@@ -27,7 +27,7 @@ DRINK = "When Mary and John went to the store, John gave a drink to"
 # What each page's finding says of JAPAN, and would not say of the prompt that the page opens with.
 ABOUT_JAPAN = {
     "Start": "“·Tokyo”",
-    "Logit lens": "“·Tokyo”",
+    "Lenses": "“·Tokyo”",
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",
@@ -162,10 +162,10 @@ def test_a_link_shows_the_same_picture_to_another_person(visitor, plain, path, s
 def test_back_and_forward_keep_the_prompt(page):
     page.goto(f"/?prompt={JAPAN}")
     expect(finding(page)).to_contain_text("“·Tokyo”")
-    go(page, "Logit lens")
+    go(page, "Lenses")
     go(page, "Attribution")
     page.go_back()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Logit lens")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lenses")
     expect(finding(page)).to_contain_text("“·Tokyo” becomes the top guess")
     page.go_forward()
     expect(page.get_by_role("heading", level=1)).to_have_text("Attribution")

@@ -73,7 +73,7 @@ def test_one_key_makes_the_page_fit_for_a_projector(visitor):
     until(page, lambda: abs(letters(page, "probability") / before - 1.5) < 0.1)
     assert top(finding(page)) < top(charts(page).first) < min(800, top(token(page, 1)))
     page.get_by_role("link", name=LEADS[0]).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Logit lens")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lenses")
     settled(page)
     expect(sidebar(page)).not_to_be_visible()  # the next page too
     leave = page.get_by_role("button", name="Leave")

@@ -17,7 +17,7 @@ ASKED = {
     "ablated_text": [{"without": ("L1H1",), "max_new_tokens": 3}, {"without": ("MLP 0",), "max_new_tokens": 3},
                      {"without": ("L0N1",), "max_new_tokens": 3}],
     "ablation": [{"site": "head"}, {"site": "attn_out"}, {"site": "mlp_out"}, {"site": "neuron", "layer": 0},
-                 {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "head", "pos": 1, "at": "pos"},
+                 {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "mlp_out", "pos": 1, "at": "pos"},
                  {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)}],
     "alignment": [PAIR],
     "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],

@@ -14,6 +14,8 @@ from mi_core.analyses.features import features
 from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.models.loading import load
+from mi_core.saes import loading as saes
+from mi_core.saes.notes import notes
 from tests.core.sae_folders import k_of, save_sae, standard_encode, topk_encode, weights_of
 
 MINI_SAE = Path(__file__).parents[2] / "models/loupe-mini/saes/blocks.2.hook_resid_pre"
@@ -139,7 +141,7 @@ def test_promoted_tokens_by_hand(mini, hf_model):
 def test_the_built_in_descriptions_agree_with_what_is_computed(mini):
     """A shipped context, read again: the same activations, and none above the largest that is recorded."""
     result = feature(mini, REVIEW, feature=757)
-    assert result.label
+    assert result.label or result.nearest_label
     assert 0 < result.density < 1
     assert 0 < result.confidence <= 1
     context = result.contexts[0]
@@ -184,3 +186,16 @@ def test_a_context_begins_and_ends_with_whole_characters(tiny_folder, tmp_path):
     assert first.tokens == (" ist", "\ufffd", " kl", "ein") and first.activations == (3, 4, 5, 6)
     assert first.tokens[first.peak] == " kl"
     assert second.tokens == ("\ufffd", " a") and second.peak == 0
+
+
+def test_a_label_that_fits_less_than_half_is_not_shown_as_its_meaning(mini):
+    """Every built-in autoencoder's file, against what is made of it."""
+    for entry in saes.available("loupe-mini"):
+        rows = json.loads((entry.folder / "features.json").read_text())["features"]
+        book = notes(entry)
+        for row in rows:
+            note, fits = book.of(row["feature"]), row["confidence"] >= 0.5 or row["density"] == 0
+            assert (note.label, note.nearest) == ((row["label"], "") if fits else ("", row["label"]))
+    weak = next(row["feature"] for row in rows if 0 < row["confidence"] < 0.2)
+    found = feature(mini, "The capital of Texas is", feature=weak, sae=entry.name)
+    assert "(" not in found.reading().title and found.nearest_label

@@ -10,12 +10,12 @@ from mi_core.analyses.attention import attention
 from mi_core.analyses.attribution import attribution
 from mi_core.analyses.patching import patching
 from mi_core.analyses.path_patching import path_patching
-from mi_core.analyses.steering import steering
 from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.models.loading import load
+from mi_core.text.generation import generate
 from tests.conftest import _tokenizer
-from tests.core.questions import CONTRAST, CORRUPTED, PROMPT
+from tests.core.questions import CORRUPTED, PROMPT
 from tests.families import family
 
 CLOSE = {"rtol": 0, "atol": 1e-3}
@@ -150,9 +150,8 @@ def test_paths_are_refused_where_states_run_beside_attention(tmp_path):
 
 def test_text_is_the_plain_models(opened):
     model, plain = opened
-    found = steering(model, PROMPT, **CONTRAST, layer=1, max_new_tokens=5)
-    ids = list(found.tokens.ids)
+    ids = list(model.tokens(PROMPT).ids)
+    written = [step.ids for step in generate(model, ids, 2, max_new_tokens=5)]
     for _ in range(5):
         ids.append(int(_logits(plain, ids).argmax()))
-    start = len(model.tokenizer.decode(found.tokens.ids))
-    assert found.texts[0].text == model.tokenizer.decode(ids)[start:]
+    assert written == [(token, token) for token in ids[-5:]]

@@ -115,7 +115,7 @@ def test_what_must_hold_for_any_prompt(mini, prompt, k):
 def test_long_prompts_are_read_in_pieces_with_the_same_numbers(mini, monkeypatch):
     prompt = "The capital of Texas is Austin. " * 5
     whole = logit_lens(mini, prompt)
-    monkeypatch.setattr("mi_core.analyses.logit_lens.ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("mi_core.lenses.lens.ROWS_AT_ONCE", 1)
     np.testing.assert_allclose(logit_lens(mini, prompt).target_logit, whole.target_logit, atol=1e-4)
 
 

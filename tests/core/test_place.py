@@ -91,7 +91,7 @@ def test_a_map_has_a_cell_for_every_part_and_sums_over_what_each_holds(architect
     tokens = model.tokens(PROMPT)
     n_pos = len(tokens) - 1
     parts = list(place.parts(model, range(model.n_layers), n_pos))
-    cells = {part.cell for part in parts}
+    cells = {part.cell(range(model.n_layers)) for part in parts}
     assert len(cells) == len(parts) == np.prod(place.shape(model, n_pos))
     assert np.array(list(cells)).max(0).tolist() == [size - 1 for size in place.shape(model, n_pos)]
     held = place.until(model.run(tokens, [place.site(LAYER)])[place.site(LAYER)], n_pos)
@@ -105,7 +105,8 @@ def test_a_map_has_a_cell_for_every_part_and_sums_over_what_each_holds(architect
 def test_positions_before_the_first_are_left_out(tiny_model):
     model = tiny_model("gpt2")
     found = list(places.HEAD_AT.parts(model, [0, 2], n_pos=5, first=3))
-    assert [part.cell for part in found] == [(layer, h, pos) for layer in (0, 2) for h in range(4) for pos in (3, 4)]
+    cells = [part.cell((0, 2)) for part in found]
+    assert cells == [(row, h, pos) for row in (0, 1) for h in range(4) for pos in (3, 4)]
 
 
 def test_keys_and_values_are_counted_by_key_value_head(tiny_model):

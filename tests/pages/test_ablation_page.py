@@ -10,7 +10,7 @@ COPYING = {"prompt": " river table garden apple Tuesday river table garden apple
 
 
 def findings(app) -> list[str]:
-    return [unescaped(box.value) for box in app.subheader]
+    return [unescaped(box.value) for box in app.header]
 
 
 def texts(app) -> list[str]:

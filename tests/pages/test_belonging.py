@@ -12,7 +12,7 @@ FEATURES = "pages/look/features.py"
 OHIO = "The capital of Ohio is"
 # What is typed and means the same for any prompt and any model.
 FREE = {
-    "prompt", "reference", "unrelated", "edit_token", "edit_numbers", "times", "largest", "new_tokens",
+    "prompt", "find", "reference", "unrelated", "edit_token", "edit_numbers", "times", "largest", "new_tokens",
     "temperature", "seed", "reach", "reach_times",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
@@ -63,7 +63,7 @@ def test_a_place_goes_with_what_it_is_a_place_of(tiny_folder, page, state, owner
         assert app.session_state["layer"] == 3, "a layer is none of a prompt's places"
     kind = app.text_area if owner == "prompt" else app.selectbox
     kind(key=owner).set_value(value).run()
-    assert not app.exception and not app.error and app.subheader
+    assert not app.exception and not app.error and app.header
     for key in set(state) - {"sae", "corrupted"}:
         assert app.session_state[key] in ("", None, []), key
     assert not kept(app)
@@ -80,7 +80,7 @@ def test_a_story_leaves_nothing_to_the_next_prompt_and_keeps_all_of_its_own():
     assert app.text_input(key="target").value == PRESETS[0].target, "white space makes no other prompt of it"
     app.text_area(key="prompt").set_value(OHIO).run()
     assert app.text_input(key="target").value == app.text_input(key="foil").value == "" and not kept(app)
-    assert "target" not in app.query_params and "Columbus" in unescaped(app.subheader[0].value)
+    assert "target" not in app.query_params and "Columbus" in unescaped(app.header[0].value)
 
 
 def test_words_typed_for_another_prompt_stay_where_they_are_and_are_named_on_their_page():
@@ -88,7 +88,7 @@ def test_words_typed_for_another_prompt_stay_where_they_are_and_are_named_on_the
     assert not kept(app)
     app.text_area(key="prompt").set_value("The capital city of Texas is called").run()
     said = unescaped(sentences(app))
-    assert "former prompt: the subject “Texas” and the new answer “Dallas”." in said and app.subheader
+    assert "former prompt: the subject “Texas” and the new answer “Dallas”." in said and app.header
     app.text_input(key="new_answer").set_value("Houston").run()
     assert "former prompt: the subject “Texas”." in unescaped(sentences(app)), "what is typed anew belongs to this one"
     turn(app, START)

@@ -18,7 +18,7 @@ def click(app, label):
 
 
 def finding(app) -> str:
-    return unescaped(app.subheader[0].value)
+    return unescaped(app.header[0].value)
 
 
 def sidebar(app) -> str:
@@ -100,7 +100,7 @@ def test_a_direction_is_removed_and_kept(source):
     click(app, "Keep this edit")
     assert "1 edit is on" in sidebar(app)
     app.switch_page(LENS).run()
-    assert not app.exception and not app.error and app.subheader
+    assert not app.exception and not app.error and app.header
 
 
 def test_edits_that_the_chosen_model_cannot_have_are_said_in_the_sidebar(tiny_folder):
@@ -108,7 +108,7 @@ def test_edits_that_the_chosen_model_cannot_have_are_said_in_the_sidebar(tiny_fo
     assert not app.exception
     assert "edits that are on cannot be made" in unescaped(app.error[0].value)
     click(app, "Remove all")
-    assert app.subheader
+    assert app.header
 
 
 def test_exports_name_the_edits():

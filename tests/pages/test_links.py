@@ -36,7 +36,7 @@ def picture(app: AppTest) -> dict:
     """What the page finds and holds; without the sentence on its link."""
     assert not app.exception and not app.error
     return {
-        "findings": [box.value for box in app.subheader],
+        "findings": [box.value for box in app.header],
         "said": [box.value for box in app.markdown if "<style>" not in box.value],
         "texts": [code.value for code in app.code],
         "fields": {
@@ -125,7 +125,7 @@ def test_an_autoencoder_is_read_by_its_hook_or_by_its_name_and_named_where_the_m
         app = follow("features", {"sae": said})
         assert app.selectbox(key="sae").value == hook and "The link" not in sentences(app)
     app = follow("features", {"sae": "blocks.77.hook_resid_pre"})
-    assert not app.exception and app.subheader
+    assert not app.exception and app.header
     assert "sae=blocks.77.hook_resid_pre, which this model does not have; showing" in unescaped(sentences(app))
 
 

@@ -29,7 +29,7 @@ def test_a_long_sweep_waits_until_it_is_agreed_to(page, slow):
     (run,) = [button for button in app.button if button.label == "Run"]
     app = run.click().run()
     assert not app.exception and not app.error
-    assert app.subheader and app.get("vega_lite_chart")
+    assert app.header and app.get("vega_lite_chart")
     assert "takes about" not in sentences(app)
     assert app.text_area(key="prompt").value == text
 

@@ -20,14 +20,14 @@ def open_on(page: str, folder, **state):
 def test_a_page_works_on_another_architecture(tiny_folder, page, architecture):
     app = open_on(page, tiny_folder(architecture))
     assert not app.exception and not app.error
-    assert app.subheader, "no finding"
+    assert app.header, "no finding"
     assert app.get("vega_lite_chart"), "no chart"
     assert not any("Check failed" in str(block.proto) for block in app.get("popover"))
 
 
 def test_features_without_an_autoencoder_are_explained(tiny_folder):
     app = open_on(FEATURES, tiny_folder("llama"))
-    assert not app.exception and not app.error and not app.subheader
+    assert not app.exception and not app.error and not app.header
     assert "no sparse autoencoder" in unescaped(sentences(app))
 
 
@@ -35,7 +35,7 @@ def test_steering_without_an_autoencoder_offers_a_contrast(tiny_folder):
     app = open_on(STEERING, tiny_folder("llama"))
     assert not app.exception and not app.error
     assert list(app.segmented_control(key="source").options) == ["a contrast of prompts", "a token", "pasted numbers"]
-    assert app.text_area(key="positive").value and app.subheader
+    assert app.text_area(key="positive").value and app.header
 
 
 def test_half_layers_of_a_parallel_model_get_a_sentence(tiny_folder):
@@ -48,9 +48,9 @@ def test_half_layers_of_a_parallel_model_get_a_sentence(tiny_folder):
 def test_changing_the_model_keeps_the_prompt(tiny_folder):
     folder = str(tiny_folder("llama"))
     app = visit("pages/look/logit_lens.py", prompt=PROMPT)
-    before = app.subheader[0].value
+    before = app.header[0].value
     app.session_state["model"] = folder
     app.run()
     assert not app.exception and not app.error
     assert app.text_area(key="prompt").value == PROMPT
-    assert app.subheader[0].value != before
+    assert app.header[0].value != before

@@ -13,7 +13,7 @@ OWN = ("The capital of Ohio is", "Hello", "El perro come en la casa", "My friend
 @pytest.mark.parametrize("prompt", OWN)
 def test_a_second_prompt_is_taken_at_once_and_can_be_changed(page, prompt):
     app = visit(page, prompt=prompt)
-    assert not app.exception and not app.error and app.subheader
+    assert not app.exception and not app.error and app.header
     taken = app.text_input(key="corrupted").placeholder
     mini = load("loupe-mini")
     ids = [mini.tokens(text).ids for text in (prompt, taken)]
@@ -26,7 +26,7 @@ def test_a_second_prompt_is_taken_at_once_and_can_be_changed(page, prompt):
 
 def test_a_prompt_without_a_word_to_exchange_is_asked_for_one():
     app = visit(PAIRED[0], prompt=" dog")
-    assert not app.exception and not app.error and not app.subheader
+    assert not app.exception and not app.error and not app.header
     assert "one word exchanged" in sentences(app) and app.selectbox(key="patch")
 
 
@@ -34,21 +34,21 @@ def test_a_prompt_without_a_word_to_exchange_is_asked_for_one():
 def test_every_preset_has_a_fact_that_is_rewritten(prompt):
     app = visit(EDITS, prompt=prompt)
     assert not app.exception and not app.error
-    assert "The model now answers" in unescaped(app.subheader[0].value)
+    assert "The model now answers" in unescaped(app.header[0].value)
     assert app.text_input(key="subject").placeholder in prompt
 
 
 @pytest.mark.parametrize("prompt", [*OWN, " dog"])
 def test_edits_has_a_subject_and_a_new_answer_for_a_prompt_of_ones_own(prompt):
     app = visit(EDITS, prompt=prompt)
-    assert not app.exception and (app.subheader or app.error)
+    assert not app.exception and (app.header or app.error)
     subject, answer = (app.text_input(key=key) for key in ("subject", "new_answer"))
     assert subject.placeholder and subject.placeholder in prompt and answer.placeholder
 
 
 def test_a_kept_edit_of_a_found_fact_stays_the_one_that_is_shown():
     app = visit(EDITS, prompt="The capital of Ohio is")
-    finding = app.subheader[0].value
+    finding = app.header[0].value
     next(button for button in app.button if button.label == "Keep this edit").click().run()
-    assert not app.error and app.subheader[0].value == finding
+    assert not app.error and app.header[0].value == finding
     assert "Keep this edit" not in [button.label for button in app.button]

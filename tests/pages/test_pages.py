@@ -50,7 +50,7 @@ def test_page_finds_something(page):
     app = visit(page)
     assert not app.exception and not app.error
     assert len(app.title) == 1
-    assert app.subheader, "no finding"
+    assert app.header, "no finding"
     assert app.get("vega_lite_chart"), "no chart"
     for label in ("How to read", "Checked", "Table", "Export"):
         assert any(label in str(block.proto) for block in app.get("popover")), label
@@ -94,7 +94,7 @@ def test_odd_prompt_is_read_as_it_is(page, odd):
     prompt = ODD[odd]
     app = visit(page, prompt=prompt)
     assert not app.exception
-    assert app.subheader or (page in (*PAIRED, EDITS) and app.error)  # what is found may be nothing to change
+    assert app.header or (page in (*PAIRED, EDITS) and app.error)  # what is found may be nothing to change
     assert app.text_area(key="prompt").value == prompt
 
 
@@ -108,7 +108,7 @@ def test_answer_of_several_tokens_is_repaired_by_one_click():
     assert "tokens for this model" in unescaped(app.error[0].value)
     app.button(key="repair-target").click().run()
     assert not app.exception and not app.error
-    assert app.subheader and app.text_input(key="target").value.startswith('"')
+    assert app.header and app.text_input(key="target").value.startswith('"')
 
 
 def test_same_answer_and_foil_is_pointed_out():
@@ -118,7 +118,7 @@ def test_same_answer_and_foil_is_pointed_out():
 
 def test_position_beyond_the_prompt_falls_back_and_says_so():
     app = visit("pages/look/logit_lens.py", pos=99)
-    assert not app.exception and app.subheader
+    assert not app.exception and app.header
     assert "positions 0 to" in unescaped(sentences(app))
 
 
@@ -137,7 +137,7 @@ def test_preset_fills_the_sidebar_and_finds_something(preset):
     assert app.text_area(key="prompt").value == preset.prompt
     assert app.text_input(key="target").value == preset.target
     assert app.number_input(key="pos").value is None
-    assert app.subheader
+    assert app.header
 
 
 def test_head_without_layer_and_head_that_does_not_exist():
@@ -149,7 +149,7 @@ def test_head_without_layer_and_head_that_does_not_exist():
 def test_steering_at_strength_zero_says_that_nothing_changes():
     app = visit("pages/intervene/steering.py", strength=0.0)
     assert not app.exception
-    assert "nothing changes" in unescaped(app.subheader[0].value)
+    assert "nothing changes" in unescaped(app.header[0].value)
     before, after = (code.value for code in app.code[:2])
     assert before == after
 
@@ -193,27 +193,27 @@ def test_second_prompt_that_cannot_be_patched_gets_a_sentence(corrupted, said):
 def test_every_kind_of_patch_finds_something(patch, more):
     app = visit(PATCHING, patch=patch, **more)
     assert not app.exception and not app.error
-    assert app.subheader and app.get("vega_lite_chart")
+    assert app.header and app.get("vega_lite_chart")
 
 
 def test_a_second_prompt_of_another_length_is_repaired_by_one_click():
     app = visit(PATCHING, corrupted="The capital of New York is")
     assert "must be equally long" in unescaped(sentences(app))
     app.button(key="repair-corrupted").click().run()
-    assert not app.error and app.subheader
+    assert not app.error and app.header
     repaired = app.text_input(key="corrupted").value
     assert re.fullmatch(r"The capital of (?!Texas)\w+ is", repaired)
 
 
 def test_a_second_prompt_is_proposed_for_a_prompt_of_ones_own():
     app = visit(PATCHING, prompt="The capital of Spain is")
-    assert app.subheader and "Found for your prompt" in sentences(app)
+    assert app.header and "Found for your prompt" in sentences(app)
     assert app.text_input(key="corrupted").placeholder == "The language of Spain is"
     app.button(key="suggest").click().run()
     offers = [button for button in app.button if str(button.key).startswith("swap-")]
     assert len(offers) == 4 and not any("Madrid" in offer.label for offer in offers)
     next(offer for offer in offers if "Spain" in offer.label).click().run()
-    assert app.subheader and not app.error
+    assert app.header and not app.error
     assert re.fullmatch(r"The capital of (?!Spain)\w+ is", app.text_input(key="corrupted").value)
 
 
@@ -242,7 +242,7 @@ def test_bad_patches_get_a_sentence_and_are_kept(state, said):
 def test_another_site_forgets_the_cell():
     app = visit(PATCHING, cell="L1@4")
     app.selectbox(key="patch").set_value("head").run()
-    assert app.text_input(key="cell").value == "" and not app.error and app.subheader
+    assert app.text_input(key="cell").value == "" and not app.error and app.header
 
 
 @pytest.mark.parametrize("site", ["head", "attn_out", "mlp_out"])
@@ -250,4 +250,4 @@ def test_another_site_forgets_the_cell():
 def test_every_kind_of_ablation_finds_something(site, mode):
     app = visit("pages/intervene/ablation.py", site=site, mode=mode)
     assert not app.exception and not app.error
-    assert app.subheader and app.get("vega_lite_chart")
+    assert app.header and app.get("vega_lite_chart")

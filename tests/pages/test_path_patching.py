@@ -17,7 +17,7 @@ def ask(**state):
 
 def found(app) -> str:
     assert not app.exception and not app.error
-    return unescaped(app.subheader[0].value)
+    return unescaped(app.header[0].value)
 
 
 def buttons(app, icon: str) -> list[str]:
@@ -91,7 +91,7 @@ def test_the_ways_to_ask_differ():
 )
 def test_bad_input_gets_a_sentence_beside_its_field_and_is_kept(state, said):
     app = ask(**state)
-    assert not app.exception and not app.subheader
+    assert not app.exception and not app.header
     assert said in unescaped(app.error[0].value)
     for name, value in state.items():
         assert app.text_input(key=name).value == value

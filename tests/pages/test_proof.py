@@ -52,11 +52,11 @@ def test_what_a_link_brings_stands_in_the_fields_and_under_their_own_names():
     app = arrive(to_site="mlp_out", to_layer="2")
     assert not app.exception and not app.error
     assert app.segmented_control(key="site").value == "mlp_out" and app.number_input(key="layer").value == 2
-    assert "MLP 2" in app.subheader[1].value
+    assert "MLP 2" in app.header[1].value
     assert app.query_params["layer"] == "2" and app.query_params["site"] == "mlp_out"
     assert not any(key.startswith("to-") for key in app.query_params)
     app.number_input(key="layer").set_value(1).run()
-    assert "MLP 1" in app.subheader[1].value
+    assert "MLP 1" in app.header[1].value
     app.run()
     assert app.number_input(key="layer").value == 1
 

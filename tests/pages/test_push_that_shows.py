@@ -22,7 +22,7 @@ def test_it_changes_the_text_which_can_still_be_read(prompt, foil):
     assert not app.exception and not app.error and not app.warning
     plain, steered = (set(text.split()) for text in texts(app))
     assert len(steered - plain) >= 0.15 * len(steered)
-    assert "Tried were" in unescaped(sentences(app))
+    assert "directions were tried" in unescaped(sentences(app))
     assert app.text_area(key="prompt").value == prompt
 
 

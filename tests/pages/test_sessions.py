@@ -14,7 +14,7 @@ def test_people_in_turns_each_see_their_own_answer():
         for country, app in people.items():
             app.run()
             assert not app.exception and not app.error
-            finding = unescaped(app.subheader[0].value)
+            finding = unescaped(app.header[0].value)
             assert f"“·{CAPITALS[country]}”" in finding
             assert not any(f"“·{other}”" in finding for other in CAPITALS.values() if other != CAPITALS[country])
 
@@ -49,7 +49,7 @@ def test_an_odd_value_beside_the_prompt_gets_a_sentence_and_is_kept(page, field,
     assert kind(key=field).value == value
     shown = unescaped("\n".join(box.value for boxes in (app.error, app.info, app.caption) for box in boxes))
     if said is None:
-        assert app.subheader and not app.error
+        assert app.header and not app.error
     else:
         assert said in shown
 
@@ -59,4 +59,4 @@ def test_without_the_start_token_every_page_stands(page):
     app = visit(page, bos="off", prompt="The capital of Japan is", corrupted="The capital of France is",
                 subject="Japan", new_answer="Rome")  # fmt: skip
     assert not app.exception and not app.error
-    assert app.subheader
+    assert app.header

@@ -46,7 +46,7 @@ def test_a_newcomer_sees_one_direction_one_strength_and_two_texts():
 def test_every_source_of_a_direction(source, state):
     app = open_page(source=source, strength=1.0, **state)
     assert not app.exception and not app.error
-    assert app.subheader
+    assert app.header
     assert texts(app)[0] != texts(app)[1]
 
 
@@ -84,7 +84,7 @@ def test_a_sweep_is_drawn_and_its_texts_are_listed(measure, operation):
     app = open_page(sweep=True, measure=measure, operation=operation)
     assert not app.exception and not app.error
     assert len(app.get("vega_lite_chart")) == 2
-    assert len(app.subheader) == 2 and "strengths" in unescaped(app.subheader[1].value)
+    assert len(app.header) == 2 and "strengths" in unescaped(app.header[1].value)
     assert any("perplexity is above" in unescaped(text.value) for text in app.markdown)
     assert len(app.table) >= 1
 
@@ -118,7 +118,7 @@ def test_the_first_piece_of_a_word_is_offered():
     (repair,) = [button for button in app.button if button.key == "repair-token"]
     repair.click().run()
     assert not app.exception and not app.error
-    assert app.text_input(key="token").value.startswith('"') and app.subheader
+    assert app.text_input(key="token").value.startswith('"') and app.header
 
 
 def test_numbers_too_many_for_an_address_are_kept_and_said_to_be():
@@ -146,6 +146,6 @@ def test_texts_that_were_stopped_stay_as_far_as_they_were_written(monkeypatch):
     app = open_page(_stopped=request, _written=("one half", "the other"))
     assert not app.exception and not app.error
     assert texts(app) == ["one half", "the other"]
-    assert not app.subheader
+    assert not app.header
     app.button(key="run-steering").click().run()
-    assert app.subheader and "one half" not in texts(app)
+    assert app.header and "one half" not in texts(app)

@@ -53,7 +53,7 @@ def test_it_finds_something(page, state):
         assert "There is no model" in test_pages.unescaped(test_pages.sentences(app))
         return
     assert not app.error
-    assert app.subheader[0].value == ("They sum to 10" if page is without_model else "They sum to 4")
+    assert app.header[0].value == ("They sum to 10" if page is without_model else "They sum to 4")
     popovers = "".join(str(block.proto) for block in app.get("popover"))
     assert all(label in popovers for label in ("How to read", "Checked", "Table", "Export"))
 

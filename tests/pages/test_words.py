@@ -13,6 +13,9 @@ from ui import address, words
 # Every option of every page: its word in the address, and the words that said it before. Only ever add to this.
 PINNED = {
     ("*", "bos"): {"default": (), "on": (), "off": ()},
+    ("logit_lens", "read_by"): {"logit": (), "tuned": (), "jacobian": ()},
+    ("logit_lens", "lens_source"): {"model": (), "trained": (), "published": ()},
+    ("logit_lens", "against"): {"logit": (), "tuned": (), "jacobian": ()},
     ("logit_lens", "norm"): {"recomputed": (), "frozen": ()},
     ("logit_lens", "colour"): {
         "probability": ("probability of the guess",),
@@ -83,7 +86,7 @@ DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "stren
 OTHER_KEYS = {
     "*": "model prompt target foil pos edits",
     "": "",
-    "logit_lens": "half",
+    "logit_lens": "half find",
     "attention": "layer head weighted",
     "attribution": "layer head",
     "features": "sae feature",

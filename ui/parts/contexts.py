@@ -30,6 +30,14 @@ def draw(feature) -> None:
             literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
             help=literal(f"Labels come from a rule: {feature.label_rule}"),
         )
+    elif feature.nearest_label:
+        st.caption(
+            literal(
+                f"No label fits half of its activation in the sample, so it has none here; {feature.nearest_label} "
+                f"comes nearest, with {feature.confidence:.0%}."
+            ),
+            help=literal(f"Labels come from a rule: {feature.label_rule}"),
+        )
     if feature.neuronpedia:
         st.link_button("Open on Neuronpedia", feature.neuronpedia, icon=":material/open_in_new:", type="tertiary")
     near = [f"#{id} {label} ({cosine:.2f})" for id, label, cosine in zip(

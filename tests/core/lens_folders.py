@@ -1,0 +1,20 @@
+"""Files of learned lenses with random maps, for tests."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+
+def random_maps(d_model: int, layers, bias: bool, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Maps near to nothing, as training starts from them."""
+    torch.manual_seed(seed)
+    maps = {f"layers.{layer}.weight": 0.3 * torch.randn(d_model, d_model) for layer in layers}
+    return maps | ({f"layers.{layer}.bias": 0.3 * torch.randn(d_model) for layer in layers} if bias else {})
+
+
+def save_lens(folder: Path, kind: str, maps: dict[str, torch.Tensor], **about: str) -> Path:
+    """Write a lens beside a model's weights."""
+    path = folder / f"{kind}_lens.safetensors"
+    save_file(maps, path, about or None)
+    return path

@@ -1,0 +1,60 @@
+"""Training a lens on the user's own text, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from charts import figures
+from mi_core.disk import cache_folder
+from mi_core.text.corpus import FORMATS, MOST_BYTES
+from ui import show, slots
+from ui.compute import compute
+
+_ASKED = "_lens_training"
+HOW = (
+    "A row per layer: how far the lens is from what the model says in the end, on rows of your text that it did not "
+    "learn from. To the left is nearer. The hollow circle is the logit lens, the filled diamond the trained one."
+)
+
+
+def lens_training(model: str, kind: str) -> None:
+    """Draw the offer to train a lens of this kind; while one is trained, its progress, and then how good it is."""
+    title = "Train a tuned lens on your own text" if kind == "tuned" else "Fit a Jacobian lens on your own text"
+    asked = st.session_state.get(_ASKED)
+    if asked is not None and asked[:2] != (model, kind):
+        asked = None
+    with st.expander(title, expanded=asked is not None):
+        file = st.file_uploader(
+            "Text file",
+            [ending.lstrip(".") for ending in FORMATS],
+            max_upload_size=MOST_BYTES // 1_000_000,
+            key="lens_file",
+            help="Text in UTF-8; or a table (CSV) with a column “text”, or JSON lines. It stays on this computer. A "
+            "few thousand words are enough to begin with.",
+        )
+        slots.place("file")
+        st.button(
+            "Train", disabled=file is None, key="train", on_click=_ask, args=(model, kind), icon=":material/school:"
+        )
+        if asked is not None:
+            answer = compute("lens_training", model, file=asked[2], kind=kind, edits="")
+            show.finding(answer)
+            show.chart(answer, figures.lens_training, key="training", how=HOW, table="layers")
+
+
+def _ask(model: str, kind: str) -> None:
+    """Keep the text where the computation finds it, by what it holds, and ask for the lens."""
+    file = st.session_state["lens_file"]
+    content = file.getvalue()
+    name = hashlib.sha256(content).hexdigest()[:16] + Path(file.name).suffix.lower()
+    path = cache_folder() / "texts" / name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    st.session_state[_ASKED] = (model, kind, str(path))
