@@ -134,7 +134,7 @@ def _outlived() -> dict[str, Record]:
     return {
         key: record
         for key, record in _records().items()
-        if record.value == _value(key) and record.owners != _owners(key)
+        if record.value == _value(key) not in _NOTHING and record.owners != _owners(key)
     }
 
 
