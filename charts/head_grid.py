@@ -49,9 +49,9 @@ def head_grid(
     width = step * len(heads)
     rects = cells(base, grid[value], value, name="head", fields=["layer", "head"], unit=unit)
     layers_drawn = [rects, *([_numbers(base, value)] if numbers else [])]
-    layers_drawn += [theme.minus(base, value)] if not numbers and (grid[value] < 0).any() else []
-    layers_drawn += [theme.flags(base, mark, value)] if mark is not None and grid[mark].any() else []
-    return alt.layer(*layers_drawn).properties(
+    layers_drawn += [theme.minus(base, value)] if not numbers and bool((grid[value] < 0).any()) else []
+    layers_drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
+    return alt.LayerChart(layer=layers_drawn).properties(
         width=width,
         height=(30 if numbers else 20) * len(layers),
         title=theme.titled(title, subtitle, width=width),

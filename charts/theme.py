@@ -222,8 +222,8 @@ def room(
 
 def largest(frame: pd.DataFrame, value: str, label: str) -> Any:
     """What `label` says in the row of the largest `value`, whatever its sign; None where there is no number."""
-    known = frame[frame[value].notna()]
-    return None if known.empty else known[label].iloc[int(known[value].abs().to_numpy().argmax())]
+    known = frame.dropna(subset=[value]).reset_index(drop=True)
+    return None if known.empty else known.at[known[value].abs().idxmax(), label]
 
 
 def beside(labels: Iterable[Any], limit: int = 200) -> int:
@@ -290,10 +290,10 @@ def minus(base: alt.Chart, value: str, below: float | None = None) -> alt.Chart:
 
 def flags(base: alt.Chart, mark: str, value: str) -> alt.Chart:
     """A sign that is no colour in the corner of each cell where the column `mark` is true."""
-    corner = {"dx": wide(40, "bandwidth('x') / 2 - 8", "0"), "dy": wide(40, "-8", "0")}
+    right, up = wide(40, "bandwidth('x') / 2 - 8", "0"), wide(40, "-8", "0")
     return (
         base.transform_filter(f"datum['{mark}']")
-        .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), **corner)
+        .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), dx=right, dy=up)
         .encode()
     )
 

@@ -45,9 +45,11 @@ THINGS = {
     "estimate": "estimated patches",
     "path_patching": "path patching",
     "logit_lens": "logit lens",
+    "lens": "trained lenses",
     "feature": "SAE features",
     "ablated_text": "text without a part",
     "steering_sweep": "steering",
+    "push_that_shows": "steering",
     "patched_run": "patching",
     "cost": "",
 }

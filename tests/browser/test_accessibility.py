@@ -4,9 +4,9 @@ import json
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.screen import PAGES, charts, finding, main, settled
+from tests.browser.screen import PAGES, charts, finding, main, settled, sidebar
 
 # What axe-core holds to be serious, and three that it counts as less: headings without gaps, tables with names in their
 # heads, and names that begin with what is seen (WCAG 2.5.3).
@@ -156,4 +156,28 @@ def test_every_page_can_be_used_by_everybody(visitor, scheme):
         found += [f"{box}: {one}" for one in seen(page)]
         page.keyboard.press("Escape")
         expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
+    assert not found, "\n".join(dict.fromkeys(found))
+
+
+def test_what_opens_later_can_be_used_by_everybody_too(visitor):
+    page = visitor(color_scheme="dark", reduced_motion="reduce")
+    page.add_init_script(AXE_SCRIPT)
+    found = []
+
+    def look(what: str, opens: Locator) -> None:
+        settled(page)
+        opens.click()
+        settled(page)
+        found.extend(f"{what}: {one}" for one in seen(page))
+
+    page.goto("/patching?prompt=When+Mary+and+John+went+to+the+store,+John+gave+a+drink+to")
+    expect(finding(page)).to_be_visible()
+    look("tables for GPT-2", main(page).get_by_text("Expected on GPT-2 small"))
+    look("a large chart", main(page).get_by_role("button", name="Large", exact=True).first)
+    page.goto("/?prompt=" + "philharmonic+" * 20)
+    expect(finding(page)).to_be_visible()
+    look("a long prompt in words, and a chart that is scrolled", main(page).get_by_role("button", name="words"))
+    page.goto("/?target=zzzzqq")
+    expect(sidebar(page).get_by_role("alert")).to_be_visible()
+    look("an error", page.get_by_role("combobox", name="Start token"))
     assert not found, "\n".join(dict.fromkeys(found))

@@ -149,7 +149,7 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
     typed = field.number_input(
         "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
     )  # the first field is shared with the features page, where empty means something too
-    number_steps(f"feature{number}", **{f"feature{number}": suggested})
+    number_steps(f"feature{number}", {f"feature{number}": suggested})
     slots.place(f"direction{number}", f"feature{number}")
     if known:
         with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):

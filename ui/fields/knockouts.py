@@ -121,8 +121,8 @@ def _which(
 
 
 def _places() -> None:
-    for name in ("layer", "head", "neuron", "feature", "token", "without"):
-        slots.place(name)
+    slots.place("layer")
+    slots.place("without")
 
 
 def _number(key: str, label: str) -> int | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from mi_core.models.tokens import visible
 from mi_core.phrases import percent
-from mi_core.result import Result
 from ui.compute import Answer
 from ui.drawn import drawn
 
@@ -25,7 +25,7 @@ def show_completion(answer: Answer) -> None:
     st.html(drawn(answer.result, _html))
 
 
-def _html(result: Result) -> str:
+def _html(result: Any) -> str:
     guesses = [
         f"<span><b>{escape(_shown(text))}</b> {percent(share)}</span>"
         for text, share in zip(result.predictions, result.top_probabilities, strict=True)
@@ -37,7 +37,7 @@ def _html(result: Result) -> str:
     )
 
 
-def _given(result: Result) -> str:
+def _given(result: Any) -> str:
     """The text before the guess; where the prompt is long, whole words of its end."""
     tokens = zip(result.tokens.texts, result.tokens.special, strict=True)
     text = "".join(text for text, special in list(tokens)[: result.pos + 1] if not special).strip()
