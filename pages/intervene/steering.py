@@ -33,7 +33,7 @@ clamped = settings["operation"] == "clamp"
 with push:
     strength = directions.times() if clamped else directions.strength()
 
-asked = {"strength": strength} | settings
+asked = settings | {"strength": strength}
 with outcome:
     drawing = streams.SideBySide("With the directions" if also else "With the direction")
     answer = compute("steering", chosen.model, **chosen.reading, **asked, on_partial=drawing.update)
