@@ -223,7 +223,7 @@ def _tried(
 ) -> list[TriedPush]:
     odds: Float[Tensor, "row d_vocab"] = written.first.double().log_softmax(-1)
     kl = distribution.kl_bits(odds[1:], odds[0]).clamp(min=0.0).tolist()
-    tops = model.texts(torch.argmax(odds[1:], -1))
+    tops = model.texts(torch.argmax(odds[1:], -1).tolist())
     plain, loops = written.texts[0], side_by_side.repeats(written.ids[0])
     return [
         TriedPush(

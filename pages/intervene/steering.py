@@ -33,10 +33,11 @@ clamped = settings["operation"] == "clamp"
 with push:
     strength = directions.times() if clamped else directions.strength()
 
-asked = {"strength": strength} | settings
 with outcome:
     drawing = streams.SideBySide("With the directions" if also else "With the direction")
-    answer = compute("steering", chosen.model, **chosen.reading, **asked, on_partial=drawing.update)
+    answer = compute(
+        "steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update
+    )
     drawing.finish(answer.result)
     steps.of_steering(answer.result)
     show.finding(answer, told=answer.result.notes)

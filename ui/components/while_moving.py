@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import streamlit as st
+from streamlit.components import v2
 
 _HERE = Path(__file__)
-_component = st.components.v2.component(
+_component = v2.component(
     "loupe_while_moving",
     html="<p>At <span></span> it writes <q></q></p>",
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
