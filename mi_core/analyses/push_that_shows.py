@@ -30,7 +30,7 @@ from mi_core.text import side_by_side
 from mi_core.text.side_by_side import Text, Written
 
 STRENGTHS = (0.3, 0.5, 0.75, 1.0, 1.3)
-NEW_TOKENS = 20
+NEW_TOKENS = 30  # as `steering` writes by default: a text that is readable here is readable there
 CLEAR = 4.0  # bits of the next token's odds that count in full
 OTHER_WORDS = 0.2  # share of the words that must be others
 VISIBLE = 0.25  # of the most that a push can score: less is not seen at a glance

@@ -26,9 +26,10 @@ def test_each_push_is_what_a_sweep_of_its_own_says(mini, texas):
         assert [one.readable for one in rows] == [state == "fine" for state in alone.states]
 
 
-def test_the_page_shows_what_was_found(mini, texas):
-    best = texas.best
-    shown = steering(mini, TEXAS, **best.settings, strength=best.strength, max_new_tokens=NEW_TOKENS)
+@pytest.mark.parametrize("prompt", [TEXAS, "The capital of Japan is"])
+def test_steering_by_it_says_the_same_without_a_warning(mini, prompt):
+    best = push_that_shows(mini, prompt).best
+    shown = steering(mini, prompt, **best.settings, strength=best.strength)
     assert shown.texts[1].text == best.text and shown.top_after == best.top_after and shown.notes == ()
     assert shown.kl == pytest.approx(best.kl, abs=1e-3)
 
