@@ -26,9 +26,9 @@ PAGES = {
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
 page = st.navigation(PAGES)
-frame.draw(page.url_path)
-engine().warm(inputs.current().model)
 try:
+    frame.draw(page.url_path)
+    engine().warm(inputs.current().model)
     page.run()
 finally:  # a page may end early, or be left
     belonging.remember()

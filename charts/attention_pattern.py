@@ -54,7 +54,7 @@ def attention_pattern(
     if pos is not None:
         layers.append(base.transform_filter(alt.datum.query_pos == pos).mark_rect(**theme.OUTLINE))
     size = step * len(labels)
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         width=size,
         height=row * len(labels),
         title=theme.titled(title, subtitle, width=size),
@@ -64,7 +64,7 @@ def attention_pattern(
             least=NARROW,
             most=WIDE,
             beside=theme.beside(labels),
-            at=theme.largest(grid[grid["query_pos"] == pos], value, "_key"),
+            at=theme.largest(grid.loc[lambda rows: rows["query_pos"] == pos], value, "_key"),
         ),
         description=theme.alt_text(title, grid, value=value, label="_key", unit=unit, kind="Heat map"),
     )

@@ -10,7 +10,7 @@ from charts.cells import cells, token_columns
 
 ROOM = 690  # pixels for the cells of a page
 ROW = 28
-NARROW, WIDE = 26, 84  # of a column
+NARROW, WIDE = 18, 84  # of a column
 NUMBERS_FROM = 40  # pixels per column
 
 
@@ -60,9 +60,9 @@ def effect_grid(
     fields = ["layer", "head", "pos"] if heads else ["layer", "pos"]
     rects = cells(base, grid[value], value, name="cell", fields=fields, unit=unit)
     drawn = [rects, *([numbers] if step >= NUMBERS_FROM else [])]
-    drawn += [theme.minus(base, value, NUMBERS_FROM)] if (grid[value] < 0).any() else []
-    drawn += [theme.flags(base, mark, value)] if mark is not None and grid[mark].any() else []
-    return alt.layer(*drawn).properties(
+    drawn += [theme.minus(base, value, NUMBERS_FROM)] if bool((grid[value] < 0).any()) else []
+    drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
+    return alt.LayerChart(layer=drawn).properties(
         width=width,
         height=ROW * len(rows),
         title=theme.titled(title, " ".join(filter(None, (subtitle, count))), width=width),

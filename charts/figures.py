@@ -21,7 +21,6 @@ from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
 from mi_core.models.tokens import visible, with_visible_tokens
-from mi_core.phrases import after_layer
 
 Figure = Callable[..., alt.LayerChart]
 RESTORED = {
@@ -89,9 +88,9 @@ def lens_training(result: Any, *, title: str = "How far the lens is from the mod
     """The distance of the logit lens and of the trained one, by layer, on text that it was not trained on."""
     layers = _table(result, "layers")
     return shift(
-        layers.assign(name=[after_layer(layer, result.layers[-1] + 1) for layer in layers["layer"]]),
+        layers,
         title=title,
-        label="name",
+        label="stage",
         before="logit_kl",
         after="lens_kl",
         names=("logit lens", "trained lens"),

@@ -9,7 +9,7 @@ from charts import theme
 from charts.cells import cells
 
 NUMBERS_UP_TO = 150  # cells
-NUMBERS_FROM, WIDE, NARROW = 40, 84, 22  # pixels of a column: with numbers, at most, and without
+NUMBERS_FROM, WIDE, NARROW = 40, 120, 18  # pixels of a column: with numbers, at most, and without
 
 
 def head_grid(
@@ -43,15 +43,15 @@ def head_grid(
     heads, layers = sorted(grid["head"].unique()), sorted(grid["layer"].unique())
     numbers = len(grid) <= NUMBERS_UP_TO
     least = NUMBERS_FROM if numbers else NARROW
-    step = theme.step(len(heads), room=720, smallest=least, largest=WIDE)
+    step = theme.step(len(heads), room=720, smallest=least, largest=84)
     x, y = _axis(alt.X, "head", heads, columns), _axis(alt.Y, "layer", layers)
     base = alt.Chart(grid).encode(x=x, y=y, tooltip=theme.tooltips(grid))
     width = step * len(heads)
     rects = cells(base, grid[value], value, name="head", fields=["layer", "head"], unit=unit)
     layers_drawn = [rects, *([_numbers(base, value)] if numbers else [])]
-    layers_drawn += [theme.minus(base, value)] if not numbers and (grid[value] < 0).any() else []
-    layers_drawn += [theme.flags(base, mark, value)] if mark is not None and grid[mark].any() else []
-    return alt.layer(*layers_drawn).properties(
+    layers_drawn += [theme.minus(base, value)] if not numbers and bool((grid[value] < 0).any()) else []
+    layers_drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
+    return alt.LayerChart(layer=layers_drawn).properties(
         width=width,
         height=(30 if numbers else 20) * len(layers),
         title=theme.titled(title, subtitle, width=width),

@@ -62,7 +62,7 @@ def lens_heatmap(
     if pos is not None:
         layers.append(base.transform_filter(alt.datum.pos == pos).mark_rect(**theme.OUTLINE))
     width = step * len(columns)
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         width=width,
         height=ROW * len(rows),
         title=theme.titled(title, subtitle, width=width),
@@ -73,7 +73,7 @@ def lens_heatmap(
             printed=NARROW,
             most=LARGEST,
             beside=theme.beside(rows, 140),
-            at=theme.largest(grid[grid["pos"] == pos], "pos", "_column"),
+            at=theme.largest(grid.loc[lambda rows: rows["pos"] == pos], "pos", "_column"),
             field="_column",
         ),
         description=theme.alt_text(title, frame, value=colour, label="token", kind="Heat map"),

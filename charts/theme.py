@@ -222,8 +222,8 @@ def room(
 
 def largest(frame: pd.DataFrame, value: str, label: str) -> Any:
     """What `label` says in the row of the largest `value`, whatever its sign; None where there is no number."""
-    known = frame[frame[value].notna()]
-    return None if known.empty else known[label].iloc[int(known[value].abs().to_numpy().argmax())]
+    known = frame.dropna(subset=[value]).reset_index(drop=True)
+    return None if known.empty else known.at[known[value].abs().idxmax(), label]
 
 
 def beside(labels: Iterable[Any], limit: int = 200) -> int:
@@ -279,10 +279,10 @@ def ink(field: str) -> alt.ExprRef:
 
 
 def minus(base: alt.Chart, value: str, below: float | None = None) -> alt.Chart:
-    """The sign of negative cells that hold no number, which are those narrower than `below` pixels, or all."""
+    """The sign of cells that hold no number, which are those narrower than `below` pixels, or all; see `written`."""
     seen = 1 if below is None else wide(below, "0", "1")
     return (
-        base.transform_filter(f"datum['{value}'] < 0")
+        base.transform_filter("indexof(datum._number, '−') == 0")
         .mark_text(text="−", fontSize=LABEL, color=ink(value), opacity=seen, cursor="pointer")
         .encode()
     )
@@ -290,10 +290,10 @@ def minus(base: alt.Chart, value: str, below: float | None = None) -> alt.Chart:
 
 def flags(base: alt.Chart, mark: str, value: str) -> alt.Chart:
     """A sign that is no colour in the corner of each cell where the column `mark` is true."""
-    corner = {"dx": wide(40, "bandwidth('x') / 2 - 8", "0"), "dy": wide(40, "-8", "0")}
+    right, up = wide(40, "bandwidth('x') / 2 - 8", "0"), wide(40, "-8", "0")
     return (
         base.transform_filter(f"datum['{mark}']")
-        .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), **corner)
+        .mark_text(text="≠", fontSize=SMALL + 1, fontWeight="bold", color=ink(value), dx=right, dy=up)
         .encode()
     )
 

@@ -42,7 +42,7 @@ def token_strip(
     if step >= NUMBERS_FROM:
         layers += _numbers(base, value, signed=bool((kept[value] < 0).any()))
     width = step * len(labels)
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         width=width,
         height=200,
         title=theme.titled(title, subtitle, width=width),
@@ -52,7 +52,7 @@ def token_strip(
             least=NARROW,
             most=WIDE,
             beside=70,
-            at=theme.largest(kept if pos is None else kept[kept["pos"] == pos], value, "_token"),
+            at=theme.largest(kept if pos is None else kept.loc[lambda rows: rows["pos"] == pos], value, "_token"),
             field="_token",
         ),
         description=theme.alt_text(title, kept, value=value, label="_token", unit=unit, kind="Bars along the prompt"),
@@ -94,16 +94,11 @@ def _bars(base: alt.Chart, pos: int | None) -> alt.Chart:
 
 def _numbers(base: alt.Chart, value: str, signed: bool) -> list[alt.Chart]:
     """Beyond the bar's end; zeros are told by their missing bar."""
+    seen = theme.wide(NUMBERS_FROM, "1", "0")
     sides = [(f"datum['{value}'] > 0", "bottom", -4)] + ([(f"datum['{value}'] < 0", "top", 4)] if signed else [])
     return [
         base.transform_filter(test)
-        .mark_text(
-            baseline=baseline,
-            dy=dy,
-            fontSize=theme.SMALL,
-            color=theme.words(),
-            opacity=theme.wide(NUMBERS_FROM, "1", "0"),
-        )
+        .mark_text(baseline=baseline, dy=dy, fontSize=theme.SMALL, color=theme.words(), opacity=seen)
         .encode(text="_number:N")
         for test, baseline, dy in sides
     ]

@@ -45,14 +45,16 @@ THINGS = {
     "estimate": "estimated patches",
     "path_patching": "path patching",
     "logit_lens": "logit lens",
+    "lens": "trained lenses",
     "feature": "SAE features",
     "ablated_text": "text without a part",
     "steering_sweep": "steering",
+    "push_that_shows": "steering",
     "patched_run": "patching",
     "cost": "",
 }
 #: Answers of a tiny random model that say nothing of its architecture.
-OF_THE_WEIGHTS = ("No change at the subject", "The model answers")
+OF_THE_WEIGHTS = ("No change at the subject", "The model answers", "Feature 1 never fires")
 
 HEAD = """# Will my model work?
 
@@ -111,7 +113,7 @@ def _neutral(reason: str, name: str) -> str:
     """A reason that does not name the model, without what to do about it."""
     model_type = MODELS[name][0]
     said = re.sub(rf"\b{re.escape(model_type)}\b", "the model", reason, flags=re.IGNORECASE)
-    said = re.split(r": (?:choose|knock|switch|run|shorten)| Choose", said)[0]
+    said = re.split(r": (?:choose|knock|patch|run|shorten|switch)| Choose", said)[0]
     said = re.sub(r" by [\d.]+% of the largest", "", said).rstrip(".")
     return said[0].upper() + said[1:]
 

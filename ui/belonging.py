@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.state.session_state_proxy import get_session_state
 
 from mi_core.models.tokens import visible
 from mi_core.phrases import listed
@@ -64,7 +65,7 @@ def arrive(fresh: Iterable[str], came: Iterable[str] = ()) -> None:
     """Fields are about to be filled `fresh`, whatever they held; those that `came` are part of a story or a link."""
     for key in fresh:
         _records().pop(key, None)
-    st.session_state[_CAME] = st.session_state.get(_CAME, frozenset()) | set(came)
+    st.session_state.setdefault(_CAME, set()).update(came)
 
 
 def refill(values: Mapping[str, Sequence[str]]) -> None:
@@ -75,20 +76,21 @@ def refill(values: Mapping[str, Sequence[str]]) -> None:
 
 def bring(prompt: str, **values: str) -> None:
     """Fill the prompt and what comes with it; all else that belonged to the one before goes: for callbacks."""
-    of_prompt = [key for key in BELONGS if "prompt" in BELONGS[key]]
-    arrive(of_prompt, values)
-    _empty(of_prompt)
-    st.session_state.update({"prompt": prompt} | values)
+    _empty(key for key in BELONGS if "prompt" in BELONGS[key])
+    st.session_state["prompt"] = prompt
+    for key, value in values.items():
+        suggest(key, value)
 
 
 def suggest(key: str, value: str) -> None:
     """Fill a field with what was proposed for this very prompt: for callbacks."""
-    arrive([key], [key])
     st.session_state[key] = value
+    _records()[key] = Record(value, _owners(key), came=True)
 
 
 def settle(page: Mapping[str, words.Field]) -> None:
     """Empty what outlived what it belonged to: before the first field of a page is drawn."""
+    arrive(())  # so that there is something to remember in
     _empty(key for key, record in _outlived().items() if key in PLACES or record.came)
     for key, field in page.items():
         if isinstance(field, words.Number) and isinstance(st.session_state.get(key), str):
@@ -98,14 +100,19 @@ def settle(page: Mapping[str, words.Field]) -> None:
 
 
 def remember() -> None:
-    """Note of every value what it belongs to, as the fields stand: once a run is over."""
-    records, came = _records(), st.session_state.pop(_CAME, frozenset())
+    """Note of every value what it belongs to, as the fields stand: once a run is over, or overtaken by the next.
+
+    A run that is overtaken ends wherever `st.session_state` is read or written, so this looks at it by other means.
+    """
+    state = get_session_state().filtered_state
+    records, came = state.get(_RECORDS, {}), state.get(_CAME, set())
     for key in BELONGS:
-        value, record = _value(key), records.get(key)
+        value, record = _value(key, state), records.get(key)
         if value in _NOTHING:
             records.pop(key, None)
         elif record is None or record.value != value:
-            records[key] = Record(value, _owners(key), key in came)
+            records[key] = Record(value, _owners(key, state), key in came)
+            came.discard(key)
 
 
 def show_kept(page: Mapping[str, words.Field]) -> None:
@@ -127,7 +134,7 @@ def _outlived() -> dict[str, Record]:
     return {
         key: record
         for key, record in _records().items()
-        if record.value == _value(key) and record.owners != _owners(key)
+        if record.value == _value(key) not in _NOTHING and record.owners != _owners(key)
     }
 
 
@@ -135,15 +142,15 @@ def _records() -> dict[str, Record]:
     return st.session_state.setdefault(_RECORDS, {})
 
 
-def _value(key: str) -> Any:
-    value = st.session_state.get(key)
+def _value(key: str, state: Mapping[str, Any] | None = None) -> Any:
+    value = (st.session_state if state is None else state).get(key)
     return None if key == "token" and isinstance(value, str) else value  # a word to steer to is no place
 
 
-def _owners(key: str) -> tuple[Any, ...]:
+def _owners(key: str, state: Mapping[str, Any] | None = None) -> tuple[Any, ...]:
     """What a value belongs to now; white space at its end makes no other prompt of one."""
-    has_token = key == "also" and any(_IS_TOKEN.match(part) for part in _value(key) or ())
-    owners = {owner: _value(owner) for owner in (_TOKEN if has_token else BELONGS[key])}
+    has_token = key == "also" and any(_IS_TOKEN.match(part) for part in _value(key, state) or ())
+    owners = {owner: _value(owner, state) for owner in (_TOKEN if has_token else BELONGS[key])}
     return tuple(value.rstrip() if owner == "prompt" and value else value for owner, value in owners.items())
 
 

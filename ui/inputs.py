@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote_plus
 
 import streamlit as st
@@ -84,7 +84,9 @@ def sidebar() -> None:
             DEFAULTS["prompt"],
             height=120,
             help=HELP["prompt"],
-            **in_link("prompt"),
+            key="prompt",
+            bind=in_link("prompt"),
+            persist_state="session",
         )
         place_in_link("prompt")
         answer, foil = st.columns(2, gap="small")
@@ -117,9 +119,9 @@ def fits_a_link(name: str = "prompt") -> bool:
     return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST_IN_LINK
 
 
-def in_link(name: str) -> dict[str, Any]:
+def in_link(name: str) -> Literal["query-params"] | None:
     """How a field of text is bound: to the address as long as it fits."""
-    return {"key": name, "bind": "query-params" if fits_a_link(name) else None, "persist_state": "session"}
+    return "query-params" if fits_a_link(name) else None
 
 
 def place_in_link(name: str, field: str | None = None) -> None:

@@ -46,7 +46,7 @@ def prompt() -> inputs.Inputs:
     if given.pos is not None and pos is None:
         slots.note("pos", f"This prompt has positions 0 to {n - 1}; showing the last.")
     selected = n - 1 if pos is None else pos % n
-    number_steps("pos", high=n - 1, pos=n - 1)
+    number_steps("pos", {"pos": n - 1}, high=n - 1)
     token_chips(drawn(found, _chips), selected=selected, key="chips", on_pick=inputs.set_position)
     belonging.show_kept(address.fields())
     show_lost(found.familiarity)

@@ -150,7 +150,7 @@ class Attribution:
         if self.whole_layers:
             layers = listed([str(layer) for layer in self.whole_layers])
             said.append(
-                f"Attention in layer {layers}, or what stands in its place, cannot be split into heads in this model "
+                f"Attention in layer {layers} cannot be split into heads in this model, or is something else there, "
                 "and is shown whole."
             )
         return said

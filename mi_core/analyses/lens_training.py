@@ -26,6 +26,7 @@ from mi_core.lenses.translator import Translator
 from mi_core.lenses.tuned import TunedTraining, divergence, log_probabilities
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
+from mi_core.phrases import after_layer
 from mi_core.result import Check, Reading, check_axes
 from mi_core.text.corpus import TextFile, read_texts
 
@@ -71,7 +72,9 @@ class LensTraining:
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`layers`: how far both lenses are from the model's output on held-out text, a row per layer."""
-        return {"layers": pd.DataFrame({"layer": self.layers, "logit_kl": self.logit_kl, "lens_kl": self.lens_kl})}
+        stages = [after_layer(layer, self.layers[-1] + 1) for layer in self.layers]
+        columns = {"layer": self.layers, "stage": stages, "logit_kl": self.logit_kl, "lens_kl": self.lens_kl}
+        return {"layers": pd.DataFrame(columns)}
 
     def reading(self) -> Reading:
         """Whether it reads better than the logit lens, where it was not trained."""

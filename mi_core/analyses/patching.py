@@ -318,7 +318,9 @@ def _short(result: Patching, cell: tuple[int, ...]) -> str:
 def _trust(result: Patching) -> list[str]:
     if not result.estimated:
         return []
-    agree = "" if result.correlation is None else f"; there the correlation is {result.correlation:.2f}"
+    agree = (
+        "" if result.correlation is None else f"; there the correlation is {result.correlation:.2f}".replace("-", "−")
+    )
     n, wrong = int(np.isfinite(result.exact).sum()), int(result.disagrees.sum())
     sentences = [f"These are estimates from one backward pass; the {n} largest were run exactly{agree}."]
     if wrong:

@@ -121,7 +121,7 @@ class PushThatShows:
     def reading(self) -> Reading:
         """Which push it is and what it does, and how it was found."""
         n = len({one.label for one in self.tried})
-        how = f"Tried were {n} directions, each at {len(self.tried) // n} strengths"
+        how = f"{n} directions were tried, each at {len(self.tried) // n} strengths"
         if self.best is None:
             title = "No push that was tried visibly changes this text and leaves it readable"
             return Reading(title, (f"{how}: type another prompt, or choose a direction yourself.",))
@@ -131,7 +131,7 @@ class PushThatShows:
         guess = f"{before} stays the top guess" if before == after else turns
         does = f"With it {guess} ({bits(one.kl)}), and {one.new_words:.0%} of the words it writes are others."
         best = "makes it the top guess" if one.reaches_foil else "moves odds and words most"
-        most = f"{how}; of those whose text stays readable and changes, this one {best}."
+        most = f"{how}; of those whose text changes and stays readable, this one {best}."
         return Reading(f"A push towards {one.label} shows here, at strength {one.strength:g}", (most, does))
 
 
@@ -223,7 +223,7 @@ def _tried(
 ) -> list[TriedPush]:
     odds: Float[Tensor, "row d_vocab"] = written.first.double().log_softmax(-1)
     kl = distribution.kl_bits(odds[1:], odds[0]).clamp(min=0.0).tolist()
-    tops = model.texts(torch.argmax(odds[1:], -1))
+    tops = model.texts(torch.argmax(odds[1:], -1).tolist())
     plain, loops = written.texts[0], side_by_side.repeats(written.ids[0])
     return [
         TriedPush(

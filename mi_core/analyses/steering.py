@@ -130,10 +130,11 @@ class Steering:
     def _movement(self) -> tuple[str, ...]:
         gain = self.shift.change
         best, worst = int(gain.argmax()), int(gain.argmin())
+        before, after = self.shift.probabilities
         said = [
-            f"{quoted(self.shift.texts[token])} {verb} most and {goes(*self.shift.probabilities[:, token], percent)}"
+            f"{quoted(self.shift.texts[token])} {verb} most and {goes(before[token], after[token], percent)}"
             for token, verb in ((best, "gains"), (worst, "loses"))
-            if moves(*self.shift.probabilities[:, token], percent)
+            if moves(before[token], after[token], percent)
         ]
         if not said:
             return ("To a tenth of a percent, no token's probability moves.",) if gain[best] > 0 else ()

@@ -3,8 +3,9 @@
 The bridge that Loupe looks through replaces modules of the Hugging Face model. A copy that shares its weights, made
 before that, runs beside it here. The bridge's logits must be the copy's, for short and long texts and at the context's
 end; every activation that a hook shows must be the value of one of the copy's own modules, found by comparing numbers
-and not names; and a change made at the hook must do to the logits what the same change does at that module. A model
-whose logits differ is refused; a site that fails is absent, with its reason.
+and not names; and a change made at the hook must do to the logits what the same change does at that module. Where
+logits differ, attention is left to transformers' own modules; a model whose logits differ then is refused; a site that
+fails is absent, with its reason.
 """
 
 from __future__ import annotations
@@ -57,12 +58,16 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
     Raises:
         InputError: The bridge's logits are not the model's, or some of them are not numbers.
     """
-    errors = _logit_errors(model, plain)
+    errors, left = _logit_errors(model, plain), False
+    if not _are_close(errors):
+        model.leave_attention()
+        errors, left = _logit_errors(model, plain), True
+    _check_close(model, errors)
     ids = _ids(model, SHORT)
     blocks = [copies.get(id(getattr(block, "original_component", None))) for block in model.bridge.blocks]
     if any(block is None for block in blocks):
         reason = "the blocks of this architecture cannot be told apart"
-        return Opening(errors, dict.fromkeys(SITES, reason), dict.fromkeys(SITES, reason))
+        return Opening(errors, dict.fromkeys(SITES, reason), dict.fromkeys(SITES, reason), attention_left=left)
     read, logits = _read(model, ids)
     values, attentions = plain_values(plain, blocks, ids)
     places = {(site, layer): find(site, value, values[layer]) for (site, layer), value in read.items()}
@@ -81,6 +86,7 @@ def compare(model, plain: Module, copies: Mapping[int, Any]) -> Opening:
         logit_scale=_logit_scale(model, read, logits),
         cache_holds=_cache_holds(model, ids),
         tokens_once=_tokens_once(model, ids, read, logits),
+        attention_left=left,
     )
 
 
@@ -100,7 +106,7 @@ def _logit_errors(model, plain: Module) -> dict[str, float]:
     """How far the bridge's logits are from the plain model's, as a share of the largest.
 
     Raises:
-        InputError: Too far, or not numbers.
+        InputError: They are not numbers.
     """
     long = min(LONG, model.n_ctx)
     texts: dict[str, dict[str, Tensor]] = {
@@ -121,13 +127,22 @@ def _logit_errors(model, plain: Module) -> dict[str, float]:
                 "model",
             )
         errors[name] = _off(ours, theirs)
-        if not errors[name] <= ALLOWED:
+    return errors
+
+
+def _are_close(errors: Mapping[str, float]) -> bool:
+    return all(error <= ALLOWED for error in errors.values())
+
+
+def _check_close(model, errors: Mapping[str, float]) -> None:
+    """Raises InputError where logits are too far from the plain model's."""
+    for name, error in errors.items():
+        if not error <= ALLOWED:
             raise InputError(
                 f"{model.id} cannot be looked into truthfully: read through Loupe, {name} gets logits that are off by "
-                f"{errors[name]:.1%} of the largest. Choose another model.",
+                f"{error:.1%} of the largest. Choose another model.",
                 "model",
             )
-    return errors
 
 
 def _takes_positions(plain: Module) -> bool:
@@ -225,7 +240,9 @@ def _attention_alone(model, ids: Int[Tensor, "1 pos"], read: Read, logits: Float
     start = read.get(("resid_pre", 0))
     if start is None:
         return True
-    changes = {name: lambda value, hook, held=value: held[None].clone() for name, value in held.items()}
+    changes: dict[str, Callable] = {
+        name: lambda value, hook, held=value: held[None].clone() for name, value in held.items()
+    }
     changes[SITES["resid_pre"](0)] = lambda value, hook: torch.cat([-start[None, :1], start[None, 1:]], dim=1)
     with model.hooked(changes):
         return _off(model.bridge.original_model(ids, use_cache=False).logits[0, 1:], logits[1:]) <= ALLOWED

@@ -299,6 +299,8 @@ def _boot(folder: Path, model_id: str):
             f"{model_id} has no attention that Loupe can see, so there is little to show: choose another.", "model"
         )
     model = Model(bridge, model_id, key, tokenizer=tokenizer)
+    if known is not None and known.attention_left:
+        model.leave_attention()
     model.opening = known if known is not None else _compared(model, *plain)
     return model
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge
 from transformers import Cache
 
 from mi_core.errors import InputError
@@ -249,10 +250,10 @@ class Model:
 
     def n_neurons(self, layer: int) -> int:
         """Neurons of one layer's MLP. Raises InputError where it has no single layer of them (mixtures of experts)."""
-        mlp = getattr(self.bridge.blocks[layer], "mlp", None)
-        if not self.has(hooks.post(layer)) or not hasattr(mlp, "out"):
+        out = getattr(getattr(self.bridge.blocks[layer], "mlp", None), "out", None)
+        if out is None or not self.has(hooks.post(layer)):
             raise InputError(f"Layer {layer} of {self.id} has no plain MLP, so no neurons: choose another.", "site")
-        return projection.d_in(mlp.out.original_component, self.d_model)
+        return projection.d_in(out.original_component, self.d_model)
 
     # Running -----------------------------------------------------------------------------------------------------
 
@@ -421,6 +422,13 @@ class Model:
     def has_attention(self, layer: int) -> bool:
         """Whether this layer has it, or something else in its place."""
         return "attn" in self.bridge.blocks[layer]._modules
+
+    def leave_attention(self) -> None:
+        """Let transformers' own modules compute attention, not the bridge's copy of their code."""
+        for block in self.bridge.blocks:
+            attn = block._modules.get("attn")
+            if isinstance(attn, AttentionBridge):
+                object.__setattr__(attn, "forward", partial(AttentionBridge.forward, attn))  # its own sets the module's
 
     # Weights -----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Opening:
     """Layers that have something else in attention's place."""
     attention_alone: bool = True
     """Whether positions learn of one another through nothing but attention, or what stands in its place."""
+    attention_left: bool = False
+    """Whether transformers' own modules compute attention, as the bridge's own code gives other numbers here."""
     sinks: bool = False
     """Whether a learned sink takes a share of the attention."""
     adds_up: bool = True

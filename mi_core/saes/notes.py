@@ -104,7 +104,7 @@ def _contexts(path: str, changed: int) -> dict[int, tuple[Context, ...]]:
 
 def _note(row: dict[str, Any]) -> FeatureNote:
     numbers = {name: _number(row.get(name)) for name in ("confidence", "density", "max_activation")}
-    label, fits = row.get("label") or "", not (numbers["confidence"] < FITS and numbers["density"] > 0)
+    label, fits = row.get("label") or "", not (numbers["confidence"] < FITS and numbers["density"] != 0)
     return FeatureNote(label if fits else "", "" if fits else label, rule=row.get("rule") or "", **numbers)
 
 

@@ -46,7 +46,7 @@ if recipe is None:
     st.stop()
 asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
 answer = compute("edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, **asked)
-number_steps("layer", **{"edit_layer" if rewriting else "layer": answer.result.layer})
+number_steps("layer", {"edit_layer" if rewriting else "layer": answer.result.layer})
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)
 scores = show.tables(answer)["scores"]

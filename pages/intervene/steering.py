@@ -23,21 +23,28 @@ HOW_SWEEP = (
 
 header("Steering", "What does the model say when we push its thoughts in one direction?")
 chosen = prompt()
-push = st.container()  # the slider comes first; what it pushes is chosen below it
+push = st.container()  # the slider comes first, and what it does stands close below it
 settings = first_direction(chosen)
 is_feature = settings["direction"].startswith("feature:")
+outcome = st.container()
 also = directions.others(chosen.model)
 settings |= directions.more(is_feature) | {"also": also}
 clamped = settings["operation"] == "clamp"
 with push:
     strength = directions.times() if clamped else directions.strength()
 
-drawing = streams.SideBySide("With the directions" if also else "With the direction")
-answer = compute("steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update)
-drawing.finish(answer.result)
-steps.of_steering(answer.result)
-show.finding(answer, told=answer.result.notes)
-show.chart(answer, figures.steering, key="shift", how=HOW_SHIFT, table="shift")
+with outcome:
+    drawing = streams.SideBySide("With the directions" if also else "With the direction")
+    answer = compute(
+        "steering", chosen.model, **chosen.reading, strength=strength, **settings, on_partial=drawing.update
+    )
+    drawing.finish(answer.result)
+    steps.of_steering(answer.result)
+    show.finding(answer, told=answer.result.notes)
+    show.chart(answer, figures.steering, key="shift", how=HOW_SHIFT, table="shift")
+
+with push:
+    streams.while_moving(chosen, settings, strength)
 
 if st.toggle(
     "Try nine strengths at once", key="sweep", bind="query-params",

@@ -34,7 +34,7 @@ weighted = st.toggle(
 )
 everything = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted)
 layer, head = heads.default(everything.result, layer, head)
-number_steps("head", layer=layer, head=head)
+number_steps("head", {"layer": layer, "head": head})
 one = compute("attention", chosen.model, **chosen.reading, pos=chosen.pos, weighted=weighted, layer=layer, head=head)
 show.finding(one)
 

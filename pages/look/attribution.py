@@ -26,8 +26,8 @@ header("Attribution", "Who pushed this answer up, and who held it down?")
 chosen = prompt()
 layer, head = selection.head_choice("all")
 answer = compute("attribution", chosen.model, **chosen.asking, layer=layer, head=head)
-number_steps("layer", layer=-1)  # while it is all of them, the first comes next
-number_steps("head", head=-1, also={"layer": 0})
+number_steps("layer", {"layer": -1})  # while it is all of them, the first comes next
+number_steps("head", {"head": -1}, also={"layer": 0})
 show.finding(answer)
 
 split = address.choose(words.SPLIT, st.segmented_control, "What the parts add", required=True)

@@ -52,7 +52,7 @@ feature = number.number_input(
     placeholder=f"strongest here: {active[0]}" if active else "a number",
     help=f"Follow one of the {result.d_sae:,} features. Empty means the strongest on the chosen token.",
 )
-number_steps("feature", high=result.d_sae - 1, feature=active[0] if active else None)
+number_steps("feature", {"feature": active[0] if active else None}, high=result.d_sae - 1)
 show.finding(answer)
 if active:
     show.chart(

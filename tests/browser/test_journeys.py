@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.screen import (
-    ASKS,
     PAGES,
     SECOND_PROMPT,
     ask,
@@ -54,10 +53,8 @@ def test_a_typed_prompt_is_read_on_every_page(page):
     for name, _, _ in [*PAGES[1:], PAGES[0]]:
         go(page, name)
         if name == "Patching":
-            expect(main(page)).to_contain_text(ASKS[name])
             fill(page, SECOND_PROMPT, "The capital of France is")
         if name == "Edits":
-            expect(main(page)).to_contain_text(ASKS[name])
             fill(page, "Subject", "Japan")
             fill(page, "New answer", "Rome")
         expect(finding(page)).to_contain_text(ABOUT_JAPAN[name])
@@ -166,7 +163,7 @@ def test_back_and_forward_keep_the_prompt(page):
     go(page, "Attribution")
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lenses")
-    expect(finding(page)).to_contain_text("“·Tokyo” becomes the top guess")
+    expect(finding(page)).to_contain_text("“·Tokyo”")
     page.go_forward()
     expect(page.get_by_role("heading", level=1)).to_have_text("Attribution")
     expect(finding(page)).to_contain_text("“·Tokyo”")

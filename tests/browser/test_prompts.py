@@ -113,7 +113,7 @@ def test_edits_travel_in_the_link_and_survive_a_reload(visitor, tmp_path):
     expect(finding(page)).to_contain_text("“·Boston”")
     page.get_by_role("button", name="Keep this edit").click()
     expect(sidebar(page)).to_contain_text("1 edit is on")
-    go(page, "Logit lens")
+    go(page, "Lenses")
     expect(page).to_have_url(re.compile("[?&]edits=1"))
     page.reload()
     expect(finding(page)).to_contain_text("“·Boston” becomes the top guess")

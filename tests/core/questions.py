@@ -1,14 +1,19 @@
 """Every kind of question that can be asked of a model, and all that is made of an answer."""
 
+import os
+from pathlib import Path
+
 from charts.export import FIGURES
 from charts.ready import ready
-from mi_core.analyses._index import find_analysis
+from mi_core.analyses._index import find_analysis, parameters
 from mi_core.errors import InputError
 from mi_core.sharing import export
 
 PROMPT = " the cat sat on the dog" * 2
 CORRUPTED = " the dog sat on the dog" + " the cat sat on the dog"
 CONTRAST = {"direction": "contrast", "positive": " cat", "negative": " dog"}
+TEXT = Path(os.environ["LOUPE_CACHE"]) / "text.txt"
+TEXT.write_text("\n\n".join(" the cat sat on the dog" * 20 for _ in range(24)))
 PAIR = {"corrupted": CORRUPTED}
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
 
@@ -28,6 +33,10 @@ ASKED = {
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],
     "features": [{}],
+    "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
+    "lens_difference": [{}],
+    "jacobian_lens": [{}],
+    "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
     "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
     "patching": [PAIR | {"site": site} for site in SITES]
@@ -37,6 +46,7 @@ ASKED = {
                      + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]
                      + [PAIR | {"mlps": "freeze"}],
     "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
+    "push_that_shows": [{}],
     "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},
                  CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new"},
                  {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
@@ -47,7 +57,7 @@ ASKED = {
 
 def refusal(model, name: str, settings: dict) -> str:
     """Why this model does not answer the question, as people are told; "" where it answers."""
-    given = settings if name == "cost" else settings | {"prompt": PROMPT}
+    given = settings | ({"prompt": PROMPT} if "prompt" in parameters(name) else {})
     try:
         result = find_analysis(name)(model, **given)
     except InputError as error:

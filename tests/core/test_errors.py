@@ -35,3 +35,10 @@ def test_a_quotation_is_short_and_says_where_it_was_cut(text, longest):
     shown = shortened(text, longest)
     assert text.startswith(shown.removesuffix("…") if len(text) > longest else shown)
     assert len(shown) <= longest + 1 and (shown == text) == (len(text) <= longest)
+
+
+@given(st.lists(st.sampled_from(["e\u0301", "👩‍👩‍👧", "🇩🇪", "a", "日", "नि"])), st.integers(0, 30))
+def test_a_quotation_is_never_cut_inside_a_character(characters, longest):
+    shown = shortened("".join(characters), longest)
+    ends = {"".join(characters[:n]) for n in range(len(characters) + 1)}
+    assert shown.removesuffix("…") in ends

@@ -10,17 +10,23 @@ from mi_core.analyses.ablation import ablation
 from mi_core.analyses.counterpart import counterpart
 from mi_core.analyses.patching import patching
 from mi_core.analyses.path_patching import path_patching
+from mi_core.analyses.steering import steering
+from mi_core.editing.overlay import with_changes
 from mi_core.errors import InputError
+from mi_core.models import hooks
 from mi_core.models.loading import load
 from mi_core.text.generation import generate
 from tests.conftest import _tokenizer
-from tests.core.questions import ASKED, CORRUPTED, PROMPT, refusal
+from tests.core.questions import ASKED, CONTRAST, CORRUPTED, PROMPT, refusal
+from tests.core.sae_folders import save_sae
 from tests.families import FAMILIES, family
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request, tmp_path_factory):
-    return load(str(family(tmp_path_factory.mktemp("family") / "model", request.param, _tokenizer())))
+    folder = family(tmp_path_factory.mktemp("family") / "model", request.param, _tokenizer())
+    save_sae(folder, hooks.resid_pre(1), "topk")
+    return load(str(folder))
 
 
 def test_every_analysis_is_asked():
@@ -72,6 +78,25 @@ def test_tokens_that_every_layer_reads_anew_are_told(tmp_path):
     assert "read the tokens again" in model.opening.sentences()[1]
     names = [check.name for check in patching(model, PROMPT, corrupted=CORRUPTED).checks]
     assert "patching nothing changes nothing" in names and "patching everything gives the other run" not in names
+
+
+def test_queries_that_hold_their_gates_too_are_absent(tmp_path):
+    model = load(str(family(tmp_path / "model", "qwen3_next", _tokenizer())))
+    assert "q" in model.opening.unread and not {"z", "k", "v"} & set(model.opening.unread)
+    with pytest.raises(InputError, match="queries of .* are not the model's own numbers"):
+        patching(model, PROMPT, corrupted=CORRUPTED, site="q")
+
+
+def test_an_edited_model_reads_as_far_as_before(tmp_path):
+    model = load(str(family(tmp_path / "model", "mpt", _tokenizer())))
+    assert model.n_ctx == with_changes(model, [], "another").n_ctx == 64
+
+
+def test_rows_that_meet_at_the_same_experts_are_not_promised_bit_for_bit(tmp_path):
+    for name, promised in (("mixtral", False), ("granitemoe", False), ("opt, no weights in norms", True)):
+        model = load(str(family(tmp_path / name, name, _tokenizer())))
+        checks = [check.name for check in steering(model, PROMPT, **CONTRAST, layer=1, max_new_tokens=1).checks]
+        assert any("bit for bit" in name for name in checks) == promised
 
 
 # Factors of positions that depend on the length ------------------------------------------------------------------

@@ -174,6 +174,20 @@ def test_bad_top_k(mini):
     assert caught.value.field == "top_k"
 
 
+def test_a_context_begins_and_ends_with_whole_characters(tiny_folder, tmp_path):
+    """A token at an end of the stored window may hold a part of a character: the middle, and the peak, stay."""
+    folder = copytree(tiny_folder("qwen3"), tmp_path / "qwen3")
+    sae = save_sae(folder, hooks.resid_pre(2))
+    tokens = ["\ufffd", "\ufffdnig", " ist", "\ufffd", " kl", "ein", "\ufffd"]
+    rows = [{"tokens": tokens, "activations": [1.0, 2, 3, 4, 5, 6, 7], "peak": 4}]
+    rows.append({"tokens": ["\ufffd", " a"], "activations": [9.0, 0.0], "peak": 0})
+    (sae / "contexts.json").write_text(json.dumps({"features": {"3": rows}}))
+    first, second = feature(load(str(folder)), " the cat", feature=3).contexts
+    assert first.tokens == (" ist", "\ufffd", " kl", "ein") and first.activations == (3, 4, 5, 6)
+    assert first.tokens[first.peak] == " kl"
+    assert second.tokens == ("\ufffd", " a") and second.peak == 0
+
+
 def test_a_label_that_fits_less_than_half_is_not_shown_as_its_meaning(mini):
     """Every built-in autoencoder's file, against what is made of it."""
     for entry in saes.available("loupe-mini"):

@@ -155,7 +155,8 @@ def test_the_matrix_has_every_architecture_that_is_listed():
 
 def test_the_page_has_every_model_of_the_matrix_once():
     page = models_page.PAGE.read_text(encoding="utf-8")
-    tried = "".join(re.findall(r"\n## (?:All of it works|Works, but for|Does not open)\n\n(.*?)\n\n", page, re.DOTALL))
+    sections = r"\n## (?:All of it works|Works, but for|Does not open)\n\n(.*?)(?=\n\n)"
+    tried = "".join(re.findall(sections, page, re.DOTALL))
     named = re.findall(r"`([^`]+)`(?: \(([^)]+)\))?(?=[,. ])", tried)
     assert sorted(", ".join(filter(None, name)) for name in named) == sorted(MODELS)
 

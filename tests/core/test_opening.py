@@ -10,6 +10,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.patching import patching
 from mi_core.analyses.predict import predict
+from mi_core.editing.overlay import with_changes
 from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention, check
 from mi_core.models import comparison, hooks, loading, opening
@@ -194,10 +195,16 @@ def test_text_of_a_make_whose_cache_gives_other_text_is_read_anew(family):
         ids.append(token)
 
 
-def test_a_make_whose_bridge_computes_something_else_is_refused(family):
+def test_attention_is_left_to_transformers_where_the_bridges_own_gives_other_numbers(family):
     folder = family("gpt2", n_positions=64, n_embd=32, n_layer=2, n_head=4, scale_attn_weights=False, **SHARED)
-    with pytest.raises(InputError, match="cannot be looked into truthfully"):
-        loading.load(folder)
+    plain = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    for model in (loading.load(folder), loading.load(folder)):  # compared, and remembered
+        assert model.opening.attention_left and "pattern" in model.opening.unfelt
+        tokens = model.tokens(" the cat sat")
+        for one in (model, with_changes(model, [], "edited")):
+            with torch.no_grad():
+                right = plain.eval()(torch.tensor([tokens.ids])).logits[0, -1]
+            torch.testing.assert_close(one.run(tokens).logits[0], right, atol=1e-4, rtol=0)
 
 
 # What is done with it ------------------------------------------------------------------------------------------------

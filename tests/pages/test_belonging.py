@@ -1,6 +1,7 @@
 """A value goes with what it belonged to, or is named: places always, words where they came with the prompt."""
 
 import pytest
+from streamlit.runtime.state import SafeSessionState, SessionState
 
 from tests.pages.test_links import follow
 from tests.pages.test_pages import EDITS, PATCHING, START, sentences, unescaped, visit
@@ -120,3 +121,15 @@ def test_a_word_to_steer_to_and_a_token_to_knock_out_do_not_meet():
     assert not app.exception and not app.error
     turn(app, "pages/intervene/steering.py")
     assert app.text_input(key="token").value == "happy"
+
+
+def test_a_run_that_the_next_act_overtakes_still_knows_what_came_with_its_prompt(monkeypatch):
+    def overtaken():
+        raise RuntimeError("a run ends where it looks at its state")
+
+    state = SessionState()
+    for key, value in {"prompt": "a", "target": "b", "_records": {}, "_came": {"target"}}.items():
+        state[key] = value
+    monkeypatch.setattr(belonging, "get_session_state", lambda: SafeSessionState(state, overtaken))
+    belonging.remember()
+    assert state["_records"]["target"] == belonging.Record("b", ("a",), True) and not state["_came"]

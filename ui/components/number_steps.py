@@ -7,15 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.components import v2
 
-_component = st.components.v2.component(
+_component = v2.component(
     "loupe_number_steps", html="<span></span>", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 )
 FARTHEST = 2**53 - 1
 
 
 def number_steps(
-    key: str, low: int = 0, high: int = FARTHEST, also: Mapping[str, int] | None = None, **shown: float | None
+    key: str,
+    shown: Mapping[str, float | None],
+    *,
+    low: int = 0,
+    high: int = FARTHEST,
+    also: Mapping[str, int] | None = None,
 ) -> None:
     """Let the buttons and arrow keys of empty fields step from what is shown; nothing is drawn.
 
@@ -24,11 +30,11 @@ def number_steps(
 
     Args:
         key: Name of this part on its page; ui/charts.css hides those that begin with ``steps``.
+        shown: Field by field, by its key: the number that the page shows while it is empty, a whole one for a field of
+            whole numbers; None leaves it alone.
         low: The least that may be stepped to.
         high: The most.
         also: Further fields that a step fills where they are empty, but that have no steps here.
-        **shown: Field by field, by its key: the number that the page shows while it is empty, whole numbers for a field
-            of these; None leaves it alone.
     """
     name = f"steps-{key}"
 

@@ -1,12 +1,16 @@
-// A chart that is wider than its frame opens at its finding, once for every finding: who has scrolled on is left alone.
+// A chart that is wider than its frame opens at its finding, and stays there as either grows: until a reader scrolls on.
 export default function (component) {
   const { frame, at, beside, told } = component.data
   const scroller = document.querySelector(`.st-key-${frame}`)
   const open = () => {
-    const whole = scroller.scrollWidth
-    if (scroller.told === told || whole <= scroller.clientWidth + 1) return
-    scroller.told = told
-    scroller.scrollLeft = beside + at * (whole - beside) - scroller.clientWidth / 2
+    const [whole, seen] = [scroller.scrollWidth, scroller.clientWidth]
+    const sizes = `${told} ${whole} ${seen}`
+    if (scroller.sizes === sizes || whole <= seen + 1) return
+    const moved = scroller.told === told && Math.abs(scroller.scrollLeft - scroller.opened) > 2
+    Object.assign(scroller, { sizes, told })
+    if (moved) return
+    scroller.scrollLeft = beside + at * (whole - beside) - seen / 2
+    scroller.opened = scroller.scrollLeft
   }
   const drawn = new MutationObserver(open) // the chart may come later than this
   drawn.observe(scroller, { childList: true, subtree: true })

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from streamlit.components import v2
 
-_component = st.components.v2.component(
+_component = v2.component(
     "loupe_opening_place", html="<span></span>", js=Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 )
 

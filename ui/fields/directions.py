@@ -149,7 +149,7 @@ def feature_fields(model: str, hooks: list[str], number: str = "") -> dict[str, 
     typed = field.number_input(
         "Feature", 0, value=None, step=1, key=f"feature{number}", bind="query-params", placeholder=str(suggested)
     )  # the first field is shared with the features page, where empty means something too
-    number_steps(f"feature{number}", **{f"feature{number}": suggested})
+    number_steps(f"feature{number}", {f"feature{number}": suggested})
     slots.place(f"direction{number}", f"feature{number}")
     if known:
         with st.container(horizontal=True, horizontal_alignment="left", gap="small", vertical_alignment="center"):
@@ -180,7 +180,12 @@ def contrast_fields(number: str = "") -> dict[str, Any]:
     for column, (name, (label, default)) in zip(st.columns(2), words.items(), strict=True):
         with column:
             prompts[name] = st.text_area(
-                f"{label} (one prompt per line)", default, height=90, **in_link(f"{name}{number}")
+                f"{label} (one prompt per line)",
+                default,
+                height=90,
+                key=f"{name}{number}",
+                bind=in_link(f"{name}{number}"),
+                persist_state="session",
             )
             place_in_link(f"{name}{number}")
     return {"direction": "contrast"} | prompts
@@ -199,7 +204,8 @@ def _token(number: str) -> dict[str, Any]:
 def _numbers(number: str) -> dict[str, Any]:
     key = f"vector{number}"
     vector = st.text_area(
-        "One number for each dimension of the residual stream", height=90, **in_link(key), placeholder="0.12, -0.03, …",
+        "One number for each dimension of the residual stream", key=key, height=90, placeholder="0.12, -0.03, …",
+        bind=in_link(key), persist_state="session",
         help="Separated by commas, spaces or lines: a probe's weights, or a steering vector from a paper. Only its "
         "direction counts, not its length.",
     )  # fmt: skip

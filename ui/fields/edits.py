@@ -151,8 +151,9 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
         slots.place("token", "edit_token")
         return recipes.Orthogonalise(f"token:{word.strip()}") if word.strip() else None
     numbers = st.text_area(
-        "Numbers, separated by commas", help="One per dimension of the residual stream.", **in_link("edit_numbers")
-    )
+        "Numbers, separated by commas", key="edit_numbers", help="One per dimension of the residual stream.",
+        bind=in_link("edit_numbers"), persist_state="session",
+    )  # fmt: skip
     place_in_link("edit_numbers", "vector")
     return recipes.Orthogonalise("vector", vector=numbers.strip()) if numbers.strip() else None
 
@@ -169,7 +170,7 @@ def trial_fields(prompt: str, rewriting: bool) -> dict[str, str]:
     typed = {}
     with st.expander("Other prompts it is tried on"):
         for field, label in labels.items():
-            typed[field] = st.text_area(label, height=90, **in_link(field))
+            typed[field] = st.text_area(label, key=field, bind=in_link(field), persist_state="session", height=90)
             place_in_link(field)
     return typed | {"paraphrases": typed["paraphrases"] or known}
 

@@ -78,8 +78,9 @@ def fields(inputs: Inputs) -> Knockouts:
 def _reference() -> str:
     with st.expander("Where the average or the swap comes from"):
         text = st.text_area(
-            "Prompts, one per line (empty: eight everyday sentences)", height=70, **in_link("reference")
-        )
+            "Prompts, one per line (empty: eight everyday sentences)", key="reference", height=70,
+            bind=in_link("reference"), persist_state="session",
+        )  # fmt: skip
     place_in_link("reference")
     return text
 
@@ -120,8 +121,8 @@ def _which(
 
 
 def _places() -> None:
-    for name in ("layer", "head", "neuron", "feature", "token", "without"):
-        slots.place(name)
+    slots.place("layer")
+    slots.place("without")
 
 
 def _number(key: str, label: str) -> int | None:

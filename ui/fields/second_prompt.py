@@ -18,7 +18,9 @@ def second_prompt(given: inputs.Inputs) -> str:
         "The same prompt with its telling word exchanged",
         placeholder=usual,
         help="As many tokens as the prompt, different in the one word whose trail you want to follow.",
-        **inputs.in_link("corrupted"),
+        key="corrupted",
+        bind=inputs.in_link("corrupted"),
+        persist_state="session",
     )
     inputs.place_in_link("corrupted")
     if typed != typed.rstrip() and given.prompt == given.prompt.rstrip():

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mi_core.phrases import bits, goes, listed, percent, signed
 from ui import show
-from ui.compute import Answer, compute
+from ui.compute import Answer, attempt, compute
 from ui.fields import knockouts
 from ui.fields.knockouts import Knockouts
 from ui.inputs import Inputs
@@ -29,11 +29,12 @@ def finding(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
         knocked: The page's fields.
         answer: The ablation over all components.
     """
-    if knocked.part is None or knocked.part in answer.result.also:
-        show.finding(answer)
-        return
-    show.finding(compute("ablation", inputs.model, **inputs.asking, **knocked.alone))
-    st.markdown(literal(f"{answer.result.reading().title}."))
+    alone = None
+    if knocked.part is not None and knocked.part not in answer.result.also:
+        alone = attempt("ablation", inputs.model, **inputs.asking, **knocked.alone)
+    show.finding(alone or answer)
+    if alone:
+        st.markdown(literal(f"{answer.result.reading().title}."))
 
 
 def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:

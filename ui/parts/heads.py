@@ -10,7 +10,7 @@ from ui.components.attention_grid import Pictures, attention_grid, pictures
 from ui.drawn import drawn
 from ui.fields import selection
 
-SIDE_BY_SIDE = 5  # heads; more need the whole width
+SIDE_BY_SIDE, SHORT = 5, 18  # heads, and tokens; more need the whole width
 
 
 def default(attention, layer: int | None, head: int | None) -> tuple[int, int]:
@@ -20,7 +20,7 @@ def default(attention, layer: int | None, head: int | None) -> tuple[int, int]:
 
 def layout(attention) -> tuple[DeltaGenerator, DeltaGenerator]:
     """Where the grid and the single pattern stand: side by side, or below each other where the grid is wide."""
-    if attention.pattern.shape[1] <= SIDE_BY_SIDE:
+    if attention.pattern.shape[1] <= SIDE_BY_SIDE and len(attention.tokens) <= SHORT:
         left, right = st.columns(2, gap="medium")
         return left, right
     return st.container(), st.container()

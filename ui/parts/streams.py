@@ -7,7 +7,30 @@ from typing import Any
 
 import streamlit as st
 
+from ui.components import while_moving as line
+from ui.compute import attempt
+from ui.inputs import Inputs
 from ui.text import literal
+
+STEPS = 16  # between the ends of the slider
+GLANCE = 12  # tokens that are read while a slider moves
+
+
+def while_moving(given: Inputs, settings: dict[str, Any], strength: float) -> None:
+    """What the model would write at the slider's value, below it: known beforehand at `STEPS` + 1 strengths.
+
+    Args:
+        given: The page's inputs.
+        settings: Of the steering, but for its strength.
+        strength: What the slider is at.
+    """
+    clamped = settings["operation"] == "clamp"
+    low, high = (0.0, 10.0) if clamped else (-2.0, 2.0)
+    levels = tuple(low + (high - low) * step / STEPS for step in range(STEPS + 1))
+    asked = settings | {"strengths": levels, "max_new_tokens": GLANCE}
+    if swept := attempt("steering_sweep", given.model, **given.reading, **asked):
+        texts = [" ".join(text.text.split()) for text in swept.result.texts]
+        line.while_moving("times" if clamped else "strength", strength, levels, texts)
 
 
 class SideBySide:
