@@ -53,7 +53,9 @@ class Opening:
         """For people: how close the logits are, and what is left out; none where the model was not compared."""
         if not self.errors:
             return ()
-        closeness = f"Compared with plain transformers: logits equal to {max(self.errors.values()):.0e} of the largest."
+        error = max(self.errors.values())
+        how = f"equal to {error:.0e} of the largest" if error else "the very same"
+        closeness = f"Compared with plain transformers: logits {how}."
         left_out = dict.fromkeys([*self.unread.values(), *self.unfelt.values()])
         text = () if self.cache_holds else ("text is written without a cache, which gives other text here",)
         if not self.tokens_once:
