@@ -18,6 +18,7 @@ from mi_core.commandline import main
 from mi_core.jobs.request import Request
 from mi_core.models import catalogue
 from mi_core.sharing import output
+from tests.core.questions import TEXT
 from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ SETTINGS = {
     "cost": ["--of", "patching", "--settings", json.dumps({"prompt": PROMPT, "corrupted": "The capital of France is"})],
     "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
+    "lens_training": ["--file", str(TEXT), "--steps", "2"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
     "patched_run": ["--corrupted", "The capital of France is", "--cell", "L2@4"],
@@ -102,11 +104,11 @@ def test_logit_lens_last_layer_equals_hugging_face(run, reference):
 
 @pytest.mark.parametrize("name", analysis_names())
 def test_json_contract(run, name):
-    asked = [] if name == "cost" else ["--prompt", PROMPT]  # cost is asked of another analysis and its settings
+    asked = ["--prompt", PROMPT] if name not in ("cost", "lens_training") else []  # which have their own questions
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
     assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]
-    assert (whole["analysis"], whole["model"], settings["prompt"]) == (name, "loupe-mini", PROMPT)
+    assert (whole["analysis"], whole["model"], settings.get("prompt", PROMPT)) == (name, "loupe-mini", PROMPT)
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
     columns = {table: set(rows[0]) for table, rows in whole["tables"].items() if rows}
     assert list(whole["units"]) == list(whole["tables"])

@@ -153,7 +153,8 @@ def test_light_and_dark_sessions_read_words_in_their_own_ink(monkeypatch):
         for chart in app.get("vega_lite_chart"):
             config = json.loads(chart.proto.spec)["config"]
             assert config["text"] == {"color": palette["text"]}
-            assert config["axis"] == {"labelColor": palette["text"], "titleColor": palette["quiet"]}
+            assert config["axis"]["labelColor"] == palette["text"]
+            assert config["axis"]["titleColor"] == palette["quiet"]
 
 
 class Made:

@@ -34,8 +34,10 @@ def test_features_without_an_autoencoder_are_explained(tiny_folder):
 def test_steering_without_an_autoencoder_offers_a_contrast(tiny_folder):
     app = open_on(STEERING, tiny_folder("llama"))
     assert not app.exception and not app.error
-    assert list(app.segmented_control(key="source").options) == ["a contrast of prompts", "a token", "pasted numbers"]
-    assert app.text_area(key="positive").value and app.header
+    ways = list(app.segmented_control(key="source").options)
+    assert ways == ["found for this prompt", "a contrast of prompts", "a token", "pasted numbers"]
+    app.segmented_control(key="source").set_value("contrast").run()
+    assert not app.exception and app.text_area(key="positive").value and app.header
 
 
 def test_half_layers_of_a_parallel_model_get_a_sentence(tiny_folder):

@@ -27,7 +27,7 @@ def show_completion(answer: Answer) -> None:
 
 def _html(result: Any) -> str:
     guesses = [
-        f"<span><b>{escape(_shown(text))}</b> {percent(share)}</span>"
+        f"<span><strong>{escape(_shown(text))}</strong> {percent(share)}</span>"
         for text, share in zip(result.predictions, result.top_probabilities, strict=True)
         if share >= LEAST or text == result.predictions[0]
     ]

@@ -5,7 +5,7 @@ import time
 import streamlit as st
 
 import mi_core.analyses.steering as steering
-from ui import inputs, slots
+from ui import frame, inputs, slots
 from ui.compute import compute
 
 
@@ -18,6 +18,7 @@ def endless(model, prompt: str, *, progress=None) -> steering.Steering:
 
 steering.steering = endless
 st.set_page_config(layout="wide")
+st.html(frame.SCRIPTS, unsafe_allow_javascript=True)
 slots.clear()
 inputs.sidebar()
 st.title("Long work")
