@@ -11,7 +11,8 @@ function parts(name) {
 }
 
 export default function (component) {
-  const { data, setTriggerValue } = component
+  const { data, parentElement, setTriggerValue } = component
+  parentElement.leave?.() // Streamlit calls this for every change of the data, and cleans up only in the end
   const wake = () => {
     for (const [name, shown] of Object.entries(data.shown)) {
       for (const [button, by] of parts(name)?.buttons ?? []) {
@@ -41,9 +42,9 @@ export default function (component) {
   document.addEventListener("click", clicked, true)
   document.addEventListener("keydown", pressed, true)
   wake()
-  return () => {
+  return (parentElement.leave = () => {
     changes.disconnect()
     document.removeEventListener("click", clicked, true)
     document.removeEventListener("keydown", pressed, true)
-  }
+  })
 }

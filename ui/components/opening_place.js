@@ -1,6 +1,8 @@
 // A chart that is wider than its frame opens at its finding, and stays there as either grows: until a reader scrolls on.
 export default function (component) {
+  const { parentElement } = component
   const { frame, at, beside, told } = component.data
+  parentElement.leave?.() // Streamlit calls this for every change of the data, and cleans up only in the end
   const scroller = document.querySelector(`.st-key-${frame}`)
   const open = () => {
     const [whole, seen] = [scroller.scrollWidth, scroller.clientWidth]
@@ -16,8 +18,8 @@ export default function (component) {
   drawn.observe(scroller, { childList: true, subtree: true })
   const sized = new ResizeObserver(open)
   sized.observe(scroller)
-  return () => {
+  return (parentElement.leave = () => {
     drawn.disconnect()
     sized.disconnect()
-  }
+  })
 }

@@ -2,6 +2,7 @@
 // and is shown here at once, for the value that is nearest while it moves.
 export default function (component) {
   const { data, parentElement } = component
+  parentElement.leave?.() // Streamlit calls this for every change of the data, and cleans up only in the end
   const line = parentElement.querySelector("p")
   const show = () => {
     const slider = document.querySelector(`.st-key-${data.slider} input[type="range"]`)
@@ -14,7 +15,7 @@ export default function (component) {
   const later = () => setTimeout(show, 30) // once the slider itself has moved
   for (const kind of ["pointermove", "keydown", "input"]) document.addEventListener(kind, later, true)
   show()
-  return () => {
+  return (parentElement.leave = () => {
     for (const kind of ["pointermove", "keydown", "input"]) document.removeEventListener(kind, later, true)
-  }
+  })
 }
