@@ -104,6 +104,8 @@ def test_a_second_direction_is_added_and_taken_away(page):
     settled(page)
     alone = texts(page)
     box = page.get_by_role("combobox", name="Add another direction")
+    box.scroll_into_view_if_needed()
+    settled(page)  # a list that is open closes where its page is scrolled
     box.click()
     page.get_by_role("option", name="a token").click()
     field(page, "Token").fill("dog")
