@@ -4,6 +4,7 @@ export default function (component) {
   const { frame, at, beside, told } = component.data
   parentElement.leave?.() // Streamlit calls this for every change of the data, and cleans up only in the end
   const scroller = document.querySelector(`.st-key-${frame}`)
+  if (!scroller) return // its chart has gone already
   const open = () => {
     const [whole, seen] = [scroller.scrollWidth, scroller.clientWidth]
     const sizes = `${told} ${whole} ${seen}`

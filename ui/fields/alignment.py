@@ -65,7 +65,7 @@ def _cells(pair) -> tuple[str, str, str]:
     texts = [None if pd.isna(text) else visible(text) for text in (pair.token, pair.corrupted_token)]
     if not pair.differs:
         return ("", *(escape(text) for text in texts))
-    named = ["<i>nothing</i>" if text is None else f"<b>{escape(text)}</b>" for text in texts]
+    named = ["<i>nothing</i>" if text is None else f"<strong>{escape(text)}</strong>" for text in texts]
     return ("≠", *named)
 
 
