@@ -5,24 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mi_core.lenses.files import open_lens
-from mi_core.lenses.lens import Lens, look, through
-from mi_core.metrics import distribution
+from mi_core.lenses.learned import LearnedLens, look_through
 from mi_core.models.model import Model
 from mi_core.phrases import place
 from mi_core.result import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
-class JacobianLens(Lens):
+class JacobianLens(LearnedLens):
     """The vocabulary's view of every layer and position, by its average effect on the output."""
 
-    origin: str
-    """Where the matrices are from, as the end of a sentence that begins with the lens."""
     first_pos: int
     """The first position of a text that they were fitted at."""
-    units: str = "bits (entropy, KL), logits, probability"
-    """All units, in words."""
 
     def reading(self) -> Reading:
         """From which layer on the answer is what the stream is disposed to say at the chosen position."""
@@ -75,9 +69,7 @@ def jacobian_lens(
     Raises:
         InputError: A bad prompt, target, position or top_k; there is no such lens, or it is of another model.
     """
-    distribution.check_top_k(top_k, model.d_vocab)
-    tokens = model.tokens(prompt, prepend_bos)
-    asked = {"target": target, "foil": foil, "pos": model.position(tokens, pos), "top_k": top_k}
-    translator = open_lens(model, "jacobian", source)
-    found = look(model, tokens, *through(model, translator), **asked)
-    return JacobianLens(origin=translator.origin, first_pos=translator.first_pos, **found)
+    translator, found = look_through(
+        model, "jacobian", source, prompt, target=target, foil=foil, pos=pos, top_k=top_k, prepend_bos=prepend_bos
+    )
+    return JacobianLens(first_pos=translator.first_pos, **found)

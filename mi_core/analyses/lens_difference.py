@@ -13,6 +13,7 @@ from mi_core.analyses.jacobian_lens import jacobian_lens
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.tuned_lens import tuned_lens
 from mi_core.errors import InputError, choose
+from mi_core.lenses.files import NAMES
 from mi_core.lenses.lens import Lens
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
@@ -22,7 +23,7 @@ from mi_core.result import Check, Reading, check_axes
 
 Name = Literal["logit", "tuned", "jacobian"]
 LENSES = {"logit": logit_lens, "tuned": tuned_lens, "jacobian": jacobian_lens}
-TITLES = {"logit": "logit lens", "tuned": "tuned lens", "jacobian": "Jacobian lens"}
+TITLES = {"logit": "logit lens"} | NAMES
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,6 +15,7 @@ from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mi_core import disk
 from mi_core.errors import InputError, choose
 from mi_core.lenses import files
 from mi_core.lenses.files import NAMES, Kind
@@ -78,7 +77,7 @@ class LensTraining:
 
     def reading(self) -> Reading:
         """Whether it reads better than the logit lens, where it was not trained."""
-        name, n = NAMES["tuned" if self.kind == "tuned" else "jacobian"], len(self.layers)
+        name, n = NAMES[self.kind], len(self.layers)
         better = int((self.lens_kl < self.logit_kl).sum())
         return Reading(
             f"The {name} is nearer to the model's output than the logit lens at {better} of {n} layers",
@@ -178,14 +177,10 @@ def _unfinished(model: Model, kind: str, rows: Int[Tensor, "row pos"], length: i
 
 def _write(state: dict[str, Tensor], path: Path, about: dict[str, str] | None = None) -> None:
     """The whole file or none. Raises InputError where there is no room."""
-    beside = path.with_suffix(f".{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, beside, about)
-        os.replace(beside, path)
+        with disk.whole(path) as unfinished:
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, unfinished, about)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise InputError(f"The lens cannot be written ({error.strerror}): make room, or allow it.", "file") from error
 
 

@@ -19,8 +19,6 @@ class LogitLens(Lens):
 
     norm: str
     """``"recomputed"`` or ``"frozen"``."""
-    units: str = "bits (entropy, KL), logits, probability"
-    """All units, in words."""
 
     def reading(self) -> Reading:
         """When the answer becomes the top guess at the chosen position, and how sure the model ends up."""

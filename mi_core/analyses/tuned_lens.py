@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mi_core.lenses.files import open_lens
-from mi_core.lenses.lens import Lens, look, through
-from mi_core.metrics import distribution
+from mi_core.lenses.learned import LearnedLens, look_through
 from mi_core.models.model import Model
 from mi_core.result import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
-class TunedLens(Lens):
+class TunedLens(LearnedLens):
     """The vocabulary's view of every layer and position, through learned translators."""
-
-    origin: str
-    """Where the translators are from, as the end of a sentence that begins with the lens."""
-    units: str = "bits (entropy, KL), logits, probability"
-    """All units, in words."""
 
     def reading(self) -> Reading:
         """From which layer on the answer can be read at the chosen position, and how sure the model ends up."""
@@ -62,8 +55,7 @@ def tuned_lens(
     Raises:
         InputError: A bad prompt, target, position or top_k; there is no such lens, or it is of another model.
     """
-    distribution.check_top_k(top_k, model.d_vocab)
-    tokens = model.tokens(prompt, prepend_bos)
-    asked = {"target": target, "foil": foil, "pos": model.position(tokens, pos), "top_k": top_k}
-    translator = open_lens(model, "tuned", source)
-    return TunedLens(origin=translator.origin, **look(model, tokens, *through(model, translator), **asked))
+    _, found = look_through(
+        model, "tuned", source, prompt, target=target, foil=foil, pos=pos, top_k=top_k, prepend_bos=prepend_bos
+    )
+    return TunedLens(**found)

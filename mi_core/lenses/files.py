@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from mi_core.disk import cache_folder
+from mi_core import disk
 from mi_core.errors import Absent, InputError, choose
 from mi_core.lenses.formats import Maps, read
 from mi_core.models import catalogue
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # pages list lenses long before torch is there
     from mi_core.models.model import Model
 
 Kind = Literal["tuned", "jacobian"]
-NAMES: dict[Kind, str] = {"tuned": "tuned lens", "jacobian": "Jacobian lens"}
+NAMES: dict[str, str] = {"tuned": "tuned lens", "jacobian": "Jacobian lens"}
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,18 @@ def file_name(kind: Kind) -> str:
 
 def trained(fingerprint: str, kind: Kind) -> Path:
     """Where a lens that was trained here is kept, for these weights, with edits or without."""
-    return cache_folder() / "lenses" / fingerprint.partition("+")[0] / file_name(kind)
+    return disk.cache_folder() / "lenses" / fingerprint.partition("+")[0] / file_name(kind)
 
 
 def stamp(model_id: str, fingerprint: str) -> str:
     """Changes with every file of a model's lenses."""
-    files = [file.path for kind in NAMES for file in available(model_id, kind, fingerprint).values() if not file.entry]
-    seen = [(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path in files if (stat := path.stat())]
+    files = [
+        file.path
+        for kind in get_args(Kind)
+        for file in available(model_id, kind, fingerprint).values()
+        if not file.entry
+    ]
+    seen = [disk.state(path) for path in files]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mi_core.lenses.translator import Translator
 from mi_core.metrics import readout
 from mi_core.metrics.lens import settled
 from mi_core.metrics.target import Target, resolve
@@ -24,7 +23,7 @@ from mi_core.result import Check, check_axes, same_length, within
 
 ROWS_AT_ONCE = 1024  # rows read together: 8 MB for a block of the vocabulary
 
-#: From residual streams [stage, pos, d_model], and the last stage's own, to what the unembedding reads.
+#: From residual streams to what the unembedding reads.
 Normed = Callable[[Float[Tensor, "stage pos d_model"]], Float[Tensor, "stage pos d_model"]]
 
 
@@ -73,6 +72,8 @@ class Lens:
     """[stage, pos] Bits: KL(final ‖ stage), from 0."""
     checks: tuple[Check, ...]
     """What must hold of these numbers."""
+    units: str = "bits (entropy, KL), logits, probability"
+    """All units, in words."""
 
     def __post_init__(self) -> None:
         check_axes(self, pos=len(self.tokens), stage=len(self.stages))
@@ -156,19 +157,6 @@ class Lens:
         _, n_pos, k = self.prediction_ids.shape
         row = stage % len(self.stages)
         return quoted(self.predictions[(row * n_pos + self.pos) * k]), percent(self.top_probabilities[row, self.pos, 0])
-
-
-def through(model: Model, translator: Translator) -> tuple[list[Stage], Normed]:
-    """The stages that a learned lens maps and the output, and what the unembedding is given there."""
-    names = model.resid_names()
-    mapped = [Stage(names[layer], "resid_pre", layer) for layer in translator.layers]
-    stages = [*mapped, Stage(names[-1], "resid_post", model.n_layers)]
-
-    def normed(resid: Float[Tensor, "stage pos d_model"]) -> Float[Tensor, "stage pos d_model"]:
-        rows = [translator.translate(x, stage.passed) for x, stage in zip(resid, stages, strict=True)]
-        return model.final_norm.apply(torch.stack(rows))
-
-    return stages, normed
 
 
 def look(

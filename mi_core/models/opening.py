@@ -7,12 +7,11 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mi_core.disk import cache_folder
+from mi_core.disk import cache_folder, whole
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,8 @@ def remembered(fingerprint: str) -> Opening | None:
 def remember(fingerprint: str, opening: Opening) -> None:
     """Keep what was found; where the folder cannot be written to, it is found again next time."""
     path = _file(fingerprint)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
+    with contextlib.suppress(OSError), whole(path) as unfinished:
         unfinished.write_text(json.dumps(dataclasses.asdict(opening)), encoding="utf-8")
-        os.replace(unfinished, path)
 
 
 def _file(fingerprint: str) -> Path:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mi_core import disk
 from mi_core.errors import Absent, InputError, shortened
 from mi_core.lru import LRU
 from mi_core.models import catalogue, hooks
@@ -189,9 +190,7 @@ def fetch(entry: SaeEntry, device: str, progress: Callable[[int, int, str], None
 
 
 def _states(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Of every file: a change that keeps size and date, as of a copy, is seen by the file system's own time of it."""
-    files = [(str(path), path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
-    return tuple((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in files)
+    return tuple(disk.state(path) for path in sorted(folder.iterdir()) if path.is_file())
 
 
 def _key(entry: SaeEntry, device: str) -> tuple[Any, ...]:

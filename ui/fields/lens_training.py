@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import streamlit as st
 
 from charts import figures
-from mi_core.disk import cache_folder
+from mi_core.disk import cache_folder, whole
 from mi_core.text.corpus import FORMATS, MOST_BYTES
 from ui import show, slots
 from ui.compute import compute
@@ -53,8 +52,6 @@ def _ask(model: str, kind: str) -> None:
     name = hashlib.sha256(content).hexdigest()[:16] + Path(file.name).suffix.lower()
     path = cache_folder() / "texts" / name
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
+        with whole(path) as unfinished:
+            unfinished.write_bytes(content)
     st.session_state[_ASKED] = (model, kind, str(path))
