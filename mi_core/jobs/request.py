@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from mi_core import disk
 from mi_core.analyses import _index
 from mi_core.editing import recipes
 from mi_core.jobs.code_version import code_version
@@ -89,10 +92,16 @@ def _frozen(value: Any) -> Any:
 def _content(path: str) -> str:
     """Of a file; "" where it cannot be read, which the analysis tells."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(disk.state(Path(path)))
     except (OSError, ValueError):
         return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(state: tuple[str, int, int, int]) -> str:
+    """Of a file in that state: it is read once, however often its results are looked up."""
+    with open(state[0], "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -64,13 +64,8 @@ def trained(fingerprint: str, kind: Kind) -> Path:
 
 def stamp(model_id: str, fingerprint: str) -> str:
     """Changes with every file of a model's lenses."""
-    files = [
-        file.path
-        for kind in get_args(Kind)
-        for file in available(model_id, kind, fingerprint).values()
-        if not file.entry
-    ]
-    seen = [disk.state(path) for path in files]
+    lenses = [lens for kind in get_args(Kind) for lens in available(model_id, kind, fingerprint).values()]
+    seen = [disk.state(lens.path) for lens in lenses if not lens.entry]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 
 

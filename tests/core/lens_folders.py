@@ -1,9 +1,12 @@
 """Files of learned lenses with random maps, for tests."""
 
 from pathlib import Path
+from shutil import copytree
 
 import torch
 from safetensors.torch import save_file
+
+from mi_core.models.loading import load
 
 
 def random_maps(d_model: int, layers, bias: bool, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -18,3 +21,12 @@ def save_lens(folder: Path, kind: str, maps: dict[str, torch.Tensor], **about: s
     path = folder / f"{kind}_lens.safetensors"
     save_file(maps, path, about or None)
     return path
+
+
+def open_beside(tiny: Path, folder: Path, kind: str, scale: float = 1.0, **about: str):
+    """(a copy of a tiny model with a random lens beside its weights, the lens' maps), the maps times `scale`."""
+    model = load(str(copytree(tiny, folder)))
+    layers = range(kind == "jacobian", model.n_layers)
+    maps = {name: scale * tensor for name, tensor in random_maps(model.d_model, layers, bias=kind == "tuned").items()}
+    save_lens(folder, kind, maps, **about)
+    return model, maps

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from mi_core.analyses.jacobian_lens import jacobian_lens
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.models.loading import load
-from tests.core.lens_folders import random_maps, save_lens
+from tests.core.lens_folders import open_beside, save_lens
 from tests.core.plain_reference import final_norm, plain, unembed
 
 PROMPT = " the cat sat on the dog: é"
@@ -22,11 +22,7 @@ def with_lens(tiny_folder, tmp_path):
     """with_lens(architecture): that model with random matrices for a Jacobian lens, and the matrices."""
 
     def open_model(name: str, **about: str):
-        folder = copytree(tiny_folder(name), tmp_path / name)
-        model = load(str(folder))
-        maps = random_maps(model.d_model, range(1, model.n_layers), bias=False)
-        save_lens(folder, "jacobian", maps, **about)
-        return model, maps
+        return open_beside(tiny_folder(name), tmp_path / name, "jacobian", **about)
 
     return open_model
 

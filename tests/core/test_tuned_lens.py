@@ -1,7 +1,5 @@
 """The tuned lens against plain transformers: its own hidden states, mapped by hand, normed and unembedded by it."""
 
-from shutil import copytree
-
 import numpy as np
 import pytest
 import torch
@@ -9,9 +7,8 @@ import torch
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.tuned_lens import tuned_lens
 from mi_core.metrics.lens import settled
-from mi_core.models.loading import load
 from mi_core.phrases import after_layer
-from tests.core.lens_folders import random_maps, save_lens
+from tests.core.lens_folders import open_beside
 from tests.core.plain_reference import final_norm, plain, unembed
 
 PROMPT = " the cat sat on the dog: é"
@@ -23,12 +20,7 @@ def with_lens(tiny_folder, tmp_path):
     """with_lens(architecture, maps): that model with a tuned lens beside it, random where no maps are given."""
 
     def open_model(name: str, scale: float = 1.0):
-        folder = copytree(tiny_folder(name), tmp_path / name)
-        model = load(str(folder))
-        maps = random_maps(model.d_model, range(model.n_layers), bias=True)
-        maps = {key: scale * tensor for key, tensor in maps.items()}
-        save_lens(folder, "tuned", maps)
-        return model, maps
+        return open_beside(tiny_folder(name), tmp_path / name, "tuned", scale)
 
     return open_model
 
