@@ -27,6 +27,18 @@ def story(page: Page):
     expect(finding(page)).to_contain_text("“·Mary”")
 
 
+def test_a_prompt_entered_before_the_page_is_all_there_is_applied(page):
+    late = []
+    page.route("**/static/js/Html.*", lambda route: late.append(route))  # what brings the page's own scripts
+    page.goto("/logit_lens")
+    ask(page, "The capital of Japan is")
+    expect(field(page, "Prompt")).to_have_value("The capital of Japan is\n")
+    for route in late:
+        route.continue_()
+    expect(finding(page)).to_contain_text("“·Tokyo”")
+    expect(field(page, "Prompt")).to_have_value("The capital of Japan is")
+
+
 def test_enter_applies_a_prompt_that_lets_go_of_the_story_and_back_brings_it_again(page):
     story(page)
     in_address(page, "foil", " John")
