@@ -113,7 +113,7 @@ def checks(
         Check(
             f"strength 0 is the run without steering{exact}",
             float((unsteered - untouched).abs().max()),
-            0.0 if exact else 1e-3,
+            0.0 if exact else 1e-5,
         ),
         Check(
             "the unsteered row predicts what the model predicts",

@@ -30,11 +30,6 @@ HOW_ONE = (
 )
 
 
-def forget_cell() -> None:
-    """Another site has other cells."""
-    st.session_state["cell"] = ""
-
-
 header("Patching", "Where does the model carry what decides the answer?")
 chosen = prompt()
 corrupted = second_prompt(chosen)
@@ -42,7 +37,7 @@ offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    site = address.choose(words.PATCHED, st.selectbox, "Swap", width=180, on_change=forget_cell)
+    site = address.choose(words.PATCHED, st.selectbox, "Swap", width=180)
     metric = address.choose(
         words.PATCH_MEASURE, st.selectbox, "Measure", width=180,
         help="Logit difference: the answer against what it is compared with. Probability: the answer alone. All "
