@@ -22,12 +22,6 @@ PAGES = (
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
 )
-# What a page says that needs more than a prompt, where that is not a preset's
-ASKS = {
-    "Patching": "one word exchanged",
-    "Path patching": "one word exchanged",
-    "Edits": "Type the words of your prompt that the fact is about",
-}
 SECOND_PROMPT = "The same prompt with its telling word exchanged"
 # What was just done has reached the server: a field may keep its value to itself for a fifth of a second, and its timer
 # began before this one. Then thrice in a row nothing is to come from the server, and nothing left to draw.

@@ -29,7 +29,7 @@ def test_the_first_screen_shows_a_prompt_its_answer_a_finding_and_where_to_go_ne
     page = opened(visitor(viewport={"width": 1280, "height": 800}), "/")
     sentence = main(page).locator(".loupe-completion")
     expect(sentence).to_contain_text("The capital of Texas is")
-    expect(sentence.locator("b").first).to_have_text("Austin")
+    expect(sentence.locator("strong").first).to_have_text("Austin")
     leads = [page.get_by_role("link", name=name) for name in LEADS]
     story = page.get_by_role("button", name=STORY)
     for seen in (field(page, "Prompt"), token(page, 5), sentence, finding(page), *leads, story):
@@ -37,7 +37,7 @@ def test_the_first_screen_shows_a_prompt_its_answer_a_finding_and_where_to_go_ne
     assert float(sentence.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")) >= 24
     assert top(token(page, 5)) < top(sentence) < top(finding(page)) < top(leads[0]) < top(story)
     story.click()
-    expect(sentence.locator("b").first).to_have_text("Mary")
+    expect(sentence.locator("strong").first).to_have_text("Mary")
     expect(main(page)).to_contain_text("Two names, one giver")
     page.set_viewport_size({"width": 390, "height": 844})
     settled(page)

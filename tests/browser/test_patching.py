@@ -11,12 +11,12 @@ ONE = "One patch, with everything it does"
 
 
 def click_last_cell(page: Page) -> None:
-    """The last layer at the last token: the lower right corner of the first chart."""
+    """The last layer at the last token: the lower right cell of the first chart, over the scale below it."""
     canvas = charts(page).first.locator("canvas, svg.marks").first
     expect(canvas).to_be_visible()
     settled(page)
     area = canvas.bounding_box()
-    canvas.click(position={"x": area["width"] - 30, "y": area["height"] - 32})
+    canvas.click(position={"x": area["width"] - 30, "y": area["height"] - 76})
 
 
 def test_a_clicked_cell_is_run_and_the_link_to_it_opens_the_same(page):
@@ -48,7 +48,7 @@ def test_prompts_of_unequal_length_stand_side_by_side_and_are_repaired(page):
     expect(field(page, SECOND_PROMPT)).to_have_value(f"The capital of {subject} is")
     expect(finding(page)).to_contain_text("The difference sits at “·Texas” (position 4)")
     expect(pair.locator("td", has_text="≠")).to_have_count(1)
-    expect(pair.locator("b")).to_have_text(["·Texas", f"·{subject}"])
+    expect(pair.locator("strong")).to_have_text(["·Texas", f"·{subject}"])
     expect(main(page).get_by_role("alert")).to_have_count(0)
 
 
