@@ -128,25 +128,56 @@ def before_attention_norm(
     return post.pull_back(reader) / post.scale(acts[hooks.attn_o(layer)][pos]), post.bias @ reader
 
 
+@dataclass(frozen=True)
+class ByHead:
+    """What the heads of one layer write towards a reader at one position, in logits.
+
+    `each` is a number per head and `bias` what no head owns; `missing` is what attention wrote beside these, `split`
+    whether they explain it. `back` is what each head's `z` is read with.
+    """
+
+    each: Float[Tensor, " head"]
+    bias: Float[Tensor, ""]
+    missing: Float[Tensor, ""]
+    split: Bool[Tensor, ""]
+    back: Float[Tensor, "head d_head"]
+
+
+@torch.no_grad()
+def by_head(model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]) -> ByHead | None:
+    """One layer's heads, from a run that kept its z, attn_o and attn_out; None where something else stands there.
+
+    Args:
+        model: The model.
+        acts: The run.
+        layer: The layer.
+        pos: The position that writes.
+        reader: What is read of the residual stream, from `reading_direction`.
+    """
+    if hooks.z(layer) not in acts.sites:
+        return None
+    inner, shift = before_attention_norm(model, acts, layer, pos, reader)
+    back = model.attn_o_pull_back(layer, inner)
+    heads = (acts[hooks.z(layer)][pos] * back).sum(-1)
+    bias = model.attn_o_bias(layer) @ inner + shift
+    out = acts[hooks.attn_out(layer)][pos]
+    missing = (heads.sum() + bias - out @ reader).abs()
+    return ByHead(heads, bias, missing, missing <= EXPLAINED * (1 + out.norm() * reader.norm()), back)
+
+
 def _attention(
     model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
 ) -> tuple[Float[Tensor, " head"], Float[Tensor, "head key_pos"], Float[Tensor, ""], Bool[Tensor, ""]]:
     """One layer's contribution by head, by head and token read, its bias, and whether these explain all of it."""
-    if hooks.z(layer) not in acts.sites:  # something else stands in attention's place
+    heads = by_head(model, acts, layer, pos, reader)
+    if heads is None:
         n_pos, none = len(acts[hooks.resid_pre(layer)]), reader.new_zeros(())
         return reader.new_zeros(model.n_heads), reader.new_zeros(model.n_heads, n_pos), none, none.bool()
-    inner, shift = before_attention_norm(model, acts, layer, pos, reader)
-    back = model.attn_o_pull_back(layer, inner)
-    heads = (acts[hooks.z(layer)][pos] * back).sum(-1)
     v = model.per_head(acts[hooks.v(layer)])
-    sources = acts[hooks.pattern(layer)][:, 0] * torch.einsum("khd,hd->hk", v, back)
-    bias = model.attn_o_bias(layer) @ inner + shift
-    out = acts[hooks.attn_out(layer)][pos]
-    missing = (heads.sum() + bias - out @ reader).abs()
-    split = missing <= EXPLAINED * (1 + out.norm() * reader.norm())
+    sources = acts[hooks.pattern(layer)][:, 0] * torch.einsum("khd,hd->hk", v, heads.back)
     if not model.opening.mixes:  # values are normed, gated or clipped on their way: no token owns a share
         sources = torch.full_like(sources, torch.nan)
-    return heads * split, sources * split, bias * split, split
+    return heads.each * heads.split, sources * heads.split, heads.bias * heads.split, heads.split
 
 
 def _embeddings(

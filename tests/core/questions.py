@@ -52,6 +52,7 @@ ASKED = {
                  {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
     "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
     "tokens": [{"target": " cat", "foil": " dog"}],
+    "writing": [{"max_new_tokens": 3}, {"max_new_tokens": 3, "temperature": 1.0, "seed": 5}],
 }  # fmt: skip
 
 
