@@ -11,6 +11,7 @@ PAGES = {
     ],
     "Look": [
         st.Page("pages/look/logit_lens.py", title="Lenses", icon=":material/layers:"),
+        st.Page("pages/look/writing.py", title="Writing", icon=":material/edit_square:"),
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),

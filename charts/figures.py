@@ -304,12 +304,56 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
     return bars(prompts, title=title, label="name", value="kl", unit="bits (KL)", sort=False, most=40)
 
 
+def writing(
+    result: Any, *, title: str = "How unsure it was before each token", value: str = "entropy", pos: int | None = None
+) -> alt.LayerChart:
+    """`value` (entropy, surprisal or probability) of every written token; `pos` is outlined."""
+    steps = _table(result, "steps").drop(columns="text")
+    return token_strip(steps, title=title, value=value, pos=result.least_sure if pos is None else pos)
+
+
+def writing_lens(result: Any, *, pos: int | None = None) -> alt.LayerChart:
+    """The lens' top guess after every layer, inside each step: from `writing`."""
+    return lens_heatmap(
+        _table(result, "lens"),
+        title="The top guess after each layer, before each token was written",
+        pos=result.least_sure if pos is None else pos,
+        own=True,
+        columns_title="token written (position · text)",
+    )
+
+
+def _of_step(result: Any, table: str, pos: int | None) -> tuple[pd.DataFrame, str]:
+    """The rows of one step, and the token it wrote."""
+    at, rows = result.least_sure if pos is None else pos, _table(result, table)
+    return rows[rows["pos"] == at], f"“{visible(result.tokens.texts[at])}”"
+
+
+def writing_guesses(result: Any, *, pos: int | None = None) -> alt.LayerChart:
+    """What could have been written in place of one token: from `writing`."""
+    rows, name = _of_step(result, "guesses", pos)
+    return bars(rows, title=f"Best guesses before {name}", label="prediction", value="probability")
+
+
+def writing_heads(result: Any, *, pos: int | None = None) -> alt.LayerChart:
+    """The heads that push one written token most: from `writing`."""
+    rows, name = _of_step(result, "heads", pos)
+    return bars(rows, title=f"What heads add to {name}", label="component", value="contribution")
+
+
+def writing_features(result: Any, *, pos: int | None = None) -> alt.LayerChart:
+    """The features that are strongest where one token was predicted: from `writing`."""
+    rows, name = _of_step(result, "features", pos)
+    rows = rows.assign(name=_feature_names(rows))
+    return bars(rows, title=f"Features where {name} was predicted", label="name", value="activation")
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, counterpart, edit,
+        patched_run, path_patching, counterpart, edit, writing,
     )
 }  # fmt: skip

@@ -31,6 +31,8 @@ def lens_heatmap(
     colour: str = "probability",
     pos: int | None = None,
     answer: str | None = None,
+    own: bool = False,
+    columns_title: str = "token read (position · text)",
 ) -> alt.LayerChart:
     """Rows run downwards from the embeddings to the output, columns along the prompt; a cell holds the top guess.
 
@@ -44,6 +46,8 @@ def lens_heatmap(
         colour: Column that colours the cells.
         pos: Position whose column is outlined.
         answer: Cells whose guess is this text are set in bold.
+        own: Those whose guess is the token of their own column are.
+        columns_title: What the columns are.
     """
     grid = frame.assign(_column=theme.token_labels(frame["pos"], frame["token"]), _row=_rows(frame))
     columns = list(grid.sort_values("pos")["_column"].unique())
@@ -51,14 +55,14 @@ def lens_heatmap(
     narrowest = NARROW if NARROW * len(columns) <= ROOM else WIDE  # no room for all: scroll, with room for words
     step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=LARGEST)
     base = alt.Chart(grid).encode(
-        x=token_columns("_column", columns, min(step, narrowest), "token read (position · text)"),
+        x=token_columns("_column", columns, min(step, narrowest), columns_title),
         y=_layers(rows),
         tooltip=theme.tooltips(grid),
     )
     share = colour in theme.PROBABILITIES
     layers = [cells(base, grid[colour], colour, name="cell", fields=["layer", "pos"], share=share)]
     if step >= TEXT_FROM:
-        layers.append(_words(base, colour, answer))
+        layers.append(_words(base, colour, "datum.token" if own else answer and theme.literal(answer)))
     if pos is not None:
         layers.append(base.transform_filter(alt.datum.pos == pos).mark_rect(**theme.OUTLINE))
     width = step * len(columns)
@@ -99,8 +103,9 @@ def _layers(rows: list[str]) -> alt.Y:
     return alt.Y("_row:O", axis=axis, scale=alt.Scale(domain=rows, padding=0))
 
 
-def _words(base: alt.Chart, colour: str, answer: str | None) -> alt.Chart:
-    weight = alt.ExprRef(f"datum.prediction === {theme.literal(answer)} ? 700 : 400") if answer else 400
+def _words(base: alt.Chart, colour: str, bold: str | None) -> alt.Chart:
+    """The guesses; those that are what the expression `bold` says stand out."""
+    weight = alt.ExprRef(f"datum.prediction === {bold} ? 700 : 400") if bold else 400
     style = {"font": theme.MONO, "fontSize": theme.SMALL, "fontWeight": weight, "color": theme.ink(colour)}
     limit = alt.ExprRef("bandwidth('x') - 6")
     return base.mark_text(limit=limit, cursor="pointer", **style).encode(text="prediction:N")

@@ -227,6 +227,10 @@ def _of_push_that_shows(tables: Tables, result: Any) -> list[float]:
     return [tried["label"].nunique(), tried["strength"].nunique()]
 
 
+def _of_writing(tables: Tables, result: Any) -> list[float]:
+    return [*(2.0 ** tables["steps"]["entropy"]), 1.0]
+
+
 DERIVED: dict[str, Callable[[Tables, Any], list[float]]] = {
     name.removeprefix("_of_"): function for name, function in list(globals().items()) if name.startswith("_of_")
 }
@@ -320,5 +324,9 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
         (r"“([^“”]*)” loses most", _row("shift", "change", "token", "idxmin")),
     ],
     "steering_sweep": [(r"strength (\S+) moves a probability furthest", _furthest)],
+    "writing": [
+        (r"is least sure at “(.*)” \(", _row("steps", "entropy", "token")),
+        (r"It is surest at “(.*)” \(", _row("steps", "entropy", "token", "idxmin")),
+    ],
     "push_that_shows": [(r"A push towards (.*) shows here", lambda tables, result: tables["tried"].iloc[0]["label"])],
 }  # fmt: skip

@@ -193,6 +193,10 @@ FOLLOW = _options(
     "follow", ("probability", "probability"), ("logit", "logit"), ("rank", "rank"), ("entropy", "entropy")
 )
 
+STEPS_SHOW = _options(
+    "steps", ("entropy", "doubt"), ("probability", "probability of the token"), ("surprisal", "surprise")
+)
+
 READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
 
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
@@ -315,6 +319,10 @@ def _direction(number: str) -> tuple[Field, ...]:
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
+    "writing": (
+        Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,
+        Number("written", 0), AUTOENCODER,
+    ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),

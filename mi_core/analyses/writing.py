@@ -15,15 +15,15 @@ from torch import Tensor
 
 from mi_core.attribution import leads, written
 from mi_core.attribution.logit_parts import obstacle
-from mi_core.errors import InputError
+from mi_core.errors import InputError, shortened
 from mi_core.lenses.steps import StepsLens, steps_lens
 from mi_core.metrics import distribution
 from mi_core.metrics.lens import settled
 from mi_core.metrics.target import Target
 from mi_core.models.model import Activations, Model
 from mi_core.models.progress import Progress, silent
-from mi_core.models.tokens import Tokens, encode
-from mi_core.phrases import after_layer, entropy_in_words, percent, quoted, signed
+from mi_core.models.tokens import Tokens, encode, visible
+from mi_core.phrases import after_layer, entropy_in_words, percent, place, quoted, signed
 from mi_core.result import Check, Reading, check_axes, same_length, within
 from mi_core.saes.features import check_top_k, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
@@ -41,15 +41,13 @@ class Writing:
     model: str
     """Id of the model."""
     tokens: Tokens
-    """The prompt."""
+    """[pos] The prompt, and what was written after it."""
+    n_prompt: int
+    """How many of the tokens are the prompt: the position of the first that was written."""
     temperature: float
     """0 took the likeliest token at every step."""
     seed: int
     """Of the draws."""
-    token_ids: Int[np.ndarray, " step"]
-    """[step] What was written."""
-    texts: tuple[str, ...]
-    """[step] Raw text of each token."""
     so_far: tuple[str, ...]
     """[step] All that was written, this token included."""
     rereads: Bool[np.ndarray, " step"]
@@ -96,8 +94,8 @@ class Writing:
     """All units, in words."""
 
     def __post_init__(self) -> None:
-        check_axes(self, step=len(self.texts))
-        same_length(self, "texts", "so_far")
+        check_axes(self, step=len(self.tokens) - self.n_prompt)
+        same_length(self, "rereads", "so_far")
         within(self, 0, 1, "probability", "guess_probability")
 
     @property
@@ -107,13 +105,13 @@ class Writing:
 
     @property
     def least_sure(self) -> int:
-        """The step of the greatest doubt, from 1."""
-        return int(self.entropy.argmax()) + 1
+        """The position of the token before which the doubt was greatest."""
+        return self.n_prompt + int(self.entropy.argmax())
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`steps`: a row per written token. `guesses`, `lens`, `heads`, `features`: what is inside each step.
 
-        Steps count from 1; `pos` is where the token stands after the prompt.
+        `pos` is where the written token stands; each is read at the position before it.
         """
         return {
             "steps": self._steps(),
@@ -124,17 +122,14 @@ class Writing:
         }
 
     def _axes(self, step: np.ndarray) -> dict[str, Any]:
-        return {
-            "step": step + 1,
-            "pos": step + len(self.tokens),
-            "token": np.asarray(self.texts, dtype=object)[step],
-        }
+        pos = step + self.n_prompt
+        return {"pos": pos, "token": np.asarray(self.tokens.texts, dtype=object)[pos]}
 
     def _steps(self) -> pd.DataFrame:
         return pd.DataFrame(
-            self._axes(np.arange(len(self.texts)))
+            self._axes(np.arange(len(self.so_far)))
             | {
-                "token_id": self.token_ids,
+                "token_id": self.tokens.ids[self.n_prompt :],
                 "probability": self.probability,
                 "rank": self.rank,
                 "surprisal": self.surprisal,
@@ -152,7 +147,7 @@ class Writing:
     def _lens(self) -> pd.DataFrame:
         names = ("probability", "target_probability", "target_rank", "entropy", "kl_to_final")
         n_stages = 0 if self.lens is None else len(self.lens.target_rank)
-        layer, step = (axis.ravel() for axis in np.indices((n_stages, len(self.texts))))
+        layer, step = (axis.ravel() for axis in np.indices((n_stages, len(self.so_far))))
         stage = np.where(layer == n_stages - 1, "resid_post", "resid_pre").astype(object)
         numbers = {name: getattr(self.lens, name).ravel() if self.lens else np.zeros(0) for name in names}
         return pd.DataFrame(
@@ -176,45 +171,42 @@ class Writing:
 
     def reading(self) -> Reading:
         """What was written, and where the model was least sure; how early its tokens were settled."""
-        step = self.least_sure
-        title = f"It writes {self._shown()} and is least sure at {self._named(step)}"
-        return Reading(title, (self._doubt(step), *self._surest(step), *self._settled(), *self.remarks))
+        pos = self.least_sure
+        title = f"It writes {self._shown()} and is least sure at {place(self.tokens, pos)}"
+        return Reading(title, (self._doubt(pos), *self._surest(pos), *self._settled(), *self.remarks))
 
-    def about(self, step: int) -> tuple[str, ...]:
-        """One step in sentences: how sure the model was, when it was settled, and who pushed it."""
-        row, said = step - 1, []
+    def about(self, pos: int) -> tuple[str, ...]:
+        """The step that wrote the token at `pos`, in sentences: how sure, when it was settled, and who pushed it."""
+        row, said = pos - self.n_prompt, []
         if self.lens is not None:
             said.append(self._by_layer(row))
         if self.head_layers.shape[1] and self.head_layers[row, 0] >= 0:
-            name = f"L{self.head_layers[row, 0]}H{self.head_numbers[row, 0]}"
-            push = float(self.head_contribution[row, 0])
+            name, push = f"L{self.head_layers[row, 0]}H{self.head_numbers[row, 0]}", self.head_contribution[row, 0]
             verb = "pushes it up" if push > 0 else "holds it down"
             said.append(f"Of the heads alone, {name} {verb} most: {signed(push)} logits.")
         if self.feature_ids.shape[1] and self.feature_ids[row, 0] >= 0:
             name = feature_name(int(self.feature_ids[row, 0]), self.labels[row * self.feature_ids.shape[1]])
-            said.append(f"{name} is strongest there.")
-        return (self._doubt(step), *said)
+            said.append(f"{name} is strongest where it was predicted.")
+        return (self._doubt(pos), *said)
 
     def _shown(self) -> str:
-        text = " ".join(self.text.split()) or self.text
-        return f"“{text}”" if len(text) <= SHOWN else f"“{text[:SHOWN].rstrip()}…”"
+        text = " ".join(self.text.split()) or visible(self.text)
+        return f"“{shortened(text, SHOWN)}”"
 
-    def _named(self, step: int) -> str:
-        return f"{quoted(self.texts[step - 1])}, token {step} of {len(self.texts)}"
-
-    def _doubt(self, step: int) -> str:
-        row = step - 1
-        place = "its top guess" if self.rank[row] == 1 else f"its guess number {self.rank[row]:,}"
+    def _doubt(self, pos: int) -> str:
+        row = pos - self.n_prompt
+        guess = "its top guess" if self.rank[row] == 1 else f"its guess number {self.rank[row]:,}"
         return (
-            f"Before {quoted(self.texts[row])} it {entropy_in_words(self.entropy[row])}; the token has "
-            f"{percent(self.probability[row])} and is {place}."
+            f"Before {quoted(self.tokens.texts[pos])} it {entropy_in_words(self.entropy[row])}; the token has "
+            f"{percent(self.probability[row])} and is {guess}."
         )
 
     def _surest(self, least: int) -> tuple[str, ...]:
-        step = int(self.entropy.argmin()) + 1
-        if step == least:
+        row = int(self.entropy.argmin())
+        if row + self.n_prompt == least:
             return ()
-        return (f"It is surest at {self._named(step)}: {percent(self.probability[step - 1])}.",)
+        at = place(self.tokens, row + self.n_prompt)
+        return (f"It is surest at {at}, which has {percent(self.probability[row])}.",)
 
     def _settled(self) -> tuple[str, ...]:
         """By which layer half of the tokens have become the lens' top guess to stay."""
@@ -304,11 +296,10 @@ def writing(
     so_far = tuple(continuation(model, tokens.ids, ids[: n + 1]) for n in range(len(ids)))
     return Writing(
         model=model.id,
-        tokens=tokens,
+        tokens=_with(model, tokens, ids),
+        n_prompt=len(tokens),
         temperature=temperature,
         seed=seed,
-        token_ids=np.array(ids),
-        texts=tuple(model.texts(ids)),
         so_far=so_far,
         rereads=np.array([_rereads(model, prompt + text, tokens, ids[: n + 1]) for n, text in enumerate(so_far)]),
         lens=lens,
@@ -318,6 +309,17 @@ def writing(
         **_features(opened, acts, positions, kept_positions(tokens), top_k),
         remarks=(*at_end, *filter(None, [_unread(model), *no_heads])),
         checks=(*checks, *_lens_check(lens), *heads_check),
+    )
+
+
+def _with(model: Model, tokens: Tokens, ids: list[int]) -> Tokens:
+    """The prompt, and what was written after it."""
+    special = set(model.tokenizer.all_special_ids)
+    return Tokens(
+        ids=(*tokens.ids, *ids),
+        texts=(*tokens.texts, *model.texts(ids)),
+        special=(*tokens.special, *(token_id in special for token_id in ids)),
+        has_bos=tokens.has_bos,
     )
 
 

@@ -13,6 +13,7 @@ from tests.patience import SECONDS
 PAGES = (
     ("Start", "", "See inside a language model"),
     ("Lenses", "logit_lens", "Lenses"),
+    ("Writing", "writing", "Writing"),
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),

@@ -27,6 +27,7 @@ DRINK = "When Mary and John went to the store, John gave a drink to"
 ABOUT_JAPAN = {
     "Start": "“·Tokyo”",
     "Lenses": "“·Tokyo”",
+    "Writing": "It writes “Tokyo",
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",

@@ -28,7 +28,7 @@ def test_the_likeliest_text_is_that_of_transformers(architecture, tiny_model, hf
     )
     found = writing(model, PROMPT, max_new_tokens=12)
     expected = [token for token in reference[0, ids.shape[1] :].tolist() if token not in stop_ids(model)]
-    assert found.token_ids.tolist() == expected
+    assert list(found.tokens.ids[found.n_prompt :]) == expected
     whole = plain(hf, [*ids[0].tolist(), *expected])
     rows = whole.logits[len(ids[0]) - 1 : -1].double().log_softmax(-1)
     written = rows.gather(-1, torch.tensor(expected)[:, None])[:, 0]
@@ -46,12 +46,14 @@ def test_inside_a_step_is_what_the_prompt_up_to_it_shows(architecture, with_sae)
     found = writing(model, PROMPT, max_new_tokens=5, temperature=1.0, seed=4, top_k=4)
     tables = found.tables()
     read_alike = [True, *found.rereads]  # random text is often joined into other tokens when it is read anew
-    steps = [step for step, text in enumerate(found.texts, 1) if read_alike[step - 1] and not text.startswith("⟨id")]
-    assert steps
-    for step in steps:
-        prompt = PROMPT + ("" if step == 1 else found.so_far[step - 2])
-        word = {"target": f'"{found.texts[step - 1]}"'}
-        lens, rows = logit_lens(model, prompt, **word), tables["lens"][tables["lens"]["step"] == step]
+    first, texts = found.n_prompt, found.tokens.texts
+    compared = [pos for pos in range(first, len(texts)) if read_alike[pos - first] and not texts[pos].startswith("⟨id")]
+    assert compared
+    for pos in compared:
+        step = pos - first
+        prompt = PROMPT + ("" if step == 0 else found.so_far[step - 1])
+        word = {"target": f'"{texts[pos]}"'}
+        lens, rows = logit_lens(model, prompt, **word), tables["lens"][tables["lens"]["pos"] == pos]
         there = lens.tables()["lens"].query("pos == @lens.pos and rank == 1")
         np.testing.assert_array_equal(rows["prediction"], there["prediction"])
         np.testing.assert_allclose(rows["target_probability"], lens.target_probability[:, -1], rtol=1e-3, atol=1e-6)
@@ -60,24 +62,24 @@ def test_inside_a_step_is_what_the_prompt_up_to_it_shows(architecture, with_sae)
         np.testing.assert_allclose(rows["kl_to_final"], lens.kl_to_final[:, -1], atol=1e-4)
         parts = attribution(model, prompt, **word).tables()["contributions"].query("kind == 'head'")
         parts = parts.sort_values("contribution", key=abs, ascending=False).head(4)
-        heads = tables["heads"][tables["heads"]["step"] == step]
+        heads = tables["heads"][tables["heads"]["pos"] == pos]
         np.testing.assert_allclose(heads["contribution"], parts["contribution"], atol=1e-4)
         assert heads["component"].iloc[0] == parts["component"].iloc[0]
         theirs = features(model, prompt, top_k=4)
-        np.testing.assert_array_equal(found.feature_ids[step - 1], theirs.feature_ids[-1])
-        np.testing.assert_allclose(found.activations[step - 1], theirs.activations[-1], atol=1e-4)
+        np.testing.assert_array_equal(found.feature_ids[step], theirs.feature_ids[-1])
+        np.testing.assert_allclose(found.activations[step], theirs.activations[-1], atol=1e-4)
 
 
 @settings(max_examples=6, deadline=None)
 @given(prompt=st.text("abcde THE.\n", min_size=1, max_size=20).filter(str.strip), seed=st.integers(0, 99))
 def test_what_must_hold_for_any_prompt_and_seed(mini, prompt, seed):
     first, again = (writing(mini, prompt, max_new_tokens=6, temperature=1.5, seed=seed) for _ in range(2))
-    assert first.token_ids.tolist() == again.token_ids.tolist()
+    assert first.tokens == again.tokens
     assert all(check.passed for check in first.checks)
     assert (np.abs(first.head_contribution[:, :-1]) >= np.abs(first.head_contribution[:, 1:])).all()
-    top = first.guess_ids[:, 0] == first.token_ids
+    top = first.guess_ids[:, 0] == first.tokens.ids[first.n_prompt :]
     np.testing.assert_array_equal(top, first.rank == 1)
-    assert prompt + first.text == "".join([prompt, *first.texts]) or not first.rereads[-1]
+    assert first.text == "".join(first.tokens.texts[first.n_prompt :]) or not first.rereads[-1]
 
 
 def test_other_seeds_write_other_texts(mini):
@@ -94,10 +96,9 @@ def test_the_text_grows_while_it_is_written(mini):
 def test_it_ends_with_the_context_and_says_so(tiny_model):
     model = tiny_model("neox")
     found = writing(model, " cat" * 60, max_new_tokens=30, prepend_bos=False)
-    assert len(found.tokens) + len(found.texts) <= model.n_ctx + 1
-    if len(found.tokens) + len(found.texts) == model.n_ctx + 1:
-        assert "The text ends where the model's context ends." in found.reading().sentences
-        assert not found.rereads[-1]
+    assert len(found.tokens) == model.n_ctx + 1
+    assert "The text ends where the model's context ends." in found.reading().sentences
+    assert not found.rereads[-1]
 
 
 def test_the_first_sentence_says_what_was_written_and_where_it_was_least_sure(mini):
@@ -105,8 +106,8 @@ def test_the_first_sentence_says_what_was_written_and_where_it_was_least_sure(mi
     steps = found.tables()["steps"]
     least = steps.loc[steps["entropy"].idxmax()]
     assert found.reading().title.startswith("It writes “Austin. ")
-    assert found.reading().title.endswith(f"is least sure at “·{least.token.strip()}”, token {least.step} of 20")
-    assert f"{least.probability:.1%}" in found.about(least.step)[0]
+    assert found.reading().title.endswith(f"is least sure at “·{least.token.strip()}” (position {least.pos})")
+    assert f"{least.probability:.1%}" in found.about(least.pos)[0]
 
 
 def test_a_model_without_sparse_autoencoders_shows_the_rest(tiny_model):

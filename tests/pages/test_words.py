@@ -24,6 +24,7 @@ PINNED = {
         "kl_to_final": ("distance to the final guess (KL)",),
     },
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
+    ("writing", "steps"): {"entropy": (), "probability": (), "surprisal": ()},
     ("attention", "reads"): {"strongest": (), "rollout": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
     ("ablation", "site"): {

@@ -1,0 +1,87 @@
+"""Writing: what the model writes, token by token, and what happens inside each step."""
+
+import streamlit as st
+
+from charts import figures
+from mi_core.saes import loading as saes
+from ui import address, show, slots, words
+from ui.components.number_steps import number_steps
+from ui.compute import compute
+from ui.fields import selection
+from ui.fields.sites import pick_site
+from ui.parts.written import Growing, inside
+from ui.prompt import header, prompt
+
+HOW_STEPS = (
+    "Each column is a token that the model wrote, after your prompt. Doubt is the entropy of its guesses just before, "
+    "in bits: 0 is certain, 1 is a coin toss. Surprise is how unexpected the written token was to the model itself. "
+    "Click a token to look inside its step."
+)
+HOW_LENS = (
+    "Each column is a token that was written. Read it from top to bottom: what the model would have written had it "
+    "stopped after that layer. Bold: the token that it did write. Where a column turns bold early, the token was easy; "
+    "where it turns bold in the last row, the last layer decided. Click a cell to look inside its step."
+)
+header("Writing", "What does the model write, and what happens inside each step?")
+chosen = prompt()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    new_tokens = st.number_input("New tokens", 1, 200, 20, key="new_tokens", bind="query-params", width=140)
+    temperature = st.slider(
+        "Temperature", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params", width=220,
+        help="0 always takes the likeliest token; 1 draws from the model's own odds.",
+    )  # fmt: skip
+    seed = st.number_input(
+        "Seed", 0, 10_000, 0, key="seed", bind="query-params", width=140, disabled=temperature == 0,
+        help="With a temperature above 0: the same seed draws the same text, another draws another.",
+    )  # fmt: skip
+    place = st.container(width=300)
+    local = [entry.name for entry in saes.available(chosen.model) if entry.folder and not entry.refused]
+    sae = pick_site(place, local) if local else None
+slots.place("max_new_tokens")
+slots.place("temperature")
+
+text = Growing()
+settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed if temperature else 0, "sae": sae}
+answer = compute("writing", chosen.model, **chosen.reading, **settings, on_partial=text.update)
+result = answer.result
+typed = st.session_state.get("written")
+pos = typed if typed is not None and result.n_prompt <= typed < len(result.tokens) else result.least_sure
+text.finish(result, pos)
+show.finding(answer)
+value = address.choose(words.STEPS_SHOW, st.segmented_control, "Show", required=True)
+show.chart(
+    answer,
+    figures.writing,
+    value=value,
+    pos=pos,
+    key="steps-strip",
+    how=HOW_STEPS,
+    table="steps",
+    on_select=selection.pick_fields("steps-strip", "token", ("pos",), ("written",)),
+)
+if result.lens is not None:
+    show.chart(
+        answer,
+        figures.writing_lens,
+        pos=pos,
+        key="steps-lens",
+        how=HOW_LENS,
+        table="lens",
+        on_select=selection.pick_fields("steps-lens", "cell", ("pos",), ("written",)),
+    )
+st.number_input(
+    "Look inside the token at position",
+    0,
+    value=None,
+    step=1,
+    key="written",
+    bind="query-params",
+    placeholder=f"{result.least_sure}, the least sure",
+    width=260,
+    help=f"A written token, {result.n_prompt} to {len(result.tokens) - 1}. Empty: where the model was least sure.",
+)
+slots.place("written")
+if typed is not None and typed != pos:
+    slots.note("written", f"Written were positions {result.n_prompt} to {len(result.tokens) - 1}; showing {pos}.")
+number_steps("written", {"written": pos}, high=len(result.tokens) - 1)
+inside(answer, chosen.prompt, pos)
