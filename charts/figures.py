@@ -32,6 +32,11 @@ STRENGTHS = {
     "kl": ("How far the odds move", "KL divergence (bits)"),
     "perplexity": ("How surprising the text is", "perplexity"),
 }
+WRITTEN = {
+    "entropy": "How unsure it was before each token",
+    "probability": "How likely each token was that it wrote",
+    "surprisal": "How much each token surprised the model that wrote it",
+}
 TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 
@@ -304,12 +309,10 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
     return bars(prompts, title=title, label="name", value="kl", unit="bits (KL)", sort=False, most=40)
 
 
-def writing(
-    result: Any, *, title: str = "How unsure it was before each token", value: str = "entropy", pos: int | None = None
-) -> alt.LayerChart:
+def writing(result: Any, *, title: str | None = None, value: str = "entropy", pos: int | None = None) -> alt.LayerChart:
     """`value` (entropy, surprisal or probability) of every written token; `pos` is outlined."""
     steps = _table(result, "steps").drop(columns="text")
-    return token_strip(steps, title=title, value=value, pos=result.least_sure if pos is None else pos)
+    return token_strip(steps, title=title or WRITTEN[value], value=value, pos=result.least_sure if pos is None else pos)
 
 
 def writing_lens(result: Any, *, pos: int | None = None) -> alt.LayerChart:

@@ -321,7 +321,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "writing": (
         Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,
-        Number("written", 0), AUTOENCODER,
+        Number("written", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "attribution": (LAYER, HEAD, SPLIT),

@@ -3,12 +3,10 @@
 import streamlit as st
 
 from charts import figures
-from mi_core.saes import loading as saes
 from ui import address, show, slots, words
 from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
-from ui.fields.sites import pick_site
 from ui.parts.written import Growing, inside
 from ui.prompt import header, prompt
 
@@ -30,18 +28,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Temperature", 0.0, 2.0, 0.0, 0.1, key="temperature", bind="query-params", width=220,
         help="0 always takes the likeliest token; 1 draws from the model's own odds.",
     )  # fmt: skip
-    seed = st.number_input(
-        "Seed", 0, 10_000, 0, key="seed", bind="query-params", width=140, disabled=temperature == 0,
-        help="With a temperature above 0: the same seed draws the same text, another draws another.",
-    )  # fmt: skip
-    place = st.container(width=300)
-    local = [entry.name for entry in saes.available(chosen.model) if entry.folder and not entry.refused]
-    sae = pick_site(place, local) if local else None
+    seed = 0
+    if temperature:
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, key="seed", bind="query-params", width=140,
+            help="The same seed draws the same text, another draws another.",
+        )  # fmt: skip
 slots.place("max_new_tokens")
 slots.place("temperature")
 
 text = Growing()
-settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed if temperature else 0, "sae": sae}
+settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed}
 answer = compute("writing", chosen.model, **chosen.reading, **settings, on_partial=text.update)
 result = answer.result
 typed = st.session_state.get("written")
@@ -54,20 +51,20 @@ show.chart(
     figures.writing,
     value=value,
     pos=pos,
-    key="steps-strip",
+    key="written-strip",
     how=HOW_STEPS,
     table="steps",
-    on_select=selection.pick_fields("steps-strip", "token", ("pos",), ("written",)),
+    on_select=selection.pick_fields("written-strip", "token", ("pos",), ("written",)),
 )
 if result.lens is not None:
     show.chart(
         answer,
         figures.writing_lens,
         pos=pos,
-        key="steps-lens",
+        key="written-lens",
         how=HOW_LENS,
         table="lens",
-        on_select=selection.pick_fields("steps-lens", "cell", ("pos",), ("written",)),
+        on_select=selection.pick_fields("written-lens", "cell", ("pos",), ("written",)),
     )
 st.number_input(
     "Look inside the token at position",

@@ -88,6 +88,7 @@ OTHER_KEYS = {
     "*": "model prompt target foil pos edits",
     "": "",
     "logit_lens": "half find",
+    "writing": "new_tokens temperature seed written",
     "attention": "layer head weighted",
     "attribution": "layer head",
     "features": "sae feature",

@@ -32,18 +32,19 @@ HOW_FEATURES = (
 
 
 class Growing:
-    """The place of the text: while it is written, and as chips once it is there."""
+    """The text, while it is written and after; below it a chip for each token, once all are there."""
 
     def __init__(self) -> None:
-        self._place = st.empty()
+        self._text, self._chips = st.empty(), st.container()
 
     def update(self, text: str) -> None:
         """Show what is written so far."""
-        self._place.code(text or " ", language=None, wrap_lines=True)
+        self._text.code(text or " ", language=None, wrap_lines=True)
 
     def finish(self, result: Any, selected: int) -> None:
-        """A chip for each written token, the darker the less sure the model was; a click chooses it."""
-        with self._place.container():
+        """The darker a chip, the less sure the model was; a click chooses it."""
+        self.update(result.text)
+        with self._chips:
             token_chips(
                 drawn(result, _chips), selected=selected, key="written-chips", on_pick=_choose, label="Written tokens"
             )
@@ -73,7 +74,8 @@ def inside(answer: Answer, prompt: str, pos: int) -> None:
     """One step: its sentences, what to do with it, and its guesses, heads and features."""
     result, step = answer.result, pos - answer.result.n_prompt
     st.subheader(literal(f"Inside “{visible(result.tokens.texts[pos])}”, position {pos}"), anchor=False)
-    st.markdown(literal(" ".join(result.about(pos))))
+    said = result.about(pos)[1:] if pos == result.least_sure else result.about(pos)  # whose doubt the finding tells
+    st.markdown(literal(" ".join(said)))
     until = prompt + result.so_far[step]
     st.button(
         "Make this the prompt", icon=":material/keyboard_return:", key="make-prompt", on_click=belonging.bring,
