@@ -37,48 +37,32 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 slots.place("max_new_tokens")
 slots.place("temperature")
 
-text = Growing()
+text, overview = Growing(), st.container()
 settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed}
 answer = compute("writing", chosen.model, **chosen.reading, **settings, on_partial=text.update)
 result = answer.result
-typed = st.session_state.get("written")
-pos = typed if typed is not None and result.n_prompt <= typed < len(result.tokens) else result.least_sure
-text.finish(result, pos)
-show.finding(answer)
-value = address.choose(words.STEPS_SHOW, st.segmented_control, "Show", required=True)
-show.chart(
-    answer,
-    figures.writing,
-    value=value,
-    pos=pos,
-    key="written-strip",
-    how=HOW_STEPS,
-    table="steps",
-    on_select=selection.pick_fields("written-strip", "token", ("pos",), ("written",)),
-)
-if result.lens is not None:
-    show.chart(
-        answer,
-        figures.writing_lens,
-        pos=pos,
-        key="written-lens",
-        how=HOW_LENS,
-        table="lens",
-        on_select=selection.pick_fields("written-lens", "cell", ("pos",), ("written",)),
-    )
-st.number_input(
-    "Look inside the token at position",
-    0,
-    value=None,
-    step=1,
-    key="written",
-    bind="query-params",
+first, last = result.n_prompt, len(result.tokens) - 1
+typed = st.number_input(
+    "Look inside the token at position", 0, value=None, step=1, key="written", bind="query-params", width=260,
     placeholder=f"{result.least_sure}, the least sure",
-    width=260,
-    help=f"A written token, {result.n_prompt} to {len(result.tokens) - 1}. Empty: where the model was least sure.",
-)
+    help=f"A written token, {first} to {last}. Empty: where the model was least sure.",
+)  # fmt: skip
 slots.place("written")
-if typed is not None and typed != pos:
-    slots.note("written", f"Written were positions {result.n_prompt} to {len(result.tokens) - 1}; showing {pos}.")
-number_steps("written", {"written": pos}, high=len(result.tokens) - 1)
+pos = typed if typed is not None and first <= typed <= last else result.least_sure
+if typed not in (None, pos):
+    slots.note("written", f"Written were positions {first} to {last}; showing {pos}.")
+number_steps("written", {"written": pos}, high=last)
+text.finish(result, pos)
+with overview:
+    show.finding(answer)
+    value = address.choose(words.STEPS_SHOW, st.segmented_control, "Show", required=True)
+    show.chart(
+        answer, figures.writing, value=value, pos=pos, key="written-strip", how=HOW_STEPS, table="steps",
+        on_select=selection.pick_fields("written-strip", "token", ("pos",), ("written",)),
+    )  # fmt: skip
+    if result.lens is not None:
+        show.chart(
+            answer, figures.writing_lens, pos=pos, key="written-lens", how=HOW_LENS, table="lens",
+            on_select=selection.pick_fields("written-lens", "cell", ("pos",), ("written",)),
+        )  # fmt: skip
 inside(answer, chosen.prompt, pos)

@@ -59,6 +59,7 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield "steering", reading | PRAISE | {"operation": "clamp", "strength": 1.0}
     yield "steering_sweep", reading | PRAISE | {"target": target or None}
     yield "steering_sweep", reading | PRAISE | {"strengths": (0.0,)}
+    yield from (("writing", reading | {"max_new_tokens": 8} | more) for more in ({}, {"temperature": 1.5, "seed": 2}))
     yield "edit", reading | {"kind": "orthogonalise", "direction": "token:happy"}
 
 
