@@ -510,10 +510,22 @@ class Model:
         return self._attn_matrix(layer, "W_V")
 
     def _attn_matrix(self, layer: int, name: str) -> Float[Tensor, "head d_model d_head"]:
-        matrix = getattr(getattr(self.bridge.blocks[self.layer(layer)], "attn", None), name, None)
+        try:
+            matrix = getattr(getattr(self.bridge.blocks[self.layer(layer)], "attn", None), name, None)
+        except (ValueError, RuntimeError):  # how the bridge says that an architecture has none, or of another form
+            matrix = None
         if not isinstance(matrix, Tensor) or matrix.ndim != 3:
             raise InputError(f"Attention of {self.id} has no {name} of each head: choose another model.", "model")
         return self._per_head(matrix.detach(), 0)
+
+    def w_o(self, layer: int) -> Float[Tensor, "head d_v d_model"]:
+        """`W_O` per head: ``z · W_O[head]`` is what the head writes, before a norm behind attention."""
+        attn = getattr(self.bridge.blocks[self.layer(layer)], "attn", None)
+        module = getattr(getattr(attn, "o", None), "original_component", None)
+        matrix = None if module is None else projection.plain_matrix(module)
+        if matrix is None:
+            raise InputError(f"Attention of {self.id} has no W_O of each head: choose another model.", "model")
+        return matrix.detach().unflatten(0, (self.n_heads, -1))
 
     def attn_o_pull_back(
         self, layer: int, direction: Float[Tensor, "*batch d_model"]
