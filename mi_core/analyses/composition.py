@@ -171,8 +171,10 @@ def composition(model: Model, *, gains: Gains = "raw", progress: Progress = sile
 
 @torch.no_grad()
 def _squares(first: Side, seconds: Sequence[Side], progress: Progress = silent) -> Float[Tensor, "kind head head"]:
-    for done, total, squares in pairs.squared_norms(first, seconds):
+    squares = torch.zeros(())
+    for done, total, so_far in pairs.squared_norms(first, seconds):
         progress(done, total)
+        squares = so_far
     return squares
 
 

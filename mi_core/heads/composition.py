@@ -3,8 +3,8 @@
 With M₁ = W_V W_O of the earlier head, and M₂ = W_Q W_Kᵀ (Q), W_K W_Qᵀ (K) or W_V W_O (V) of the later one, the score is
 ‖M₁ M₂‖ / (‖M₁‖ ‖M₂‖) (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits").
 
-No d_model × d_model product of a pair is formed: with M₁ᵀM₁ = A and M₂M₂ᵀ = B, ‖M₁ M₂‖² is the sum of A ∘ B, so that one
-matrix product gives all pairs.
+No d_model × d_model product of a pair is formed: with M₁ᵀM₁ = A and M₂M₂ᵀ = B, ‖M₁ M₂‖² is the sum of A ∘ B, so that
+one matrix product gives all pairs.
 
 Chance is a pair of heads that know nothing of each other: one turned at random against the other. Then the mean of the
 squared score is exactly 1/d_model, and its variance 2 (a − 1/d)(b − 1/d) / ((d − 1)(d + 2)), with a = ‖A‖² / (tr A)², b
