@@ -47,8 +47,15 @@ def head_weights(model: Model, layer: int, gains: str = "raw") -> HeadWeights:
             matrices act on what was in the stream; its length is divided away at run time all the same.
 
     Raises:
-        InputError: The layer has no matrix of each head, or what it reads is not the stream through one norm.
+        InputError: The layer has no matrix of each head, or its heads do more than mix values; or what it reads is not
+            the stream through one norm.
     """
+    if not model.opening.mixes:
+        raise InputError(
+            f"Heads of {model.id} do more than mix values (they norm, gate or clip them), so their matrices alone do "
+            "not say what they write: choose another model.",
+            "model",
+        )
     w_q, w_k, w_v = (read(layer).float() for read in (model.w_q, model.w_k, model.w_v))
     w_o = model.w_o(layer).float()
     if gains == "folded":
