@@ -68,10 +68,16 @@ class Scoring:
         self, q: Float[Tensor, "head query_pos d_head"], k: Float[Tensor, "head key_pos d_head"]
     ) -> Float[Tensor, "head query_pos key_pos"]:
         """Of queries and keys as the hooks show them, from position 0 on, before any slope."""
+        raw = self.uncapped(q, k)
+        return raw if self.cap is None else self.cap * torch.tanh(raw / self.cap)
+
+    def uncapped(
+        self, q: Float[Tensor, "head query_pos d_head"], k: Float[Tensor, "head key_pos d_head"]
+    ) -> Float[Tensor, "head query_pos key_pos"]:
+        """The same before any cap."""
         q = q if self.q_norm is None else self.q_norm.apply(q)
         k = k if self.k_norm is None else self.k_norm.apply(k)
-        raw = self.scale * self.turn(q) @ self.turn(k).mT
-        return raw if self.cap is None else self.cap * torch.tanh(raw / self.cap)
+        return self.scale * self.turn(q) @ self.turn(k).mT
 
 
 @torch.no_grad()
