@@ -250,9 +250,7 @@ def _directions(
     distance: int,
 ) -> tuple[Float[np.ndarray, "circuit direction"], tuple[str, ...], Float[np.ndarray, "circuit direction side place"]]:
     """The strongest singular directions of W_V W_O and W_Q W_Kᵀ, as the tokens that lie furthest along their ends."""
-    read = model.embedding[tokens].float()
-    said = model.unembedding.weight.detach()[tokens].float()
-    said = model.final_norm.pull_back(said) if gains == "folded" else said
+    read, said = circuit.read_as(model, tokens), circuit.said_as(model, tokens, gains)
     q, k = way.turned_matrices(heads.w_q[head], heads.w_k[head], distance)
     shares, names, along = [], [], []
     for left, right, sides in ((heads.w_v[head], heads.w_o[head], (read, said)), (q, k.mT, (read, read))):
@@ -285,9 +283,8 @@ def _checks(
     own, core = float(both[0].own().double().sum()), float(both[0].core().trace())
     size = float(both[0].own().double().abs().sum()) or 1.0
     random = np.random.default_rng(0).integers(len(tokens), size=(2, 3))
-    says = model.unembedding.weight.detach()[tokens[random[1]]].float()
-    says = model.final_norm.pull_back(says) if gains == "folded" else says
-    dense = model.embedding[tokens[random[0]]].float() @ (heads.w_v[head] @ heads.w_o[head]) @ says.mT
+    says = circuit.said_as(model, tokens[random[1]], gains)
+    dense = circuit.read_as(model, tokens[random[0]]) @ (heads.w_v[head] @ heads.w_o[head]) @ says.mT
     factored = both[0].left[random[0]] @ both[0].right[random[1]].mT
     off = float((dense - factored).abs().max()) / (float(dense.abs().max()) or 1.0)
     return (

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mi_core.errors import InputError
 from mi_core.heads.scoring import Scoring
 from mi_core.heads.weights import HeadWeights
 from mi_core.models import hooks
@@ -60,11 +61,30 @@ def words(model: Model) -> Int[Tensor, " token"]:
     return torch.tensor([token for token in model.text_ids if token < len(model.embedding)], device=model.device)
 
 
+def read_as(model: Model, tokens: Int[Tensor, " token"]) -> Float[Tensor, "token d_model"]:
+    """W_E of these tokens.
+
+    Raises:
+        InputError: Embeddings are narrower than the stream, so that another matrix stands between.
+    """
+    if model.embedding.shape[-1] != model.d_model:
+        raise InputError(
+            f"Between the embeddings of {model.id} and its residual stream stands another matrix, so heads cannot be "
+            "read through its vocabulary: choose another model.",
+            "model",
+        )
+    return model.embedding[tokens].float()
+
+
+def said_as(model: Model, tokens: Int[Tensor, " token"], gains: str) -> Float[Tensor, "token d_model"]:
+    """W_U of these tokens, as a row each. Raises InputError where more stands between the last layer and the logits."""
+    norm, rows = model.final_norm, model.unembedding.weight.detach()[tokens].float()
+    return norm.pull_back(rows) if gains == "folded" else rows
+
+
 def ov(model: Model, heads: HeadWeights, head: int, tokens: Int[Tensor, " token"], gains: str) -> Circuit:
     """W_E W_V W_O W_U of one head, over `tokens`."""
-    says = model.unembedding.weight.detach()[tokens].float()
-    says = model.final_norm.pull_back(says) if gains == "folded" else says
-    return Circuit(model.embedding[tokens].float() @ heads.w_v[head], says @ heads.w_o[head].mT)
+    return Circuit(read_as(model, tokens) @ heads.w_v[head], said_as(model, tokens, gains) @ heads.w_o[head].mT)
 
 
 def qk(
@@ -74,7 +94,7 @@ def qk(
 
     Norms of queries and keys (Qwen 3) are taken at a length of 1, and no cap: these change no order among the keys.
     """
-    e, (q, k) = model.embedding[tokens].float(), scoring.turned_matrices(heads.w_q[head], heads.w_k[head], distance)
+    e, (q, k) = read_as(model, tokens), scoring.turned_matrices(heads.w_q[head], heads.w_k[head], distance)
     return Circuit(e @ q, e @ k)
 
 
@@ -82,7 +102,7 @@ def by_distance(
     model: Model, heads: HeadWeights, head: int, tokens: Int[Tensor, " token"], scoring: Scoring, n: int
 ) -> Float[Tensor, " distance"]:
     """The mean score of the average token for itself at each distance: what positions alone do."""
-    x = model.embedding[tokens].float().mean(0) + _added(model, tokens, n)
+    x = read_as(model, tokens).mean(0) + _added(model, tokens, n)
     turned = [scoring.turned_matrices(heads.w_q[head], heads.w_k[head], back) for back in range(n)]
     found = torch.stack([((x[back:] @ q) * (x[: n - back] @ k)).sum(-1).mean() for back, (q, k) in enumerate(turned)])
     return found if scoring.slope is None else found - scoring.slope[head] * torch.arange(n, device=found.device)

@@ -76,8 +76,9 @@ def whole(name: str, x: Float[Tensor, " d_model"]) -> StreamParts:
 
 def _embeddings(acts: Activations, pos: int) -> list[tuple[str, str, Tensor]]:
     start = acts[hooks.resid_pre(0)][pos]
-    if hooks.EMBED in acts.sites and hooks.POS_EMBED in acts.sites:
-        word, where = (acts[name].reshape(-1, start.shape[-1])[pos] for name in (hooks.EMBED, hooks.POS_EMBED))
+    named = [acts.sites[name] for name in (hooks.EMBED, hooks.POS_EMBED) if name in acts.sites]
+    if len(named) == 2 and all(one.shape[-1] == start.shape[-1] for one in named):
+        word, where = (one.reshape(-1, start.shape[-1])[pos] for one in named)
         if torch.allclose(word + where, start, rtol=REST, atol=REST):
             return [("token", "embedding", word), ("position", "embedding", where)]
     return [("token", "embedding", start)]

@@ -536,7 +536,7 @@ class Model:
 
     def attn_o_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """`b_O`: what attention writes when every head is silent."""
-        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self.unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self._in_the_stream)
 
     def mlp_pull_back(self, layer: int, direction: Float[Tensor, " d_model"]) -> Float[Tensor, " d_mlp"]:
         """`W_out · direction`: what one unit of each neuron writes along `direction`."""
@@ -544,7 +544,12 @@ class Model:
 
     def mlp_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """What the MLP's last projection writes when every neuron is silent."""
-        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self.unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self._in_the_stream)
+
+    @property
+    def _in_the_stream(self) -> Float[Tensor, " d_model"]:
+        """Nothing, of the stream's width, which embeddings need not have (OPT)."""
+        return self.unembedding.weight.new_zeros(self.d_model)
 
     def per_head(self, v: Float[Tensor, "pos kv_head d_head"]) -> Float[Tensor, "pos head d_head"]:
         """Values as each head reads them: grouped-query heads share one."""
