@@ -510,8 +510,9 @@ class Model:
         return self._attn_matrix(layer, "W_V")
 
     def _attn_matrix(self, layer: int, name: str) -> Float[Tensor, "head d_model d_head"]:
+        block = self.bridge.blocks[self.layer(layer)]
         try:
-            matrix = getattr(getattr(self.bridge.blocks[self.layer(layer)], "attn", None), name, None)
+            matrix = getattr(getattr(block, "attn", None), name, None)
         except (ValueError, RuntimeError):  # how the bridge says that an architecture has none, or of another form
             matrix = None
         if not isinstance(matrix, Tensor) or matrix.ndim != 3:
