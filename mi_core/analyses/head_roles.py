@@ -78,6 +78,12 @@ class HeadRoles:
         return {"scores": scores, "text": scores, "examples": scores, "spread": {"distance": "tokens"}}
 
     @property
+    def clearest(self) -> tuple[int, int]:
+        """Layer and head of the clearest role."""
+        _, layer, head = np.unravel_index(int(self.random.argmax()), self.random.shape)
+        return self.layers[layer], int(head)
+
+    @property
     def in_text(self) -> Float[np.ndarray, "text_role layer head"]:
         """[role, layer, head] Share of attention over all excerpts; NaN where nothing comes again in any."""
         return _mean(self.text, self.weight[:, :, None, None])
