@@ -181,6 +181,8 @@ def head_profile(result: Any, *, layer: int, head: int) -> alt.LayerChart:
         after="text",
         names=("random tokens", "ordinary text"),
         unit="share of attention",
+        sort=False,
+        still=True,
     )
 
 
@@ -219,13 +221,14 @@ def composition(result: Any, *, title: str | None = None, kind: str | None = Non
         scores[scores["kind"] == kind].drop(columns="kind"),
         title=title or f"How well what a head writes fits what another’s {READ_THROUGH[kind]} read",
         value="sd_above_chance",
+        unit="sd above chance",
     )
 
 
 def score_split(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """The pairs of parts that add most to one attention score."""
     pairs = _table(result, "pairs")
-    pairs = pairs.assign(pair=pairs["query_part"] + "  ·  " + pairs["key_part"])
+    pairs = pairs.assign(pair=(pairs["query_part"] + "  ·  " + pairs["key_part"]).str.removesuffix("  ·  "))
     query, key = (visible(result.tokens.texts[pos]) for pos in (result.pos, result.key_pos))
     title = title or f"Why L{result.layer}H{result.head} looks from {query} at {key}"
     return bars(

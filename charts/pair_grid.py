@@ -55,7 +55,7 @@ def pair_grid(
     return alt.LayerChart(layer=drawn).properties(
         width=width,
         height=ROW * max(len(rows), 1),
-        title=theme.titled(title, " ".join(filter(None, (subtitle, few))), width=width),
+        title=theme.titled(title, " ".join(filter(None, (subtitle, few)))),
         autosize=theme.NATURAL,
         usermeta=theme.room(
             columns, least=NARROW, most=WIDE, beside=theme.beside(rows), at=theme.largest(grid, value, "_to")

@@ -22,7 +22,7 @@ def links(app) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("state", "title", "drawn"),
     [
-        ({}, "6 of 16 heads have a clear role; the clearest is L0H3", ("what followed last time", "L0H3 looks at")),
+        ({}, "6 of 16 heads have a clear role; the clearest is L0H3", ("what followed last time", "L1H0 looks at")),
         ({"role": "current_token", "measured": "text", "layer": 1, "head": 0}, "6 of 16 heads", ("in ordinary text",)),
         ({"view": "circuit"}, "L0H3 copies", ("says when it reads a token", "drawn by position alone")),
         ({"view": "circuit", "layer": 1, "head": 1, "gains": "folded"}, "L1H1 copies", ("L1H1 looks for",)),
@@ -63,7 +63,11 @@ def test_heads_look_at_ones_own_text(tmp_path, monkeypatch):
 
 def test_what_an_architecture_cannot_give_is_said(tiny_folder):
     app = open_on(HEADS, tiny_folder("llama"), view="score", parts="auto", layer=1, head=1)
-    assert not app.exception and not app.error and any("earlier layers wrote" in unescaped(each.value) for each in app.markdown)
+    assert (
+        not app.exception
+        and not app.error
+        and any("earlier layers wrote" in unescaped(each.value) for each in app.markdown)
+    )
     for state in ({"view": "circuit", "layer": 9}, {"view": "roles", "layer": 9}):
         app = visit(HEADS, **state)
         assert not app.exception and "There is no" in unescaped(sentences(app))

@@ -81,7 +81,7 @@ def roles(given: inputs.Inputs) -> None:
         table="scores" if measured == "random" else "text", on_select=selection.pick_head("roles"),
     )  # fmt: skip
     layer, head = selection.head_choice("clearest")
-    layer, head = _head(answer, layer, head)
+    layer, head = _head(_most(answer, role, measured), layer, head)
     if layer not in answer.result.layers or head >= answer.result.random.shape[-1]:
         st.info(f"There is no head L{layer}H{head} here: choose another.", icon=":material/edit:")
         return
@@ -89,8 +89,8 @@ def roles(given: inputs.Inputs) -> None:
     examples = show.tables(answer)["examples"]
     examples = examples[(examples["layer"] == layer) & (examples["head"] == head) & (examples["role"] == role)]
     if len(examples):
-        st.markdown(f"**Where L{layer}H{head} looks at {figures.ROLES[role]} most**")
-        show.rows(examples, {"score": ".0%", "excerpt": ""}, alt="Excerpts")
+        with st.expander(f"Where L{layer}H{head} looks at {figures.ROLES[role]} most"):
+            show.rows(examples, {"score": ".0%", "excerpt": ""}, alt="Excerpts")
     _onwards(layer, head)
 
 
@@ -104,6 +104,8 @@ def circuit(given: inputs.Inputs) -> None:
             help="How many tokens back the key stands, for models that turn queries and keys by position (rotary).",
         )  # fmt: skip
     answer = compute("head_circuit", given.model, layer=layer, head=head, gains=gains, distance=distance)
+    if not answer.result.turns:
+        st.caption("Positions do not turn the queries and keys of this model, so the distance changes nothing here.")
     show.finding(answer)
     show.chart(answer, figures.head_circuit, key="ov", how=HOW_OV, table="ov")
     show.chart(answer, figures.attracted, key="qk", how=HOW_QK, table="qk")
@@ -125,17 +127,20 @@ def circuit(given: inputs.Inputs) -> None:
 
 def pairs(given: inputs.Inputs) -> None:
     """Who hears whom."""
-    gains = address.choose(words.GAINS, st.segmented_control, "Weights", required=True, help=GAINS)
+    fields = st.container(horizontal=True, vertical_alignment="bottom")
+    with fields:
+        gains = address.choose(words.GAINS, st.segmented_control, "Weights", required=True, help=GAINS)
     answer = compute("composition", given.model, gains=gains)
     scores = show.tables(answer)["scores"]
-    kind = address.choose(
-        words.HEARD_BY,
-        st.segmented_control,
-        "What the later head hears it with",
-        usual=scores["kind"].iloc[0],
-        required=True,
-        help="Queries: what it looks for. Keys: what it can be found by. Values: what it passes on.",
-    )
+    with fields:
+        kind = address.choose(
+            words.HEARD_BY,
+            st.segmented_control,
+            "What the later head hears it with",
+            usual=scores["kind"].iloc[0],
+            required=True,
+            help="Queries: what it looks for. Keys: what it can be found by. Values: what it passes on.",
+        )
     show.finding(answer)
     show.chart(
         answer, figures.composition, kind=kind, key="pairs", how=HOW_PAIRS, table="scores",
@@ -165,13 +170,22 @@ def chosen_head(given: inputs.Inputs) -> tuple[int, int]:
     layer, head = selection.head_choice("clearest")
     if layer is not None and head is not None:
         return layer, head
-    return _head(compute("head_roles", given.model), layer, head)
+    return _head(compute("head_roles", given.model).result.clearest, layer, head)
 
 
-def _head(answer: Answer, layer: int | None, head: int | None) -> tuple[int, int]:
-    clearest = answer.result.clearest
-    number_steps("head", {"layer": clearest[0], "head": clearest[1]})
-    return (layer, head or 0) if layer is not None else clearest
+def _most(answer: Answer, role: str, measured: str) -> tuple[int, int]:
+    """The head that does most of what is shown."""
+    scores = show.tables(answer)["scores" if measured == "random" else "text"]
+    scores = scores[scores["role"] == role]
+    if scores.empty:
+        return answer.result.clearest
+    best = scores.loc[scores["score"].idxmax()]
+    return int(best["layer"]), int(best["head"])
+
+
+def _head(otherwise: tuple[int, int], layer: int | None, head: int | None) -> tuple[int, int]:
+    number_steps("head", {"layer": otherwise[0], "head": otherwise[1]})
+    return (layer, head or 0) if layer is not None else otherwise
 
 
 def _onwards(layer: int, head: int) -> None:
