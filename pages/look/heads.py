@@ -22,7 +22,7 @@ def score(given: inputs.Inputs) -> None:
     layer, head = head_views.chosen_head(given)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key_pos = st.number_input(
-            "Looked at", 0, value=None, step=1, key="key_pos", bind="query-params", placeholder="most read", width=140,
+            "Looked at", 0, value=None, step=1, key="key_pos", bind="query-params", placeholder="most read", width=170,
             help="The position that is looked at. The token that looks is the chosen one: click it above.",
         )  # fmt: skip
         parts = address.choose(words.SCORE_PARTS, st.segmented_control, "Split by", required=True)
@@ -32,11 +32,10 @@ def score(given: inputs.Inputs) -> None:
     show.finding(answer)
     show.chart(answer, figures.score_split, key="score", how=HOW_SCORE, table="pairs")
     show.chart(answer, figures.score_side, side="key", key="key-side", how=HOW_SCORE, table="key")
-    prove_it(
-        "pages/intervene/path_patching.py",
-        f"see which earlier heads L{layer}H{head} hears",
-        receiver=f"L{layer}H{head}" if layer else None,
-    )
+    if layer:  # no head comes before those of layer 0
+        name = f"L{layer}H{head}"
+        prove_it("pages/intervene/path_patching.py", f"see which earlier heads {name} hears", receiver=name)
+    head_views.onwards(layer, head)
 
 
 VIEWS = {"roles": head_views.roles, "circuit": head_views.circuit, "pairs": head_views.pairs, "score": score}

@@ -91,7 +91,7 @@ def roles(given: inputs.Inputs) -> None:
     if len(examples):
         with st.expander(f"Where L{layer}H{head} looks at {figures.ROLES[role]} most"):
             show.rows(examples, {"score": ".0%", "excerpt": ""}, alt="Excerpts")
-    _onwards(layer, head)
+    onwards(layer, head)
 
 
 def circuit(given: inputs.Inputs) -> None:
@@ -122,7 +122,7 @@ def circuit(given: inputs.Inputs) -> None:
             {"circuit": "", "direction": "d", "share": ".0%", "side": "", "token": ""},
             alt="Directions",
         )
-    _onwards(layer, head)
+    onwards(layer, head)
 
 
 def pairs(given: inputs.Inputs) -> None:
@@ -188,7 +188,8 @@ def _head(otherwise: tuple[int, int], layer: int | None, head: int | None) -> tu
     return (layer, head or 0) if layer is not None else otherwise
 
 
-def _onwards(layer: int, head: int) -> None:
+def onwards(layer: int, head: int) -> None:
+    """The way to the proof that the model needs a head."""
     prove_it(
         "pages/intervene/ablation.py",
         f"knock out L{layer}H{head} and measure what becomes of the answer",
