@@ -192,7 +192,7 @@ def head_circuit(
         if not low <= value <= most:
             raise InputError(f"{name.capitalize()} must be from {low} to {most}: choose another number.", name)
     heads, way = head_weights(model, layer, gains), scoring(model, layer, n_back)
-    tokens = circuit.words(model)
+    tokens = torch.tensor(model.text_ids, device=model.device)
     both = (
         circuit.ov(model, heads, head, tokens, gains),
         circuit.qk(model, heads, head, tokens, way, distance),

@@ -56,11 +56,6 @@ class Best:
     own_rank: Int[Tensor, " some"]
 
 
-def words(model: Model) -> Int[Tensor, " token"]:
-    """The tokens of text that can be read and said."""
-    return torch.tensor([token for token in model.text_ids if token < len(model.embedding)], device=model.device)
-
-
 def read_as(model: Model, tokens: Int[Tensor, " token"]) -> Float[Tensor, "token d_model"]:
     """W_E of these tokens.
 

@@ -45,10 +45,10 @@ def excerpts(model: Model, texts: Iterable[str], most: int) -> list[list[int]]:
         InputError: There is not one that is long enough.
     """
     begins = start(model)
-    length = min(LONGEST, model.n_ctx) - len(begins)
+    length, known = min(LONGEST, model.n_ctx) - len(begins), len(model.embedding)
     found: list[list[int]] = []
     for text in texts:
-        ids = [token for token in encode(model.tokenizer, text) if token < len(model.embedding)]
+        ids = [token for token in encode(model.tokenizer, text) if token < known]
         parts = [ids[at : at + length] for at in range(0, len(ids), length)]
         found += [begins + part for part in parts if len(part) >= SHORTEST]
         if len(found) >= most:

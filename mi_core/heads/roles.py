@@ -49,7 +49,7 @@ class Repeated:
 def repeated(model: Model, rows: int, period: int, seed: int) -> Repeated:
     """`rows` rows of `period` different tokens of text, each row twice."""
     begins = start(model)
-    known = torch.tensor([token for token in model.text_ids if token < len(model.embedding)])
+    known = torch.tensor(model.text_ids)
     random = torch.Generator().manual_seed(seed)
     drawn = torch.stack([known[torch.randperm(len(known), generator=random)[:period]] for _ in range(rows)])
     ids = torch.cat([torch.tensor(begins).expand(rows, -1), drawn, drawn], 1)

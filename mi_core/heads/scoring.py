@@ -89,8 +89,7 @@ def scoring(model: Model, layer: int, n_pos: int) -> Scoring:
     """
     for site in (hooks.q, hooks.k, hooks.pattern):
         model.require(site(layer))
-    known = [token for token in model.text_ids if token < len(model.embedding)]
-    ids = [known[i * 7 % len(known)] for i in range(n_pos)]
+    ids = [model.text_ids[i * 7 % len(model.text_ids)] for i in range(n_pos)]
     turns: list[tuple[Tensor, Tensor]] = []
     with ExitStack() as stack:
         for name, module in model.hf_model.named_modules():

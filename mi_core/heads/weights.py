@@ -71,7 +71,7 @@ def reading_norm(model: Model, layer: int) -> Norm | None:
     Raises:
         InputError: What it reads is neither the stream nor the stream through that norm.
     """
-    ids = [token for token in model.text_ids if token < len(model.embedding)][:SHORT]
+    ids = model.text_ids[:SHORT]
     stream, read = hooks.resid_pre(layer), hooks.attn_in(layer)
     if model.has(stream) and model.hook_point(read) is not None:
         with torch.no_grad():

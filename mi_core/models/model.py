@@ -176,10 +176,10 @@ class Model:
 
     @cached_property
     def text_ids(self) -> tuple[int, ...]:
-        """The tokens that stand for text: neither special nor without a text of their own, as padded rows are."""
+        """The tokens that stand for text and can be read: neither special nor without a text, as padded rows are."""
         added = self.tokenizer.added_tokens_decoder
         special = {*self.tokenizer.all_special_ids, *(token_id for token_id in added if added[token_id].special)}
-        ids = range(min(self.d_vocab, len(self.tokenizer)))
+        ids = range(min(self.d_vocab, len(self.embedding), len(self.tokenizer)))
         return tuple(token_id for token_id in ids if token_id not in special)
 
     def position(self, tokens: Tokens, pos: int | None, field: str = "pos") -> int:
