@@ -1,8 +1,8 @@
 """Head roles of 144 heads against the loop that tutorials have; composition of all their pairs against one forward pass
 that keeps every activation, and against `all_composition_scores` on a smaller model.
 
-Roles: both sides read the same number of random tokens in one batch. The usual way keeps the whole pass and goes through
-the heads one by one, a diagonal for each role. Loupe's figure includes an excerpt of text, which it profiles.
+Roles: both sides read the same number of random tokens in one batch. The usual way keeps the whole pass and goes
+through the heads one by one, a diagonal for each role. Loupe's figure includes an excerpt of text, which it profiles.
 """
 
 from __future__ import annotations

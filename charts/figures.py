@@ -160,7 +160,7 @@ def head_roles(
     scores = _table(result, "scores" if measured == "random" else "text")
     role = role or scores.loc[scores["score"].idxmax(), "role"]
     return head_grid(
-        scores[scores["role"] == role],
+        scores.loc[scores["role"] == role],
         title=title or f"How much each head looks at {ROLES[role]}",
         subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
         value="score",
@@ -174,7 +174,7 @@ def head_profile(result: Any, *, layer: int, head: int) -> alt.LayerChart:
     random, text = (one[(one["layer"] == layer) & (one["head"] == head)]["score"] for one in both)
     frame = pd.DataFrame({"random": random, "text": text}).dropna().reset_index()
     return shift(
-        frame.assign(role=frame["role"].map(ROLES)),
+        frame.assign(role=frame["role"].map(ROLES.get)),
         title=f"What L{layer}H{head} looks at",
         label="role",
         before="random",
@@ -218,7 +218,7 @@ def composition(result: Any, *, title: str | None = None, kind: str | None = Non
     scores = _table(result, "scores")
     kind = kind or str(scores["kind"].iloc[0])
     return pair_grid(
-        scores[scores["kind"] == kind].drop(columns="kind"),
+        scores.loc[scores["kind"] == kind].drop(columns="kind"),
         title=title or f"How well what a head writes fits what another’s {READ_THROUGH[kind]} read",
         value="sd_above_chance",
         unit="sd above chance",

@@ -36,7 +36,7 @@ def pair_grid(
         _from=[*map(_named, frame["from_layer"], frame["from_head"])],
         _to=[*map(_named, frame["to_layer"], frame["to_head"])],
     )
-    grid = grid[grid["_from"].isin(rows) & grid["_to"].isin(columns)]
+    grid = grid.loc[grid["_from"].isin(rows) & grid["_to"].isin(columns)]
     grid = grid.assign(_number=theme.written(grid[value], value))
     few = f"Heads of the {MOST_PAIRS} strongest of {len(frame):,} pairs." if len(frame) > len(grid) else ""
     base = alt.Chart(grid).encode(

@@ -142,7 +142,9 @@ class HeadRoles:
         own = self.random[[role is not FIRST for role in ROLES]]
         n_clear, n_heads = int((own >= CLEAR).any(0).sum()), own[0].size
         role, layer, head = np.unravel_index(int(self.random.argmax()), self.random.shape)
-        best = f"{self._name(layer, head)}, which {ROLES[role].does} ({percent(self.random[role, layer, head])})"
+        best = (
+            f"{self._name(int(layer), int(head))}, which {ROLES[role].does} ({percent(self.random[role, layer, head])})"
+        )
         title = f"{n_clear} of {n_heads} heads have a clear role; the clearest is {best}"
         if self.random.max() < CLEAR:
             title = f"No head has a clear role on random tokens; the nearest is {best}"
@@ -176,7 +178,7 @@ class HeadRoles:
         for role, score in zip(IN_TEXT, self.in_text, strict=True):
             if role is not FIRST and not np.isnan(score).all():
                 layer, head = np.unravel_index(int(np.nanargmax(score)), score.shape)
-                best.append(f"{self._name(layer, head)} {role.does} most ({percent(score[layer, head])})")
+                best.append(f"{self._name(int(layer), int(head))} {role.does} most ({percent(score[layer, head])})")
         return [f"In ordinary text ({where}, {self.n_tokens:,} tokens) {listed(best)}."]
 
 

@@ -73,7 +73,7 @@ def read_as(model: Model, tokens: Int[Tensor, " token"]) -> Float[Tensor, "token
 
 def said_as(model: Model, tokens: Int[Tensor, " token"], gains: str) -> Float[Tensor, "token d_model"]:
     """W_U of these tokens, as a row each. Raises InputError where more stands between the last layer and the logits."""
-    norm, rows = model.final_norm, model.unembedding.weight.detach()[tokens].float()
+    norm, rows = model.final_norm, model.unembedding_direction(tokens).float()
     return norm.pull_back(rows) if gains == "folded" else rows
 
 

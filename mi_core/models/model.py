@@ -475,8 +475,8 @@ class Model:
         """What the logits are multiplied by after the unembedding (Granite, Cohere); nearly always 1."""
         return 1.0 if self.opening.logit_scale is None else self.opening.logit_scale
 
-    def unembedding_direction(self, token_id: int) -> Float[Tensor, " d_model"]:
-        """`u_t = W_U[:, t]`, times what the logits are multiplied by."""
+    def unembedding_direction(self, token_id: int | Int[Tensor, "*token"]) -> Float[Tensor, "*token d_model"]:
+        """`u_t = W_U[:, t]`, times what the logits are multiplied by; of each token where there are several."""
         return self.unembedding.weight[token_id].detach() * self._scale
 
     @property
@@ -550,7 +550,7 @@ class Model:
     @property
     def _in_the_stream(self) -> Float[Tensor, " d_model"]:
         """Nothing, of the stream's width, which embeddings need not have (OPT)."""
-        return self.unembedding.weight.new_zeros(self.d_model)
+        return self.embedding.new_zeros(self.d_model)
 
     def per_head(self, v: Float[Tensor, "pos kv_head d_head"]) -> Float[Tensor, "pos head d_head"]:
         """Values as each head reads them: grouped-query heads share one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import streamlit as st
 
@@ -66,7 +67,7 @@ def roles(given: inputs.Inputs) -> None:
             disabled=role == "duplicate_token",
         )
     measured = "random" if role == "duplicate_token" else measured
-    own = {"file": text_file.kept(file)} if file is not None else {}
+    own: dict[str, Any] = {} if file is None else {"file": text_file.kept(file)}
     place = st.empty()
 
     def draw(result) -> None:
@@ -87,7 +88,7 @@ def roles(given: inputs.Inputs) -> None:
         return
     show.chart(answer, figures.head_profile, layer=layer, head=head, key="profile", how=HOW_PROFILE, table="scores")
     examples = show.tables(answer)["examples"]
-    examples = examples[(examples["layer"] == layer) & (examples["head"] == head) & (examples["role"] == role)]
+    examples = examples.loc[(examples["layer"] == layer) & (examples["head"] == head) & (examples["role"] == role)]
     if len(examples):
         with st.expander(f"Where L{layer}H{head} looks at {figures.ROLES[role]} most"):
             show.rows(examples, {"score": ".0%", "excerpt": ""}, alt="Excerpts")
@@ -176,11 +177,10 @@ def chosen_head(given: inputs.Inputs) -> tuple[int, int]:
 def _most(answer: Answer, role: str, measured: str) -> tuple[int, int]:
     """The head that does most of what is shown."""
     scores = show.tables(answer)["scores" if measured == "random" else "text"]
-    scores = scores[scores["role"] == role]
+    scores = scores.loc[scores["role"] == role].nlargest(1, "score")
     if scores.empty:
         return answer.result.clearest
-    best = scores.loc[scores["score"].idxmax()]
-    return int(best["layer"]), int(best["head"])
+    return int(scores["layer"].iloc[0]), int(scores["head"].iloc[0])
 
 
 def _head(otherwise: tuple[int, int], layer: int | None, head: int | None) -> tuple[int, int]:
