@@ -12,6 +12,7 @@ PAGES = {
     "Look": [
         st.Page("pages/look/logit_lens.py", title="Lenses", icon=":material/layers:"),
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
+        st.Page("pages/look/heads.py", title="Heads", icon=":material/hub:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
     ],

@@ -15,6 +15,7 @@ import platform
 NAMES = (
     "logit_lens",
     "attribution",
+    "heads",
     "interventions",
     "sweep_cost",
     "steering",

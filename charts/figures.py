@@ -17,6 +17,7 @@ from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
+from charts.pair_grid import pair_grid
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -32,6 +33,14 @@ STRENGTHS = {
     "kl": ("How far the odds move", "KL divergence (bits)"),
     "perplexity": ("How surprising the text is", "perplexity"),
 }
+ROLES = {
+    "previous_token": "the token before",
+    "induction": "what followed last time",
+    "duplicate_token": "the same token earlier on",
+    "first_token": "the first token",
+    "current_token": "its own token",
+}
+READ_THROUGH = {"Q": "queries", "K": "keys", "V": "values"}
 TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 
@@ -142,6 +151,99 @@ def attention(result: Any, *, title: str | None = None) -> alt.LayerChart:
 def rollout(result: Any) -> alt.LayerChart:
     """How much of each token reaches each other through all layers: from `attention`."""
     return attention_pattern(_table(result, "rollout"), title="Attention rollout", unit="share")
+
+
+def head_roles(
+    result: Any, *, title: str | None = None, role: str | None = None, measured: str = "random"
+) -> alt.LayerChart:
+    """How much of its attention each head gives to what a role asks for; by default the role that is clearest."""
+    scores = _table(result, "scores" if measured == "random" else "text")
+    role = role or scores.loc[scores["score"].idxmax(), "role"]
+    return head_grid(
+        scores.loc[scores["role"] == role],
+        title=title or f"How much each head looks at {ROLES[role]}",
+        subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
+        value="score",
+        unit="share of attention",
+    )
+
+
+def head_profile(result: Any, *, layer: int, head: int) -> alt.LayerChart:
+    """What one head looks at, on random tokens and in text: from `head_roles`."""
+    both = [_table(result, name).set_index("role") for name in ("scores", "text")]
+    random, text = (one[(one["layer"] == layer) & (one["head"] == head)]["score"] for one in both)
+    frame = pd.DataFrame({"random": random, "text": text}).dropna().reset_index()
+    return shift(
+        frame.assign(role=frame["role"].map(ROLES.get)),
+        title=f"What L{layer}H{head} looks at",
+        label="role",
+        before="random",
+        after="text",
+        names=("random tokens", "ordinary text"),
+        unit="share of attention",
+        sort=False,
+        still=True,
+    )
+
+
+def head_circuit(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The strongest pairs of a token read and a token said."""
+    pairs = _table(result, "ov")
+    pairs = pairs.assign(pair=pairs["token"] + "  →  " + pairs["prediction"])
+    title = title or f"What L{result.layer}H{result.head} says when it reads a token"
+    return bars(pairs, title=title, label="pair", value="effect", unit="logits, before norms divide")
+
+
+def attracted(result: Any) -> alt.LayerChart:
+    """The strongest pairs of a token that asks and a token that attracts: from `head_circuit`."""
+    pairs = _table(result, "qk")
+    pairs = pairs.assign(pair=pairs["query_token"] + "  ←  " + pairs["key_token"])
+    title = f"Which token L{result.layer}H{result.head} looks for from which"
+    return bars(pairs, title=title, label="pair", value="attraction", unit="attention score, before norms divide",
+                subtitle=f"{result.distance} back" if result.turns else "")  # fmt: skip
+
+
+def drawn_by_distance(result: Any) -> alt.LayerChart:
+    """What distance alone does to the attention score: from `head_circuit`."""
+    positions = _table(result, "positions")
+    names = {0: "its own", 1: "1 back, the token before"}
+    positions = positions.assign(name=[names.get(back, f"{back} back") for back in positions["distance"]])
+    title = f"How L{result.layer}H{result.head} is drawn by position alone"
+    unit = "attention score of the average token, before norms divide"
+    return bars(positions.head(12), title=title, label="name", value="attraction", unit=unit, sort=False)
+
+
+def composition(result: Any, *, title: str | None = None, kind: str | None = None) -> alt.LayerChart:
+    """How far above chance each pair of heads fits; by default the kind of the pair that fits best."""
+    scores = _table(result, "scores")
+    kind = kind or str(scores["kind"].iloc[0])
+    return pair_grid(
+        scores.loc[scores["kind"] == kind].drop(columns="kind"),
+        title=title or f"How well what a head writes fits what another’s {READ_THROUGH[kind]} read",
+        value="sd_above_chance",
+        unit="sd above chance",
+    )
+
+
+def score_split(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The pairs of parts that add most to one attention score."""
+    pairs = _table(result, "pairs")
+    pairs = pairs.assign(pair=(pairs["query_part"] + "  ·  " + pairs["key_part"]).str.removesuffix("  ·  "))
+    query, key = (visible(result.tokens.texts[pos]) for pos in (result.pos, result.key_pos))
+    title = title or f"Why L{result.layer}H{result.head} looks from {query} at {key}"
+    return bars(
+        pairs, title=title, subtitle="Part at the first token · part at the second.", label="pair",
+        value="contribution", unit=result.units, most=15,
+    )  # fmt: skip
+
+
+def score_side(result: Any, *, side: str = "key") -> alt.LayerChart:
+    """What each part of one of the two tokens adds, with all of the other: from `score_split`."""
+    pos = result.key_pos if side == "key" else result.pos
+    title = f"Parts of {visible(result.tokens.texts[pos])}, which {'is read' if side == 'key' else 'reads'}"
+    return bars(
+        _table(result, side), title=title, label=f"{side}_part", value="contribution", unit=result.units, most=10
+    )
 
 
 def attribution(result: Any, *, title: str | None = None) -> alt.LayerChart:
@@ -309,7 +411,8 @@ FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
-        attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
+        attention, head_roles, head_circuit, composition, score_split,
+        attribution, features, feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
     )
 }  # fmt: skip

@@ -93,11 +93,15 @@ UNITS = {
     "share_of_max": ("activation, share of its largest", ".0%"),
     "cosine": ("cosine similarity", "+.2f"),
     "weight": ("share of attention", ".2f"),
+    "score": ("score", ".2f"),
+    "even": ("what even attention gives", ".2f"),
+    "attraction": ("attention score", "+.2f"),
+    "sd_above_chance": ("standard deviations above chance", ".1f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {
     "probability", "target_probability", "entropy", "kl_to_final", "surprisal", "kl", "activation", "share_of_max",
-    "weight",
+    "weight", "score",
 }  # fmt: skip
 PROBABILITIES = {"probability", "target_probability"}
 

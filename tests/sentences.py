@@ -160,6 +160,28 @@ def _of_attention(tables: Tables, result: Any) -> list[float]:
     return [*share.ravel(), float((share[..., 0] > 0.5).sum()), float(share[..., 0].size)]
 
 
+def _of_head_roles(tables: Tables, result: Any) -> list[float]:
+    scores = tables["scores"]
+    clear = scores[scores["score"] >= 0.4]
+    own = clear[clear["role"] != "first_token"].groupby(["layer", "head"]).ngroups
+    more = [float(n - 3) for n in clear["role"].value_counts()]
+    return [float(own), float(scores.groupby(["layer", "head"]).ngroups), *more, float(len(result.excerpts))]
+
+
+def _of_composition(tables: Tables, result: Any) -> list[float]:
+    return [5.0]
+
+
+def _of_head_circuit(tables: Tables, result: Any) -> list[float]:
+    return [10.0, *tables["positions"]["distance"]]
+
+
+def _of_score_split(tables: Tables, result: Any) -> list[float]:
+    size = np.abs(result.contribution)
+    missed = [np.asarray([name == "SAE error" for name in names]) for names in (result.query_parts, result.key_parts)]
+    return [size[np.logical_or.outer(*missed)].sum() / size.sum(), float(result.pos), float(result.key_pos)]
+
+
 def _of_attribution(tables: Tables, result: Any) -> list[float]:
     return [tables["contributions"]["contribution"].sum()]
 

@@ -38,6 +38,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "token": _TOKEN,
     "cell": (*_TOKEN, words.PATCHED.key),
     "head": ("model",),
+    "pair": ("model",),
+    "key_pos": _TOKEN,
     "neuron": ("model",),
     "edit_layer": ("model",),
     "receiver": ("model",),

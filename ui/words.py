@@ -195,6 +195,26 @@ FOLLOW = _options(
 
 READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
 
+HEADS_VIEW = _options(
+    "view",
+    ("roles", "what each looks at"),
+    ("circuit", "one head’s weights"),
+    ("pairs", "who hears whom"),
+    ("score", "why it looks there"),
+)
+ROLE = _options(
+    "role",
+    ("previous_token", "the token before"),
+    ("induction", "what followed last time"),
+    ("duplicate_token", "the same token earlier on"),
+    ("first_token", "the first token"),
+    ("current_token", "its own token"),
+)
+MEASURED_ON = _options("measured", ("random", "random tokens"), ("text", "ordinary text"))
+GAINS = _options("gains", ("raw", "as they are stored"), ("folded", "with the norms’ gains"))
+HEARD_BY = _options("heard_by", ("V", "values"), ("Q", "queries"), ("K", "keys"))
+SCORE_PARTS = _options("parts", ("auto", "features, where there are any"), ("components", "earlier heads and MLPs"))
+
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
@@ -316,6 +336,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
+    "heads": (
+        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, GAINS, Number("distance", 0, 23), HEARD_BY, Text("pair"),
+        Number("key_pos", 0), SCORE_PARTS,
+    ),
     "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),
     "ablation": (

@@ -14,6 +14,7 @@ PAGES = (
     ("Start", "", "See inside a language model"),
     ("Lenses", "logit_lens", "Lenses"),
     ("Attention", "attention", "Attention"),
+    ("Heads", "heads", "Heads"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),
     ("Ablation", "ablation", "Ablation"),

@@ -28,6 +28,7 @@ ABOUT_JAPAN = {
     "Start": "“·Tokyo”",
     "Lenses": "“·Tokyo”",
     "Attention": "“·Japan”",
+    "Heads": "6 of 16 heads have a clear role",  # of the model, whatever the prompt
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",
     "Ablation": "“·Tokyo”",

@@ -15,6 +15,7 @@ ABLATION = "pages/intervene/ablation.py"
     [
         ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "mlp_out"})]),
         ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "2"})]),
+        ("heads", {"layer": 1, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "0"})]),
         ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
         (
             "features",
@@ -28,7 +29,7 @@ ABLATION = "pages/intervene/ablation.py"
             ],
         ),
     ],
-    ids=["logit lens", "attention", "attribution", "features"],
+    ids=["logit lens", "attention", "heads", "attribution", "features"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl
