@@ -81,7 +81,10 @@ def _exactness(result: Any) -> list[str]:
     if INTEGRATED.name in result.methods:
         off = abs(float(result.score[result.methods.index(INTEGRATED.name)].sum()) - result.gap)
         if off > COMPLETE * max(abs(result.gap), result.answer.smallest_gap):
-            said.append(f"Integrated gradients still miss {off:.2g} {result.answer.unit} after {result.steps} steps.")
+            said.append(
+                f"Integrated gradients still miss {off:.2f} {result.answer.unit} after {result.steps} steps, so their row is "
+                "not to be relied on: choose another replacement."
+            )
     if SHAPLEY.name in result.methods:
         error = float(result.standard_error[result.methods.index(SHAPLEY.name)].max())
         if error > 0:
