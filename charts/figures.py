@@ -17,6 +17,7 @@ from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
+from charts.method_rows import method_rows
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -175,6 +176,16 @@ def attribution_sources(result: Any) -> alt.LayerChart:
     return token_strip(_table(result, "sources"), title=title, value="contribution", unit=result.units, pos=result.pos)
 
 
+def input_attribution(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each method gives each part of the prompt, and how its row fares; a click selects a part."""
+    return method_rows(
+        _table(result, "scores"), _table(result, "grades"), result.labels,
+        title=title or f"What each part of the prompt does for {result.answer.label}",
+        subtitle=f"Scores in {result.answer.unit}, but for gradient norm and rollout. Σ: the row's sum as a share of all "
+        "there is to share out. lost: of that, without the parts the row puts first. τ: agreement with leave-one-out.",
+    )  # fmt: skip
+
+
 def features(result: Any, *, title: str = "The strongest features on the chosen token") -> alt.LayerChart:
     """The features that are active on the chosen token; a click selects one."""
     here = _table(result, "features")
@@ -309,7 +320,7 @@ FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
-        attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
+        attention, attribution, input_attribution, features, feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
     )
 }  # fmt: skip

@@ -195,6 +195,25 @@ FOLLOW = _options(
 
 READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
 
+SHARED_OUT = _options(
+    "metric", ("logit_difference", "logit"), ("log_probability", "log-probability"), ("probability", "probability")
+)
+PLAYERS = _options(
+    "players",
+    ("token", "tokens"),
+    ("word", "words"),
+    ("sentence", "sentences"),
+    ("regex", "matches of a pattern"),
+    ("span", "spans of my own"),
+)
+BASELINE = _options(
+    "baseline",
+    ("mean", "an average embedding"),
+    ("zero", "nothing (zero)"),
+    ("token", "one token"),
+    ("corrupted", "another prompt's"),
+)
+
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
@@ -317,6 +336,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "attribution": (LAYER, HEAD, SPLIT),
+    "input_attribution": (
+        PLAYERS, SHARED_OUT, BASELINE, Text("pattern"), Text("spans"), Text("baseline_token"), SECOND_PROMPT,
+        Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
+    ),
     "features": (AUTOENCODER, FEATURE),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,

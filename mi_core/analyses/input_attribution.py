@@ -92,9 +92,9 @@ class InputAttribution:
         return self.full - self.empty
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """[method] For people."""
-        return tuple(BY_NAME[name].label for name in self.methods)
+    def labels(self) -> dict[str, str]:
+        """What each row of `grades` is called."""
+        return {name: BY_NAME[name].label for name in self.methods} | {"random_order": "random order"}
 
     @property
     def strongest(self) -> int:

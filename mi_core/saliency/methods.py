@@ -39,6 +39,7 @@ LIME = Method("lime", "LIME (approximate)")
 METHODS = (
     LEAVE_ONE_OUT, OCCLUSION, SHAPLEY, INTEGRATED, TIMES_INPUT, NORM, ROLLOUT, KERNEL_SHAP, LIME,
 )  # fmt: skip
+APPROXIMATE = (KERNEL_SHAP, LIME)
 BY_NAME = {method.name: method for method in METHODS}
 
 

@@ -62,16 +62,17 @@ def _trust(result: Any) -> list[str]:
     if better:
         best = max(better, key=lambda i: (result.grades[i].agreement, result.grades[i].comprehensiveness))
         said.append(_best(result, best))
-    if poor := [result.labels[i] for i in others if i not in better]:
+    if poor := [BY_NAME[result.methods[i]].label for i in others if i not in better]:
         said.append(f"No better than a random order: {listed(poor)}.")
     return said
 
 
 def _best(result: Any, best: int) -> str:
     grade, agreement = result.grades[best], f"{result.grades[best].agreement:.2f}".replace("-", "−")
+    label = BY_NAME[result.methods[best]].label
     return (
-        f"Trust the row that deletion agrees with: beside leave-one-out that is {result.labels[best]} (Kendall’s "
-        f"τ {agreement}). Without the parts it puts first, {percent_of_gap(grade.comprehensiveness)} of the difference "
+        f"Trust the row that deletion agrees with: beside leave-one-out that is {label} (Kendall’s τ {agreement}). "
+        f"Without the parts it puts first, {percent_of_gap(grade.comprehensiveness)} of the difference "
         f"is lost; in random order {percent_of_gap(result.floor.comprehensiveness)}."
     )
 
@@ -82,8 +83,8 @@ def _exactness(result: Any) -> list[str]:
         off = abs(float(result.score[result.methods.index(INTEGRATED.name)].sum()) - result.gap)
         if off > COMPLETE * max(abs(result.gap), result.answer.smallest_gap):
             said.append(
-                f"Integrated gradients still miss {off:.2f} {result.answer.unit} after {result.steps} steps, so their row is "
-                "not to be relied on: choose another replacement."
+                f"Integrated gradients still miss {off:.2f} {result.answer.unit} after {result.steps} steps, so do not rely "
+                "on their row: choose another replacement."
             )
     if SHAPLEY.name in result.methods:
         error = float(result.standard_error[result.methods.index(SHAPLEY.name)].max())
