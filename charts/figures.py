@@ -181,8 +181,8 @@ def input_attribution(result: Any, *, title: str | None = None) -> alt.LayerChar
     return method_rows(
         _table(result, "scores"), _table(result, "grades"), result.labels,
         title=title or f"What each part of the prompt does for {result.answer.label}",
-        subtitle=f"Scores in {result.answer.unit}, but for gradient norm and rollout. Σ: the row's sum as a share of all "
-        "there is to share out. lost: of that, without the parts the row puts first. τ: agreement with leave-one-out.",
+        subtitle=f"Scores in {result.answer.unit}, but for gradient norm and rollout. Σ: the row's sum as a share of "
+        "all that is shared out. lost: of that, without the parts the row puts first. τ: agreement with leave-one-out.",
     )  # fmt: skip
 
 

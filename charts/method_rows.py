@@ -11,6 +11,7 @@ from charts.cells import cells, token_columns
 ROOM = 620  # pixels for the columns of a page
 ROW = 30
 NARROW, WIDE = 18, 84  # of a column
+LABEL = 190  # pixels of a method's name
 NUMBERS_FROM = 40  # pixels per column
 #: What stands beside the words, by its heading.
 BESIDE = {"Σ": "of_gap", "lost": "comprehensiveness", "τ": "agreement"}
@@ -50,14 +51,13 @@ def method_rows(
     return alt.LayerChart(layer=drawn).properties(
         width=width,
         height=ROW * len(rows),
-        title=theme.titled(title, subtitle, width=width),
+        title=theme.titled(title, subtitle, width=width + LABEL),
         autosize=theme.NATURAL,
         usermeta=theme.room(
             columns,
-            least=30,
+            least=26,
             most=WIDE,
             beside=theme.beside(rows),
-            at=theme.largest(grid[grid["method"] == scores["method"].iloc[0]], "score", "_column"),
             field="_column",
         ),
         description=theme.alt_text(title, grid, value="score", label="_column", kind="Grid of methods and words"),
@@ -65,7 +65,9 @@ def method_rows(
 
 
 def _methods(rows: list[str]) -> alt.Y:
-    return alt.Y("_row:O", axis=theme.band_axis(None, labelPadding=6), scale=alt.Scale(domain=rows, padding=0))
+    return alt.Y(
+        "_row:O", axis=theme.band_axis(None, labelPadding=6, labelLimit=LABEL), scale=alt.Scale(domain=rows, padding=0)
+    )
 
 
 def _beside(grades: pd.DataFrame, labels: dict[str, str], axes: dict[str, alt.X | alt.Y]) -> alt.Chart:

@@ -83,8 +83,8 @@ def _exactness(result: Any) -> list[str]:
         off = abs(float(result.score[result.methods.index(INTEGRATED.name)].sum()) - result.gap)
         if off > COMPLETE * max(abs(result.gap), result.answer.smallest_gap):
             said.append(
-                f"Integrated gradients still miss {off:.2f} {result.answer.unit} after {result.steps} steps, so do not rely "
-                "on their row: choose another replacement."
+                f"Integrated gradients still miss {off:.2f} {result.answer.unit} after {result.steps} steps, so do not "
+                "rely on their row: choose another replacement."
             )
     if SHAPLEY.name in result.methods:
         error = float(result.standard_error[result.methods.index(SHAPLEY.name)].max())

@@ -14,16 +14,16 @@ HOW = (
     "Each row is one method, each column a part of the prompt. A number says how much of the answer the method puts "
     "down to that part; colours compare parts within a row. **Leave-one-out** is an experiment: take the part away, "
     "and see what is lost. **Span occlusion** takes neighbours away with it. **Shapley** values average over all "
-    "orders in which the parts could come in, so that they sum to the whole. **Integrated gradients** follow the slope from "
-    "the empty prompt to the full one, and sum to the whole as well. **Gradient × input** and the **gradient norm** "
-    "look at the slope here only; **attention rollout** follows the attention and knows no answer. KernelSHAP and LIME "
-    "are approximations. The start token is never taken away."
+    "orders in which the parts could come in, so that they sum to the whole. **Integrated gradients** follow the "
+    "slope from the empty prompt to the full one, and sum to the whole as well. **Gradient × input** and the "
+    "**gradient norm** look at the slope here only; **attention rollout** follows the attention and knows no answer. "
+    "KernelSHAP and LIME are approximations. The start token is never taken away."
 )
 HOW_GRADES = (
     "Comprehensiveness: the share of the difference that is lost without the parts that the row puts first (10% to "
     "50% of them): more is better. Sufficiency: the share lost with only these: less is better. Agreement: Kendall’s "
-    "τ with leave-one-out, 1 for the same order and 0 for none in common. Parts chosen at random score too, so a row says "
-    "something only where it beats the random order."
+    "τ with leave-one-out, 1 for the same order and 0 for none in common. Parts chosen at random score too, so a row "
+    "says something only where it beats the random order."
 )
 MODES = {"mean": "mean", "zero": "zero", "token": "mean", "corrupted": "resample"}  # the same, on the ablation page
 header("Words", "Which words of the prompt does the answer rest on?")

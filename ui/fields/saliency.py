@@ -28,11 +28,11 @@ def fields(given: Inputs) -> dict[str, Any]:
     """The settings of `input_attribution` beside the sidebar's; ends the page's run where a second prompt is needed."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         players = address.choose(
-            words.PLAYERS, st.selectbox, "Take away", width=200,
+            words.PLAYERS, st.selectbox, "Take away", width=180,
             help="What is taken away together: each of these is one part.",
         )  # fmt: skip
         baseline = address.choose(
-            words.BASELINE, st.selectbox, "Put in its place", width=200,
+            words.BASELINE, st.selectbox, "Put in its place", width=190,
             help="A part is taken away by replacing what enters the first layer. An average embedding says least; zero "
             "is far from what the model ever reads; another prompt's words ask what the exchange of each one does.",
         )  # fmt: skip
@@ -42,7 +42,7 @@ def fields(given: Inputs) -> dict[str, Any]:
             "an answer of several tokens.",
         )  # fmt: skip
         approximations = st.toggle(
-            "Approximations too", key="approximations", bind="query-params",
+            "Approximations", key="approximations", bind="query-params",
             help="KernelSHAP and LIME fit a straight line to 1,000 random choices of parts.",
         )  # fmt: skip
         precision = _numbers()
@@ -52,9 +52,19 @@ def fields(given: Inputs) -> dict[str, Any]:
     if baseline == "corrupted" and not corrupted:
         ask_for_it()
     methods = tuple(method.name for method in METHODS if approximations or method not in APPROXIMATE)
+    _ask_for(players, typed)
     return {
         "players": players, "metric": metric, "baseline": baseline, "corrupted": corrupted, "methods": methods,
     } | typed | precision  # fmt: skip
+
+
+def _ask_for(players: str, typed: dict[str, str]) -> None:
+    """Say what to type, and end the page's run, where there is nothing yet."""
+    missing = {"regex": ("pattern", "a pattern"), "span": ("spans", "the positions of each part")}
+    field, what = missing.get(players, ("", ""))
+    if field and not typed[field]:
+        st.info(f"Type {what} above: only what you name is taken away.", icon=":material/edit:")
+        st.stop()
 
 
 def may_be_several() -> bool:
