@@ -229,6 +229,8 @@ def input_attribution(
     removed = found[LEAVE_ONE_OUT.name].values
     grades = tuple(grade(game, one.values, removed) for one in found.values())
     floor = random_floor(game, removed, seed)
+    total = sum(_costs(game, chosen, numbers))
+    progress(total, total)
     return InputAttribution(
         model=model.id,
         tokens=opened.tokens,

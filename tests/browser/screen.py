@@ -15,6 +15,7 @@ PAGES = (
     ("Lenses", "logit_lens", "Lenses"),
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
+    ("Words", "input_attribution", "Words"),
     ("Features", "features", "Features"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),

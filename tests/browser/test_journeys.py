@@ -29,6 +29,7 @@ ABOUT_JAPAN = {
     "Lenses": "“·Tokyo”",
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
+    "Words": "“·Tokyo”",
     "Features": "“·is”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",

@@ -33,6 +33,8 @@ ASKED = {
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],
     "features": [{}],
+    "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9"},
+                          PAIR | {"baseline": "corrupted", "permutations": 20, "methods": ("shapley",)}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],

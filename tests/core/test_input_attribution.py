@@ -343,7 +343,7 @@ def test_progress_and_what_is_foretold(mini):
     assert {total for _, total in told} == {len(runs)}
     done = [one for one, _ in told]
     assert done == sorted(done)
-    assert done[-1] <= len(runs)
+    assert done[-1] == len(runs)
 
 
 def test_what_has_no_slope_is_left_out_with_its_reason(mini, monkeypatch):

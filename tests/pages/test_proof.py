@@ -17,6 +17,11 @@ ABLATION = "pages/intervene/ablation.py"
         ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "2"})]),
         ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
         (
+            "input_attribution",
+            {"foil": " John", "permutations": 20},
+            [("ablation", {"to-site": "position", "to-layer": "0", "to-token": "10", "to-mode": "mean"})],
+        ),
+        (
             "features",
             {"feature": 539},
             [
@@ -28,7 +33,7 @@ ABLATION = "pages/intervene/ablation.py"
             ],
         ),
     ],
-    ids=["logit lens", "attention", "attribution", "features"],
+    ids=["logit lens", "attention", "attribution", "words", "features"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl

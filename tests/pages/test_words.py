@@ -25,6 +25,9 @@ PINNED = {
     },
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
     ("attention", "reads"): {"strongest": (), "rollout": ()},
+    ("input_attribution", "players"): {"token": (), "word": (), "sentence": (), "regex": (), "span": ()},
+    ("input_attribution", "metric"): {"logit_difference": (), "log_probability": (), "probability": ()},
+    ("input_attribution", "baseline"): {"mean": (), "zero": (), "token": (), "corrupted": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
     ("ablation", "site"): {
         "head": ("heads",),
@@ -89,6 +92,7 @@ OTHER_KEYS = {
     "logit_lens": "half find",
     "attention": "layer head weighted",
     "attribution": "layer head",
+    "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
     "features": "sae feature",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
