@@ -11,11 +11,18 @@ from mi_core.saliency.game import Game
 
 EXACT = 10  # players: 1,024 coalitions
 ORDERS_AT_ONCE = 10
+MOST_ORDERS = 400
+RUNS = 1_000  # of the model, where nobody says how many orders: some seconds in a small one
 PRECISE = 0.02  # of the gap: a standard error that is small enough
 
 
+def orders(n: int, permutations: int | None) -> int:
+    """At most how many random orders of `n` players are tried: as many as were asked for, or as `RUNS` allow."""
+    return permutations or min(MOST_ORDERS, max(ORDERS_AT_ONCE, RUNS // max(1, n - 1)))
+
+
 def shapley(
-    game: Game, permutations: int, seed: int
+    game: Game, permutations: int | None, seed: int
 ) -> tuple[Float[np.ndarray, " player"], Float[np.ndarray, " player"]]:
     """Shapley values and their standard errors, 0 where they are exact.
 
@@ -25,15 +32,16 @@ def shapley(
 
     Args:
         game: The players.
-        permutations: At most so many orders.
+        permutations: At most so many orders; None for as many as some seconds allow.
         seed: Of the orders.
     """
     n = len(game.players)
     if n <= EXACT:
         return _exact(game), np.zeros(n)
     rng, gains = np.random.default_rng(seed), np.zeros((0, n))
-    while len(gains) < permutations:
-        some = min(ORDERS_AT_ONCE, permutations - len(gains))
+    most = orders(n, permutations)
+    while len(gains) < most:
+        some = min(ORDERS_AT_ONCE, most - len(gains))
         gains = np.concatenate([gains, _gains(game, np.array([rng.permutation(n) for _ in range(some)]))])
         error = gains.std(0, ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else np.full(n, np.nan)
         if len(gains) >= 2 * ORDERS_AT_ONCE and error.max() <= PRECISE * game.scale:

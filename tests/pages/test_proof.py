@@ -18,8 +18,8 @@ ABLATION = "pages/intervene/ablation.py"
         ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
         (
             "input_attribution",
-            {"foil": " John", "permutations": 20},
-            [("ablation", {"to-site": "position", "to-layer": "0", "to-token": "10", "to-mode": "mean"})],
+            {},
+            [("ablation", {"to-site": "position", "to-layer": "0", "to-token": "2", "to-mode": "mean"})],
         ),
         (
             "features",

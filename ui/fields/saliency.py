@@ -20,7 +20,11 @@ NUMBERS = {
         "Doubled until the row sums to what is shared out; 512 at most.",
     ),
     "window": ("Parts per span", 3, "So many neighbouring parts are taken away together by span occlusion."),
-    "permutations": ("Random orders", 400, "At most, for Shapley values of more than 10 parts; fewer are exact."),
+    "permutations": (
+        "Random orders",
+        None,
+        "At most, for Shapley values of more than 10 parts; fewer are exact. Empty: as many as some seconds allow.",
+    ),
 }
 
 
@@ -88,11 +92,13 @@ def part(result: Any, prompt: str) -> Any:
     return result.players[number if of == prompt and number < len(result.players) else result.strongest]
 
 
-def _numbers() -> dict[str, int]:
+def _numbers() -> dict[str, int | None]:
     with st.popover("Precision", icon=":material/tune:", type="tertiary"):
         chosen = {}
         for name, (label, usual, explained) in NUMBERS.items():
-            chosen[name] = st.number_input(label, 0, value=usual, key=name, bind="query-params", help=explained)
+            chosen[name] = st.number_input(
+                label, 0, value=usual, key=name, bind="query-params", placeholder="automatic", help=explained
+            )
             slots.place(name)
     return chosen
 
