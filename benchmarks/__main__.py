@@ -15,6 +15,7 @@ import platform
 NAMES = (
     "logit_lens",
     "attribution",
+    "input_attribution",
     "interventions",
     "sweep_cost",
     "steering",
