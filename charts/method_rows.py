@@ -31,21 +31,22 @@ def method_rows(
         title: The finding.
         subtitle: A line below it.
     """
-    grid = scores.assign(_column=theme.token_labels(scores["pos"], scores["token"]), _row=scores["method"].map(labels))
-    grid = grid.assign(_number=theme.written(grid["score"], "score"))
+    columns_of = theme.token_labels(pd.Series(scores["pos"]), pd.Series(scores["token"]))
+    grid = scores.assign(_column=columns_of, _row=[labels[method] for method in scores["method"]])
+    grid = grid.assign(_number=theme.written(pd.Series(grid["score"]), "score"))
     words = list(grid.sort_values("pos")["_column"].unique())
     columns, rows = [*words, *BESIDE], [labels[method] for method in grades["method"]]
     step = theme.step(len(columns), room=ROOM, smallest=NARROW, largest=WIDE)
-    axes = {"x": token_columns("_column", columns, NARROW, "part (position · text)"), "y": _methods(rows)}
-    base = alt.Chart(grid).encode(**axes, tooltip=theme.tooltips(grid))
+    x, y = token_columns("_column", columns, NARROW, "part (position · text)"), _methods(rows)
+    base = alt.Chart(grid).encode(x=x, y=y, tooltip=theme.tooltips(grid))
     drawn = [
-        cells(base, grid["relative"], "relative", name="cell", fields=["player"]),
+        cells(base, pd.Series(grid["relative"]), "relative", name="cell", fields=["player"]),
         base.mark_text(
             fontSize=theme.SMALL, color=theme.ink("relative"), opacity=theme.wide(NUMBERS_FROM, "1", "0"),
             cursor="pointer",
         ).encode(text="_number:N"),
         theme.minus(base, "relative", NUMBERS_FROM),
-        _beside(grades, labels, axes),
+        _beside(grades, labels).encode(x=x, y=y, tooltip=theme.tooltips(grades)),
     ]  # fmt: skip
     width = step * len(columns)
     return alt.LayerChart(layer=drawn).properties(
@@ -70,13 +71,14 @@ def _methods(rows: list[str]) -> alt.Y:
     )
 
 
-def _beside(grades: pd.DataFrame, labels: dict[str, str], axes: dict[str, alt.X | alt.Y]) -> alt.Chart:
+def _beside(grades: pd.DataFrame, labels: dict[str, str]) -> alt.Chart:
     """The numbers of each row, in columns of their own."""
     parts = [
-        grades.assign(_row=grades["method"].map(labels), _column=heading, _text=theme.written(grades[column], column))
+        grades.assign(
+            _row=[labels[method] for method in grades["method"]],
+            _column=heading,
+            _text=theme.written(pd.Series(grades[column]), column),
+        )
         for heading, column in BESIDE.items()
     ]
-    beside = pd.concat(parts)
-    return (
-        alt.Chart(beside).mark_text(fontSize=theme.SMALL).encode(**axes, text="_text:N", tooltip=theme.tooltips(grades))
-    )
+    return alt.Chart(pd.concat(parts)).mark_text(fontSize=theme.SMALL).encode(text="_text:N")

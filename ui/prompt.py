@@ -35,8 +35,8 @@ def prompt(*, several: bool = False) -> inputs.Inputs:
     Ends the page's run with a sentence beside the field if an input cannot be used.
     """
     given = inputs.current()
-    answers = {} if several else {"target": given.target, "foil": given.foil}
-    found = compute("tokens", given.model, **given.reading, **answers).result
+    target, foil = (None, None) if several else (given.target, given.foil)
+    found = compute("tokens", given.model, **given.reading, target=target, foil=foil).result
     for text in found.notes:
         slots.note("prompt", text)
     if given.prompt != given.prompt.rstrip():

@@ -67,7 +67,8 @@ class Answer:
         An answer of several tokens is read token by token, each after the ones before it.
         """
         if self.metric == "logit_difference":
-            return {tuple(ids): Target(self.ids[0], self.text, *self.foil_ids).of}
+            foil = self.foil_ids[0] if self.foil_ids else None
+            return {tuple(ids): Target(self.ids[0], self.text, foil, self.foil_text).of}
         if self.metric == "probability":
             return {tuple(ids): lambda logits: _log_probability(logits)[:, self.ids[0]].exp()}
         terms = defaultdict(list)
@@ -83,8 +84,8 @@ def _log_probability(logits: Float[Tensor, "row d_vocab"]) -> Float[Tensor, "row
 
 def _sum_of(terms: Sequence[tuple[int, int]]) -> Read:
     def read(logits: Float[Tensor, "row d_vocab"]) -> Float[Tensor, " row"]:
-        known = _log_probability(logits)
-        return sum(sign * known[:, token_id] for sign, token_id in terms)
+        signs, columns = zip(*terms, strict=True)
+        return _log_probability(logits)[:, columns] @ logits.new_tensor(signs).double()
 
     return read
 
@@ -124,6 +125,8 @@ def _one(model: Model, text: str | None, field: str) -> tuple[int, ...]:
 
 def _several(model: Model, text: str | None, field: str) -> tuple[int, ...]:
     """The tokens that a person means; a space is put before them unless they are quoted."""
+    if not text:
+        return ()
     try:
         return _one(model, text, field)
     except InputError:

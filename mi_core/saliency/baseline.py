@@ -47,13 +47,13 @@ def instead(
         run: A run of it that kept `EMBEDDING`.
         name: ``"mean"`` of everyday text, ``"zero"``, ``"token"``, or ``"corrupted"``: what another prompt has there.
         token: The token, where that is chosen.
-        other: A run of the other prompt that kept `EMBEDDING`, where that is chosen.
+        other: A run of the other prompt that kept `EMBEDDING`, where that is chosen; else None.
         n_pos: How many positions.
 
     Raises:
         InputError: A word that is not one token.
     """
-    if name == "corrupted":
+    if other is not None:
         return other[EMBEDDING][:n_pos]
     if name == "token":
         token_id = model.token_id(token, "baseline_token")

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
 
 from mi_core.saliency.game import Game
@@ -35,24 +36,25 @@ def grade(game: Game, scores: Float[np.ndarray, " player"], removed: Float[np.nd
         scores: What the method gives each.
         removed: What leave-one-out gives each.
     """
-    from scipy.stats import kendalltau
-
     sign = math.copysign(1.0, game.gap)
     order = np.argsort(-sign * scores, kind="stable")
     lost, kept = _lost(game, order[None])[0]
-    return Grade(lost, kept, float(kendalltau(scores, removed).statistic) if len(scores) > 1 else math.nan)
+    return Grade(float(lost), float(kept), _agreement(scores, removed))
 
 
 def random_floor(game: Game, removed: Float[np.ndarray, " player"], seed: int) -> Grade:
     """The mean of `RANDOM` random orders: what any method reaches without knowing anything."""
-    from scipy.stats import kendalltau
-
     rng, n = np.random.default_rng(seed), len(game.players)
     orders = np.array([rng.permutation(n) for _ in range(RANDOM)])
     lost, kept = _lost(game, orders).mean(0)
     sign = math.copysign(1.0, game.gap)
-    agreement = [kendalltau(-np.argsort(order), sign * removed).statistic for order in orders] if n > 1 else [math.nan]
-    return Grade(float(lost), float(kept), float(np.mean(agreement)))
+    agreement = np.mean([_agreement(-np.argsort(order), sign * removed) for order in orders])
+    return Grade(float(lost), float(kept), float(agreement))
+
+
+def _agreement(scores: np.ndarray, removed: np.ndarray) -> float:
+    """Kendall's τ; NaN where one of them knows no order."""
+    return pd.Series(scores).corr(pd.Series(removed), method="kendall")
 
 
 def counts(n: int) -> list[int]:

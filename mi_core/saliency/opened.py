@@ -69,7 +69,7 @@ def open_game(
     put = instead(model, tokens, run, baseline, baseline_token, second, len(ids))
     game = Game(model, ids, run[EMBEDDING][: len(ids)], put, parts, answer, math.nan, bool(tokens.special[0]))
     game.begin(_number(game, ids, run))
-    theirs = None if other is None else _number(game, other.ids[: len(ids)], second)
+    theirs = None if other is None or second is None else _number(game, other.ids[: len(ids)], second)
     return Opened(prompt, prepend_bos, tokens, position, game, theirs)
 
 

@@ -83,7 +83,8 @@ def _owners(pieces: Sequence[bytes], found: Sequence[tuple[int, int]]) -> list[i
 
 def _in_bytes(text: str, ranges: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     for low, high in ranges:
-        yield tuple(len(text[:end].encode("utf-8", "surrogateescape")) for end in (low, high))
+        start, end = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (low, high))
+        yield start, end
 
 
 def _words(text: str, _: str) -> Iterator[tuple[int, int]]:
@@ -102,8 +103,7 @@ def _matches(text: str, pattern: str) -> Iterator[tuple[int, int]]:
     try:
         found = [match.span() for match in regex.finditer(pattern, text, timeout=SECONDS) if match[0]]
     except regex.error as error:
-        where = "" if error.pos is None else f" (at character {error.pos + 1})"
-        raise InputError(f"This pattern cannot be read: {error.msg}{where}. Correct it.", "pattern") from error
+        raise InputError(f"This pattern cannot be read: {error}. Correct it.", "pattern") from error
     except TimeoutError as error:
         raise InputError(
             "This pattern takes too long: it can match in too many ways. Make it simpler.", "pattern"
