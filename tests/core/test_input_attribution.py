@@ -27,6 +27,7 @@ from tests.core.plain_reference import blocks
 PROMPT = " the cat sat on"
 CORRUPTED = " the dog sat the"
 PAIR = {"target": " cat", "foil": " dog"}
+INSTEAD = {"baseline": "token", "baseline_token": " dog"}
 FRANCE = {"prompt": "The capital of France is", "target": " Paris", "foil": " Rome"}
 SLOPE = ("integrated_gradients", "gradient_times_input", "gradient_norm")
 
@@ -74,10 +75,12 @@ def holds(found):
 
 
 def away(reference, found):
-    """The embeddings with zero in place of every player."""
+    """The embeddings with the compared token, or zero, in place of every player."""
+    ids = [reference.foil] * len(reference.ids)
+    other = ByHand(reference.hf, ids, 0, 0).x if found.baseline == "token" else torch.zeros_like(reference.x)
     none = reference.x.clone()
     for player in found.players:
-        none[list(player.positions)] = 0
+        none[list(player.positions)] = other[list(player.positions)]
     return none
 
 
@@ -106,7 +109,7 @@ def test_leave_one_out_at_an_earlier_token_and_with_a_start_token(mini):
 
 
 def test_integrated_gradients_and_the_slope_are_those_of_captum(tiny_model, hf_model, architecture):
-    found = input_attribution(tiny_model(architecture), PROMPT, **PAIR, baseline="zero", methods=SLOPE)
+    found = input_attribution(tiny_model(architecture), PROMPT, **PAIR, **INSTEAD, methods=SLOPE)
     reference = by_hand(hf_model(architecture), found)
     none = away(reference, found)
     theirs = IntegratedGradients(reference.run).attribute(
@@ -137,7 +140,7 @@ def test_the_slope_is_that_of_a_small_step(tiny_model, hf_model, architecture):
 
 
 def test_shapley_values_are_those_of_captum(tiny_model, hf_model, architecture):
-    found = input_attribution(tiny_model(architecture), PROMPT, **PAIR, baseline="zero", methods=("shapley",))
+    found = input_attribution(tiny_model(architecture), PROMPT, **PAIR, **INSTEAD, methods=("shapley",))
     reference = by_hand(hf_model(architecture), found)
     owner = torch.full(reference.x.shape, len(found.players))  # what is no player is the same with and without
     for number, player in enumerate(found.players):
