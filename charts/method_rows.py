@@ -52,7 +52,7 @@ def method_rows(
     return alt.LayerChart(layer=drawn).properties(
         width=width,
         height=ROW * len(rows),
-        title=theme.titled(title, subtitle, width=width + LABEL),
+        title=theme.titled(title, subtitle, width=width),
         autosize=theme.NATURAL,
         usermeta=theme.room(
             columns,
