@@ -14,6 +14,7 @@ PAGES = {
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("pages/look/heads.py", title="Heads", icon=":material/hub:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
+        st.Page("pages/look/input_attribution.py", title="Words", icon=":material/format_ink_highlighter:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
     ],
     "Intervene": [

@@ -16,6 +16,7 @@ NAMES = (
     "logit_lens",
     "attribution",
     "heads",
+    "input_attribution",
     "interventions",
     "sweep_cost",
     "steering",

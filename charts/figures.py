@@ -18,6 +18,7 @@ from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from charts.pair_grid import pair_grid
+from charts.method_rows import method_rows
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -160,11 +161,10 @@ def head_roles(
     scores = _table(result, "scores" if measured == "random" else "text")
     role = role or scores.loc[scores["score"].idxmax(), "role"]
     return head_grid(
-        scores.loc[scores["role"] == role],
+        scores.loc[scores["role"] == role].rename(columns={"score": "weight"}),
         title=title or f"How much each head looks at {ROLES[role]}",
         subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
-        value="score",
-        unit="share of attention",
+        value="weight",
     )
 
 
@@ -218,7 +218,7 @@ def composition(result: Any, *, title: str | None = None, kind: str | None = Non
     scores = _table(result, "scores")
     kind = kind or str(scores["kind"].iloc[0])
     return pair_grid(
-        scores.loc[scores["kind"] == kind].drop(columns="kind"),
+        scores.loc[scores["kind"] == kind].drop(columns="kind").rename(columns={"score": "composition"}),
         title=title or f"How well what a head writes fits what another’s {READ_THROUGH[kind]} read",
         value="sd_above_chance",
         unit="sd above chance",
@@ -275,6 +275,16 @@ def attribution_sources(result: Any) -> alt.LayerChart:
     whose = "all heads together" if layer is None else f"layer {layer}" if head is None else f"L{layer}H{head}"
     title = f"Which tokens {whose} took it from"
     return token_strip(_table(result, "sources"), title=title, value="contribution", unit=result.units, pos=result.pos)
+
+
+def input_attribution(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each method gives each part of the prompt, and how its row fares; a click selects a part."""
+    return method_rows(
+        _table(result, "scores"), _table(result, "grades"), result.labels,
+        title=title or f"What each part of the prompt does for {result.answer.label}",
+        subtitle=f"Scores in {result.answer.unit}, but for gradient norm and rollout. Σ: the row's sum as a share of "
+        "all that is shared out. lost: of that, without the parts the row puts first. τ: agreement with leave-one-out.",
+    )  # fmt: skip
 
 
 def features(result: Any, *, title: str = "The strongest features on the chosen token") -> alt.LayerChart:
@@ -411,8 +421,8 @@ FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
-        attention, head_roles, head_circuit, composition, score_split,
-        attribution, features, feature, steering, steering_sweep, ablation, patching,
+        attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
+        feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
     )
 }  # fmt: skip

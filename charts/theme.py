@@ -93,15 +93,23 @@ UNITS = {
     "share_of_max": ("activation, share of its largest", ".0%"),
     "cosine": ("cosine similarity", "+.2f"),
     "weight": ("share of attention", ".2f"),
-    "score": ("score", ".2f"),
+    "composition": ("fit of what is written and what is read", ".3f"),
     "even": ("what even attention gives", ".2f"),
     "attraction": ("attention score", "+.2f"),
     "sd_above_chance": ("standard deviations above chance", ".1f"),
+    "score": ("score", "+.2f"),
+    "relative": ("score, as a share of its row's largest", "+.0%"),
+    "standard_error": ("± (standard error)", ".2f"),
+    "of_gap": ("sum, as a share of what is shared out", ".0%"),
+    "comprehensiveness": ("lost without the first parts", ".0%"),
+    "sufficiency": ("lost with the first parts alone", ".0%"),
+    "agreement": ("agreement with leave-one-out (Kendall’s τ)", "+.2f"),
+    "r_squared": ("variance explained (R²)", ".0%"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {
     "probability", "target_probability", "entropy", "kl_to_final", "surprisal", "kl", "activation", "share_of_max",
-    "weight", "score",
+    "weight",
 }  # fmt: skip
 PROBABILITIES = {"probability", "target_probability"}
 

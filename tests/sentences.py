@@ -186,6 +186,12 @@ def _of_attribution(tables: Tables, result: Any) -> list[float]:
     return [tables["contributions"]["contribution"].sum()]
 
 
+def _of_input_attribution(tables: Tables, result: Any) -> list[float]:
+    scores = tables["scores"]
+    sampled = scores["standard_error"].max()
+    return [0.0 if np.isnan(sampled) else float(sampled)]
+
+
 def _of_features(tables: Tables, result: Any) -> list[float]:
     return [*result.n_active, result.d_sae]
 
@@ -305,6 +311,12 @@ def _furthest(tables: Tables, result: Any) -> str:
     return f"{result.strengths[int(moved.argmax())]:.4g}".replace("-", "−")
 
 
+def _strongest_part(tables: Tables, result: Any) -> str:
+    """Of leave-one-out, towards the difference that is shared out."""
+    first = tables["scores"][tables["scores"]["method"] == "leave_one_out"]
+    return visible(first.loc[(first["score"] * np.sign(result.full - result.empty)).idxmax(), "token"])
+
+
 def _strongest_feature(tables: Tables, result: Any) -> str:
     here = tables["features"][tables["features"]["pos"] == result.pos]
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
@@ -322,6 +334,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
          _row("contributions", "contribution", "component", "idxmin")),
         (r"takes? most in its favour from “(.*)” \(", _row("sources", "contribution", "token")),
     ],
+    "input_attribution": [(r"^“(.*)” \(.*counts most", _strongest_part)],
     "features": [(r"^Feature (\d+).* is strongest on", _strongest_feature)],
     "ablation": [
         (rf"[Ww]ithout ({PARTS}).* falls most, of all", _row("effects", "change", "component", "idxmin")),

@@ -214,6 +214,24 @@ MEASURED_ON = _options("measured", ("random", "random tokens"), ("text", "ordina
 GAINS = _options("gains", ("raw", "as they are stored"), ("folded", "with the norms’ gains"))
 HEARD_BY = _options("heard_by", ("V", "values"), ("Q", "queries"), ("K", "keys"))
 SCORE_PARTS = _options("parts", ("auto", "features, where there are any"), ("components", "earlier heads and MLPs"))
+SHARED_OUT = _options(
+    "metric", ("logit_difference", "logit"), ("log_probability", "log-probability"), ("probability", "probability")
+)
+PLAYERS = _options(
+    "players",
+    ("token", "tokens"),
+    ("word", "words"),
+    ("sentence", "sentences"),
+    ("regex", "matches of a pattern"),
+    ("span", "spans of my own"),
+)
+BASELINE = _options(
+    "baseline",
+    ("mean", "an average embedding"),
+    ("zero", "nothing (zero)"),
+    ("token", "one token"),
+    ("corrupted", "another prompt's"),
+)
 
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
@@ -341,6 +359,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Number("key_pos", 0), SCORE_PARTS,
     ),
     "attribution": (LAYER, HEAD, SPLIT),
+    "input_attribution": (
+        PLAYERS, SHARED_OUT, BASELINE, Text("pattern"), Text("spans"), Text("baseline_token"), SECOND_PROMPT,
+        Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
+    ),
     "features": (AUTOENCODER, FEATURE),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses import ablation, patching, path_patching
+from mi_core.analyses import ablation, input_attribution, patching, path_patching
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
@@ -25,6 +25,7 @@ SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
     "ablation": ablation.planned,
     "patching": patching.planned,
     "path_patching": path_patching.planned,
+    "input_attribution": input_attribution.planned,
 }
 
 

@@ -16,6 +16,7 @@ PAGES = (
     ("Attention", "attention", "Attention"),
     ("Heads", "heads", "Heads"),
     ("Attribution", "attribution", "Attribution"),
+    ("Words", "input_attribution", "Words"),
     ("Features", "features", "Features"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),

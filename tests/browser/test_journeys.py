@@ -30,6 +30,7 @@ ABOUT_JAPAN = {
     "Attention": "“·Japan”",
     "Heads": "6 of 16 heads have a clear role",  # of the model, whatever the prompt
     "Attribution": "“·Tokyo”",
+    "Words": "“·Tokyo”",
     "Features": "“·is”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",

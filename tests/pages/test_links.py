@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_pages import ROOT, sentences, unescaped
 from ui import words
 
-FOLDERS = {"": "start"} | dict.fromkeys(("logit_lens", "attention", "heads", "attribution", "features"), "look")
+LOOK = ("logit_lens", "attention", "heads", "attribution", "input_attribution", "features")
+FOLDERS = dict.fromkeys(LOOK, "look") | {"": "start"}
 SCRIPTS = {page: f"pages/{FOLDERS.get(page, 'intervene')}/{page or 'start'}.py" for page in words.PAGES}
 # Each option by the word that it had when addresses held what stood on the screen
 FORMER = {

@@ -37,6 +37,9 @@ PINNED = {
     ("heads", "gains"): {"raw": (), "folded": ()},
     ("heads", "heard_by"): {"V": (), "Q": (), "K": ()},
     ("heads", "parts"): {"auto": (), "components": ()},
+    ("input_attribution", "players"): {"token": (), "word": (), "sentence": (), "regex": (), "span": ()},
+    ("input_attribution", "metric"): {"logit_difference": (), "log_probability": (), "probability": ()},
+    ("input_attribution", "baseline"): {"mean": (), "zero": (), "token": (), "corrupted": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
     ("ablation", "site"): {
         "head": ("heads",),
@@ -102,6 +105,7 @@ OTHER_KEYS = {
     "attention": "layer head weighted",
     "heads": "layer head distance pair key_pos",
     "attribution": "layer head",
+    "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
     "features": "sae feature",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
