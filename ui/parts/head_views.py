@@ -72,7 +72,7 @@ def roles(given: inputs.Inputs) -> None:
 
     def draw(result) -> None:
         with place.container():
-            st.header(literal(result.reading().title), anchor=False)
+            st.markdown(f"**{literal(result.reading().title)}**")
 
     answer = compute("head_roles", given.model, on_partial=draw, **own)
     place.empty()
