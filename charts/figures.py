@@ -17,8 +17,8 @@ from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
-from charts.pair_grid import pair_grid
 from charts.method_rows import method_rows
+from charts.pair_grid import pair_grid
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
