@@ -19,7 +19,7 @@ TEXTS = (
     "onions into the pot. When the onions are soft, add the carrots, a litre of water and a little salt. Cook the soup "
     "for twenty minutes. Then add the beans and cook the soup for another ten minutes. Serve the soup hot, with bread. "
     "What is left of the soup can be kept for two days.",
-    "Dear Mary, thank you for your letter. I was glad to hear that you and John are well, and that the children like "
+    "Dear Clara, thank you for your letter. I was glad to hear that you and John are well, and that the children like "
     "their new school. We are well too. Last week my brother came to see us, and on Saturday we all went to the lake. "
     "The water was cold, but my brother swam to the island and back. Please write soon, and tell John that my brother "
     "still has his book. With love to you, to John and to the children, your friend Lucy.",
