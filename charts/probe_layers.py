@@ -8,15 +8,16 @@ import pandas as pd
 from charts import theme
 from charts.lines import across
 
-# column: what it is called, its place among the palette's colours, dashes, width, shape
+# column: what it is called, its dashes, its width, its shape
 SERIES = {
-    "accuracy": ("groups held out", 0, [1, 0], 3, "circle"),
-    "held_out_words": ("words held out", 2, [1, 0], 2, "square"),
-    "random_split": ("split at random (flatters)", 7, [1, 0], 1, "stroke"),
-    "untrained": ("random weights", 1, [6, 3], 1.5, "triangle-up"),
-    "control": ("control task", 3, [2, 3], 1.5, "diamond"),
-    "shuffled_95": ("shuffled labels, 95th percentile", 5, [8, 3, 2, 3], 1.5, "cross"),
+    "accuracy": ("groups held out", [1, 0], 3.0, "circle"),
+    "held_out_words": ("words held out", [10, 2], 2.0, "square"),
+    "untrained": ("random weights", [6, 3], 1.5, "triangle-up"),
+    "control": ("control task", [2, 3], 1.5, "diamond"),
+    "shuffled_95": ("shuffled labels, 95th percentile", [8, 3, 2, 3], 1.5, "cross"),
 }
+FLATTERING = "split at random: flatters"
+HEIGHT = 320
 
 
 def probe_layers(
@@ -24,51 +25,111 @@ def probe_layers(
 ) -> alt.LayerChart:
     """A line per way of testing, the one that counts thick and with its 95 % interval; dashes and shapes tell them too.
 
-    A click selects a layer: selection ``layer`` with the field ``layer``.
+    The random split is thin and grey, with its warning. A click selects a layer: selection ``layer``, field ``layer``.
 
     Args:
-        frame: One row per layer: `layer`, `low`, `high` and the columns of `SERIES`; those without numbers are left out.
+        frame: One row per layer: `layer`, `low`, `high`, `random_split` and the columns of `SERIES`; those without
+            numbers are left out.
         title: The finding.
         rules: Shares that are the same at every layer, by what they are called.
         subtitle: A line below the title.
         layer: The layer to mark.
     """
-    shown = {column: style for column, style in SERIES.items() if frame[column].notna().any()}
-    points = pd.concat(
-        [
-            frame[["layer", "low", "high"]].assign(
-                share=frame[column], series=style[0], _counts=column == "accuracy", _x=frame["layer"].astype(float)
-            )
-            for column, style in shown.items()
-        ]
-    ).dropna(subset=["share"])
-    points.loc[~points["_counts"], ["low", "high"]] = None
-    names = [style[0] for style in shown.values()]
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=240, symbolFillColor="transparent")
-    looks = {
-        "color": ("range", [alt.Undefined]),
-    }
-    del looks
-    base = alt.Chart(points).encode(x=across(points["_x"]), y=_up())
-    colour = alt.Color("series:N", scale=alt.Scale(domain=names, range="category"), legend=legend)
-    dash = alt.StrokeDash(
-        "series:N", scale=alt.Scale(domain=names, range=[style[2] for style in shown.values()]), legend=legend
+    frame = frame.assign(_x=frame["layer"].astype(float))
+    series = _series(frame)
+    layers = [*_rules(rules), *_flattering(frame), *_lines(series), *_counted(frame, layer)]
+    return alt.layer(*layers).properties(
+        height=HEIGHT,
+        title=theme.titled(title, subtitle),
+        autosize=theme.FILLING,
+        description=theme.alt_text(title, frame, value="accuracy", label="layer", kind="Line chart"),
     )
-    width = alt.StrokeWidth(
-        "series:N", scale=alt.Scale(domain=names, range=[style[3] for style in shown.values()]), legend=None
+
+
+def _series(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row per layer and line."""
+    parts = [
+        frame[["layer", "_x"]].assign(test=name, share=frame[column])
+        for column, (name, *_) in SERIES.items()
+        if frame[column].notna().any()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _up(column: str) -> alt.Y:
+    axis = alt.Axis(title="texts told right", format=".0%", tickCount=5, domain=False, ticks=False)
+    return alt.Y(f"{column}:Q", axis=axis, scale=alt.Scale(domain=[0, 1]))
+
+
+def _lines(series: pd.DataFrame) -> list[alt.Chart]:
+    styles = {name: style for name, *style in SERIES.values() if (series["test"] == name).any()}
+    names = list(styles)
+    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolType="stroke", symbolSize=500)
+    colour = alt.Color("test:N", scale=alt.Scale(domain=names, range="category"), legend=legend)
+    dashes, widths, shapes = (
+        alt.Scale(domain=names, range=[styles[name][part] for name in names]) for part in range(3)
     )
-    counts = base.transform_filter("datum._counts")
-    interval = counts.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q", color=colour)
-    line = base.mark_line().encode(color=colour, strokeDash=dash, strokeWidth=width)
+    base = alt.Chart(series).encode(x=across(series["_x"]), y=_up("share"), color=colour)
+    line = base.mark_line().encode(
+        strokeDash=alt.StrokeDash("test:N", scale=dashes, legend=legend),
+        strokeWidth=alt.StrokeWidth("test:N", scale=widths, legend=None),
+    )
+    tips = theme.tooltips(series[["layer", "test", "share"]])
+    dots = base.mark_point(size=45, opacity=1, filled=True).encode(
+        shape=alt.Shape("test:N", scale=shapes, legend=None), tooltip=tips
+    )
+    return [line, dots]
+
+
+def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
+    """The interval of the accuracy that counts, and its points, which a click selects."""
     chosen = alt.selection_point(name="layer", fields=["layer"], on="click", clear="dblclick")
+    shown = ["layer", "accuracy", "low", "high", "auc", "random_split", "selectivity", "compression"]
+    points = frame[["_x", *shown]].assign(_chosen=frame["layer"] == layer, test=SERIES["accuracy"][0])
+    base = alt.Chart(points).encode(x=across(points["_x"]))
+    colour = alt.Color("test:N", legend=None)
+    interval = base.mark_rule(strokeWidth=1.5).encode(y=_up("low"), y2="high:Q", color=colour)
     dots = (
-        counts.mark_point(size=90, filled=True, opacity=1, cursor="pointer")
+        base.mark_point(size=130, filled=True, opacity=1, cursor="pointer")
         .encode(
+            y=_up("accuracy"),
             color=colour,
-            stroke=alt.when(alt.datum.layer == layer).then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
+            stroke=alt.when("datum._chosen").then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
             strokeWidth=alt.value(3),
-            tooltip=theme.tooltips(frame),
+            tooltip=theme.tooltips(points[shown]),
         )
         .add_params(chosen)
     )
-    return alt.layer(*_rules(rules), interval, line, dots)
+    return [interval, dots]
+
+
+def _flattering(frame: pd.DataFrame) -> list[alt.Chart]:
+    """The random split, thin and grey, with its warning where it is highest."""
+    base = alt.Chart(frame).encode(x=across(frame["_x"]), y=_up("random_split"))
+    best = frame.loc[[frame["random_split"].idxmax()]].assign(_label=FLATTERING)
+    at_end = int(best["layer"].iloc[0]) > frame["layer"].max() / 2
+    label = alt.Chart(best).mark_text(
+        align="right" if at_end else "left", baseline="bottom", dy=-4, fontSize=theme.SMALL, color=theme.GREY
+    )
+    return [
+        base.mark_line(strokeWidth=1, color=theme.GREY),
+        label.encode(x=across(frame["_x"]), y=_up("random_split"), text="_label:N"),
+    ]
+
+
+def _rules(rules: dict[str, float]) -> list[alt.Chart]:
+    """Each with its name at the right; of two, the lower one's stands below its line."""
+    rows = sorted(rules.items(), key=lambda item: item[1])
+    drawn = []
+    for number, (name, share) in enumerate(rows):
+        base = alt.Chart(pd.DataFrame({"share": [share], "_label": [f"{name} {share:.0%}"]})).encode(y=_up("share"))
+        below = (number == 0 and len(rows) > 1) or share > 0.95
+        text = base.mark_text(
+            align="right", baseline="top" if below else "bottom", dx=-4, dy=4 if below else -4,
+            fontSize=theme.SMALL, color=theme.GREY,
+        )  # fmt: skip
+        drawn += [
+            base.mark_rule(color=theme.GREY, strokeDash=[4, 3]),
+            text.encode(x=alt.value("width"), text="_label:N"),
+        ]
+    return drawn

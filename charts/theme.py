@@ -93,6 +93,15 @@ UNITS = {
     "share_of_max": ("activation, share of its largest", ".0%"),
     "cosine": ("cosine similarity", "+.2f"),
     "weight": ("share of attention", ".2f"),
+    "accuracy": ("texts told right", ".0%"),
+    "low": ("lower end of the 95 % interval", ".0%"),
+    "high": ("upper end of the 95 % interval", ".0%"),
+    "random_split": ("told right, split at random", ".0%"),
+    "share": ("texts told right", ".0%"),
+    "selectivity": ("selectivity", "+.0%"),
+    "auc": ("area under the ROC curve", ".2f"),
+    "compression": ("compression (times)", ".2f"),
+    "side_kl": ("KL divergence on other texts (bits)", ".2f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

@@ -171,8 +171,12 @@ def probe_use(
     number = held.classes.index(wanted)
     unit = directions(x, np.array(held.numbers), len(held.classes), c)[KINDS.index(kind), number]
     if not np.linalg.norm(unit) > 0:
-        raise InputError(f"Nothing tells the classes apart {after_layer(passed, model.n_layers)}: choose another.", "layer")
-    ready = _Trials(model, passed, torch.tensor(unit, dtype=torch.float32, device=model.device), float((x @ unit).mean()))
+        raise InputError(
+            f"Nothing tells the classes apart {after_layer(passed, model.n_layers)}: choose another.", "layer"
+        )
+    ready = _Trials(
+        model, passed, torch.tensor(unit, dtype=torch.float32, device=model.device), float((x @ unit).mean())
+    )
     base = model.run(tokens, (), at).logits[0]
     goal = resolve(model, target, foil, int(base.argmax()))
     found = ready.on(tokens, at, goal, strength, placebos, seed, functools.partial(progress, 0, total))
@@ -237,15 +241,15 @@ class _Trials:
             return (sign * strength * length).expand(len(x)).clone()
 
         ways = (taken_out, functools.partial(pushed, sign=1), functools.partial(pushed, sign=-1))
-        return [
-            trial(self.model, tokens, pos, target, self.hook, rows, way, self.mean, between) for way in ways
-        ]
+        return [trial(self.model, tokens, pos, target, self.hook, rows, way, self.mean, between) for way in ways]
 
 
 def _checks(
     ready: _Trials, tokens: Tokens, pos: int, target: Target, out: Trial, x: Float[np.ndarray, "text d_model"]
 ) -> tuple[Check, ...]:
-    nothing = trial(ready.model, tokens, pos, target, ready.hook, ready.unit[None], lambda x: x[:, 0] * 0, 0.0, _nothing)
+    nothing = trial(
+        ready.model, tokens, pos, target, ready.hook, ready.unit[None], lambda x: x[:, 0] * 0, 0.0, _nothing
+    )
     scale = max(1.0, float(np.abs(x).max()))
     return (
         Check("where the direction is taken out, only its mean is left along it", out.left / scale, 1e-4),
@@ -260,12 +264,13 @@ def _nothing() -> None:
 def _read(result: ProbeUse) -> Reading:
     n, larger = result.kl.shape[1] - 1, beaten(result.kl[0])
     direction, moved = f"the direction to “{shortened(result.label, 24)}”", bits(float(result.kl[0, 0]))
+    than = f"more than {larger} of {n} random directions"
     if larger < RARE * n:
-        title = f"Taking out {direction} does no more here than random directions do: {moved}, more than {larger} of {n}"
+        title = f"Taking out {direction} does no more here than chance: {moved}, {than}"
     elif result.kl[0, 0] < WORTH_SAYING:
-        title = f"Taking out {direction} hardly moves the next token here: {moved}, though more than {larger} of {n} random"
+        title = f"Taking out {direction} hardly moves the next token here: {moved}, though {than}"
     else:
-        title = f"The model uses {direction} here: taken out, the next token moves by {moved}, more than {larger} of {n} random"
+        title = f"The model uses {direction} here: taken out, the next token moves by {moved}, {than}"
     before = quoted(result.top_before)
     stays = "stays the top guess" if result.tops[0] == result.top_before else f"gives way to {quoted(result.tops[0])}"
     return Reading(title, (f"Without it, {before} {stays}; {_answer(result)}.", _pushes(result), _side(result)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,13 @@ from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.untrained import untrained
 from mi_core.phrases import after_layer, listed
-from mi_core.probing import controls, fit
+from mi_core.probing import controls, fit, outcome
 from mi_core.probing.activations import Reading as Place
 from mi_core.probing.activations import Streams, activations, batches, readings
 from mi_core.probing.codelength import codelength
+from mi_core.probing.count import Count
 from mi_core.probing.labelled import LabelledTexts, read_labelled
-from mi_core.probing.probe_direction import KINDS
+from mi_core.probing.pace import pace
 from mi_core.probing.protocol import LayerProbes, Protocol, measured, protocol
 from mi_core.result import Check, Reading, check_axes, within
 from mi_core.text.corpus import TextFile
@@ -63,7 +64,7 @@ class Probing:
     codelength: Float[np.ndarray, " layer"]
     """Bits for all labels (online code)."""
     directions: Float[np.ndarray, "layer kind class_ d_model"]
-    """Unit directions towards each class, by `KINDS`."""
+    """Unit directions towards each class, in the order of `probe_direction.KINDS`."""
     words_alone: float
     """Accuracy of the same probe on counts of words, without a model."""
     words_at_random: float
@@ -121,14 +122,15 @@ class Probing:
         """`layers`: a row per layer. `baselines`: what is told without the model. `errors`: the texts that a layer's
         probe gets wrong. `confusion`: class by class. `groups`: texts that are alike, at the best layer. `directions`
         and `cosines`: how the directions agree, with each other and between layers."""
+        at = self.layers.index(self.best)
         return {
             "layers": self._layers(),
             "baselines": self._baselines(),
-            "errors": self._errors(),
-            "confusion": self._confusion(),
-            "groups": self._groups(),
-            "directions": self._directions(),
-            "cosines": self._cosines(),
+            "errors": outcome.errors(self.held, self.layers, self.probability),
+            "confusion": outcome.confusion(self.held, self.layers, self.predicted),
+            "groups": outcome.by_group(self.held, self.predicted[at]),
+            "directions": outcome.agreement(self.held, self.layers, self.directions),
+            "cosines": outcome.cosines(self.held, self.layers, self.directions),
         }
 
     def _layers(self) -> pd.DataFrame:
@@ -162,62 +164,6 @@ class Probing:
         }
         rows = [(name, share, *fit.wilson(share, len(self.held.texts))) for name, share in shares.items()]
         return pd.DataFrame(rows, columns=["baseline", "accuracy", "low", "high"])
-
-    def _errors(self) -> pd.DataFrame:
-        wrong = np.argwhere(self.predicted != np.array(self.held.numbers))
-        held, classes = self.held, self.held.classes
-        rows = [
-            (
-                self.layers[layer],
-                held.texts[text],
-                held.groups[text],
-                held.labels[text],
-                classes[self.predicted[layer, text]],
-                self.probability[layer, text].max(),
-            )
-            for layer, text in wrong
-        ]
-        return pd.DataFrame(rows, columns=["layer", "text", "group", "label", "predicted", "probability"])
-
-    def _confusion(self) -> pd.DataFrame:
-        classes, y = self.held.classes, np.array(self.held.numbers)
-        rows = [
-            (layer, label, other, int(((y == true) & (self.predicted[at] == guess)).sum()))
-            for at, layer in enumerate(self.layers)
-            for true, label in enumerate(classes)
-            for guess, other in enumerate(classes)
-        ]
-        return pd.DataFrame(rows, columns=["layer", "label", "predicted", "texts"])
-
-    def _groups(self) -> pd.DataFrame:
-        right = self.predicted[self.layers.index(self.best)] == np.array(self.held.numbers)
-        frame = pd.DataFrame({"group": self.held.groups, "texts": 1, "accuracy": right.astype(float)})
-        found = frame.groupby("group", sort=False).agg({"texts": "sum", "accuracy": "mean"}).reset_index()
-        return found.assign(layer=self.best)
-
-    def _directions(self) -> pd.DataFrame:
-        logistic, means = np.moveaxis(self.directions, 1, 0)
-        agree = np.einsum("lkd,lkd->lk", logistic, means)
-        rows = [
-            (layer, label, agree[at, number])
-            for at, layer in enumerate(self.layers)
-            for number, label in enumerate(self.held.classes)
-        ]
-        return pd.DataFrame(rows, columns=["layer", "label", "cosine"])
-
-    def _cosines(self) -> pd.DataFrame:
-        between = np.einsum("lkcd,mkcd->kclm", self.directions, self.directions)
-        kind, label, layer, other = (axis.ravel() for axis in np.indices(between.shape))
-        numbers, classes = np.array(self.layers), np.array(self.held.classes, dtype=object)
-        return pd.DataFrame(
-            {
-                "kind": np.array(KINDS, dtype=object)[kind],
-                "label": classes[label],
-                "layer": numbers[layer],
-                "other_layer": numbers[other],
-                "cosine": between.ravel(),
-            }
-        )
 
     def reading(self) -> Reading:
         """Where it can be read best, against the words alone, and what the controls say."""
@@ -275,9 +221,8 @@ def probing(
     held = read_labelled(file)
     places = readings(model, held.texts, position, token, prepend_bos=prepend_bos)
     ask = protocol(held, c, seed, shuffles)
-    count = _Count(progress, len(held.texts) * (1 + random_weights) + (model.n_layers + 1) * ask.n_fits)
-    streams = activations(model, places, count.passed)
-    count.settle(len(held.texts))
+    count = Count(progress, len(held.texts) * (1 + random_weights), _fits(model, ask, random_weights))
+    streams = count.read(lambda passed: activations(model, places, passed))
     probes = [measured(x.astype(float), ask, count.tick) for x in streams]
     control, notes = _untrained(model, places, ask, seed, count) if random_weights else (None, ())
     words = controls.word_counts(held.texts)
@@ -306,35 +251,39 @@ def probing(
     )
 
 
-class _Count:
-    """How far it is: `done` steps of `total`, each a text that was read or a fit."""
+def planned(model: Model, *, file: str, random_weights: bool, **settings: Any) -> tuple[int, float, int]:
+    """Texts that `probing` would read, all of its settings given; the seconds and the bytes that it would take.
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total, self.done, self.settled = progress, total, 0, 0
+    Raises:
+        InputError: As `probing` does.
+    """
+    fit.check_penalty(settings["c"])
+    held = read_labelled(file)
+    bos = settings["prepend_bos"]
+    places = readings(model, held.texts, settings["position"], settings["token"], prepend_bos=bos)
+    ask = protocol(held, settings["c"], settings["seed"], settings["shuffles"])
+    reading, fitting = pace(model, places, ask)
+    seconds = reading * (1 + random_weights) + fitting * _fits(model, ask, random_weights)
+    size = len(places) * (model.n_layers + 1) * model.d_model * 4
+    weights = sum(one.nbytes for one in model.hf_model.parameters()) if random_weights else 0
+    return len(places) * (1 + random_weights), seconds, 2 * size + weights
 
-    def tick(self) -> None:
-        self.done += 1
-        self.progress(min(self.done, self.total), self.total)
 
-    def passed(self, texts: int) -> None:
-        self.done = self.settled + texts
-        self.progress(min(self.done, self.total), self.total)
-
-    def settle(self, texts: int) -> None:
-        """All texts were read, now or before."""
-        self.done = self.settled = self.done if self.done else texts
+def _fits(model: Model, ask: Protocol, random_weights: bool) -> int:
+    """How many probes are fitted in all."""
+    baselines = len(ask.by_group) + fit.FOLDS
+    return (model.n_layers + 1) * (ask.n_fits + random_weights * len(ask.by_group)) + baselines + len(ask.by_group)
 
 
 def _untrained(
-    model: Model, places: list[Place], ask: Protocol, seed: int, count: _Count
+    model: Model, places: list[Place], ask: Protocol, seed: int, count: Count
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Accuracy by layer of the same model with random weights; None, and why, where there is none."""
     try:
         other = untrained(model, seed)
     except InputError as error:
         return None, (error.message,)
-    count.settled = count.done
-    streams = activations(other, places, count.passed, keep=False)
+    streams = count.read(lambda passed: activations(other, places, passed, keep=False))
     if not np.isfinite(streams).all():
         return None, (f"{model.id} with random weights computes numbers that are none.",)
     held_out = (fit.held_out(x.astype(float), ask.y, ask.by_group, ask.c, count.tick) for x in streams)
@@ -352,16 +301,17 @@ def _checks(
     """One text read alone; the control task with true labels; the codelength of who knows nothing."""
     number = batches(places)[0][-1]
     alone = activations(model, [places[number]], lambda done: None, keep=False)[:, 0]
-    scale = max(float(np.abs(alone).max()), 1.0)
-    best = int(np.argmax([fit.right(one.probability, ask.y) for one in probes]))
+    apart = float(np.abs(alone - streams[:, number]).max()) / max(float(np.abs(alone).max()), 1.0)
+    accuracies = [fit.right(one.probability, ask.y) for one in probes]
+    best = int(np.argmax(accuracies))
     same = controls.control(streams[best].astype(float), [ask.y], ask.by_group, ask.c, tick)
     n, k = len(ask.y), ask.n_classes
     uniform = codelength(ask.y, k, np.arange(n), lambda known, block: np.full((len(block), k), 1 / k))
     return (
-        Check("a text read alone is what it is among others", float(np.abs(alone - streams[:, number]).max()) / scale, 1e-3),
-        Check("the control task with true labels is the task", abs(same - fit.right(probes[best].probability, ask.y)), 0.0),
+        Check("a text read alone is what it is among others", apart, 1e-3),
+        Check("the control task with true labels is the task", abs(same - accuracies[best]), 0.0),
         Check("who knows nothing needs n log₂ K bits", abs(uniform - n * math.log2(k)), 1e-6 * n),
-    )  # fmt: skip
+    )
 
 
 def _read(result: Probing) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ def codelength(y: Labels, n_classes: int, order: Int[np.ndarray, " text"], predi
     """
     ends = sorted({math.ceil(portion * len(y)) for portion in PORTIONS})
     bits = ends[0] * math.log2(n_classes)
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in itertools.pairwise(ends):
         known, block = order[:start], order[start:end]
         if len(set(y[known])) < n_classes:
             bits += len(block) * math.log2(n_classes)

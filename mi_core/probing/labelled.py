@@ -81,7 +81,8 @@ def _content(path: Path, field: str) -> str:
         raise InputError(f"{path.name} is neither .csv nor .tsv: save the texts as one of these.", field)
     if (size := path.stat().st_size) > MOST_BYTES:
         raise InputError(
-            f"{path.name} has {size / 1e6:,.0f} MB, and at most {MOST_TEXTS:,} texts are read: take a part of it.", field
+            f"{path.name} has {size / 1e6:,.0f} MB, and at most {MOST_TEXTS:,} texts are read: take a part of it.",
+            field,
         )
     try:
         return path.read_text(encoding="utf-8-sig")
