@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import streamlit as st
 
 from charts import figures
-from mi_core.disk import cache_folder, whole
 from mi_core.text.corpus import FORMATS, MOST_BYTES
 from ui import show, slots
 from ui.compute import compute
+from ui.kept_file import kept_file
 
 _ASKED = "_lens_training"
 HOW = (
@@ -48,10 +47,5 @@ def lens_training(model: str, kind: str) -> None:
 def _ask(model: str, kind: str) -> None:
     """Keep the text where the computation finds it, by what it holds, and ask for the lens."""
     file = st.session_state["lens_file"]
-    content = file.getvalue()
-    name = hashlib.sha256(content).hexdigest()[:16] + Path(file.name).suffix.lower()
-    path = cache_folder() / "texts" / name
-    if not path.is_file():
-        with whole(path) as unfinished:
-            unfinished.write_bytes(content)
-    st.session_state[_ASKED] = (model, kind, str(path))
+    path = kept_file(file.getvalue(), Path(file.name).suffix)
+    st.session_state[_ASKED] = (model, kind, path)
