@@ -311,11 +311,11 @@ def probing(
     result: Any, *, title: str = "How many texts a probe tells right, layer by layer", layer: int | None = None
 ) -> alt.LayerChart:
     """The accuracy at every layer, beside its controls; a click selects a layer."""
+    texts, classes = len(result.held.texts), len(result.held.classes)
     return probe_layers(
         _table(result, "layers"),
         title=title,
-        subtitle=f"{len(result.held.texts)} texts of {len(result.held.classes)} classes; bars are 95 % intervals; "
-        f"C = {result.c:g}.",
+        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
         rules={"the words alone": result.words_alone, "most frequent class": result.majority},
         layer=result.best if layer is None else layer,
     )

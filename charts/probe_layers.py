@@ -16,7 +16,7 @@ SERIES = {
     "control": ("control task", [2, 3], 1.5, "diamond"),
     "shuffled_95": ("shuffled labels, 95th percentile", [8, 3, 2, 3], 1.5, "cross"),
 }
-FLATTERING = "split at random: flatters"
+FLATTERING = "Grey: split at random, which flatters."
 HEIGHT = 320
 
 
@@ -25,7 +25,8 @@ def probe_layers(
 ) -> alt.LayerChart:
     """A line per way of testing, the one that counts thick and with its 95 % interval; dashes and shapes tell them too.
 
-    The random split is thin and grey, with its warning. A click selects a layer: selection ``layer``, field ``layer``.
+    The random split is thin and grey, and the subtitle warns of it. A click selects a layer: selection ``layer`` with
+    the field ``layer``.
 
     Args:
         frame: One row per layer: `layer`, `low`, `high`, `random_split` and the columns of `SERIES`; those without
@@ -37,10 +38,10 @@ def probe_layers(
     """
     frame = frame.assign(_x=frame["layer"].astype(float))
     series = _series(frame)
-    layers = [*_rules(rules), *_flattering(frame), *_lines(series), *_counted(frame, layer)]
+    layers = [*_rules(rules), _flattering(frame), *_lines(series), *_counted(frame, layer)]
     return alt.layer(*layers).properties(
         height=HEIGHT,
-        title=theme.titled(title, subtitle),
+        title=theme.titled(title, " ".join(filter(None, (subtitle, FLATTERING)))),
         autosize=theme.FILLING,
         description=theme.alt_text(title, frame, value="accuracy", label="layer", kind="Line chart"),
     )
@@ -64,19 +65,20 @@ def _up(column: str) -> alt.Y:
 def _lines(series: pd.DataFrame) -> list[alt.Chart]:
     styles = {name: style for name, *style in SERIES.values() if (series["test"] == name).any()}
     names = list(styles)
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolType="stroke", symbolSize=500)
+    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolSize=80)
     colour = alt.Color("test:N", scale=alt.Scale(domain=names, range="category"), legend=legend)
     dashes, widths, shapes = (
         alt.Scale(domain=names, range=[styles[name][part] for name in names]) for part in range(3)
     )
-    base = alt.Chart(series).encode(x=across(series["_x"]), y=_up("share"), color=colour)
+    base = alt.Chart(series.assign(_line=series["test"])).encode(x=across(series["_x"]), y=_up("share"))
     line = base.mark_line().encode(
-        strokeDash=alt.StrokeDash("test:N", scale=dashes, legend=legend),
-        strokeWidth=alt.StrokeWidth("test:N", scale=widths, legend=None),
+        color=colour,
+        strokeDash=alt.StrokeDash("_line:N", scale=dashes, legend=None),
+        strokeWidth=alt.StrokeWidth("_line:N", scale=widths, legend=None),
     )
     tips = theme.tooltips(series[["layer", "test", "share"]])
     dots = base.mark_point(size=45, opacity=1, filled=True).encode(
-        shape=alt.Shape("test:N", scale=shapes, legend=None), tooltip=tips
+        color=colour, shape=alt.Shape("test:N", scale=shapes, legend=legend), tooltip=tips
     )
     return [line, dots]
 
@@ -103,18 +105,10 @@ def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
     return [interval, dots]
 
 
-def _flattering(frame: pd.DataFrame) -> list[alt.Chart]:
-    """The random split, thin and grey, with its warning where it is highest."""
+def _flattering(frame: pd.DataFrame) -> alt.Chart:
+    """The random split, thin and grey."""
     base = alt.Chart(frame).encode(x=across(frame["_x"]), y=_up("random_split"))
-    best = frame.loc[[frame["random_split"].idxmax()]].assign(_label=FLATTERING)
-    at_end = int(best["layer"].iloc[0]) > frame["layer"].max() / 2
-    label = alt.Chart(best).mark_text(
-        align="right" if at_end else "left", baseline="bottom", dy=-4, fontSize=theme.SMALL, color=theme.GREY
-    )
-    return [
-        base.mark_line(strokeWidth=1, color=theme.GREY),
-        label.encode(x=across(frame["_x"]), y=_up("random_split"), text="_label:N"),
-    ]
+    return base.mark_line(strokeWidth=1, color=theme.GREY)
 
 
 def _rules(rules: dict[str, float]) -> list[alt.Chart]:

@@ -226,7 +226,7 @@ def probing(
     probes = [measured(x.astype(float), ask, count.tick) for x in streams]
     control, notes = _untrained(model, places, ask, seed, count) if random_weights else (None, ())
     words = controls.word_counts(held.texts)
-    alone = [fit.right(fit.held_out(words, ask.y, folds, c, count.tick), ask.y)
+    alone = [fit.right(fit.held_out(words, [ask.y], folds, c, count.tick)[0], ask.y)
              for folds in (ask.by_group, ask.at_random)]  # fmt: skip
     return Probing(
         model=model.id,
@@ -286,7 +286,7 @@ def _untrained(
     streams = count.read(lambda passed: activations(other, places, passed, keep=False))
     if not np.isfinite(streams).all():
         return None, (f"{model.id} with random weights computes numbers that are none.",)
-    held_out = (fit.held_out(x.astype(float), ask.y, ask.by_group, ask.c, count.tick) for x in streams)
+    held_out = (fit.held_out(x.astype(float), [ask.y], ask.by_group, ask.c, count.tick)[0] for x in streams)
     return np.array([fit.right(probability, ask.y) for probability in held_out]), ()
 
 

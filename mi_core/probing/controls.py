@@ -17,7 +17,8 @@ def shuffled(
 ) -> Float[np.ndarray, " shuffle"]:
     """The accuracy of probes that learned from shuffled labels, asked for the true ones."""
     random = np.random.default_rng(seed)
-    return np.array([right(held_out(x, y, folds, c, tick, random.permutation(y)), y) for _ in range(times)])
+    learned = [random.permutation(y) for _ in range(times)]
+    return np.array([right(probability, y) for probability in held_out(x, learned, folds, c, tick)])
 
 
 def control_labels(y: Labels, fillers: Sequence[str], seed: int) -> Labels:
@@ -32,7 +33,8 @@ def control_labels(y: Labels, fillers: Sequence[str], seed: int) -> Labels:
 
 def control(x: Inputs, labels: Sequence[Labels], folds: Folds, c: float, tick: Tick) -> float:
     """The accuracy in control tasks, the mean over their draws; with true labels, the accuracy in the task."""
-    return float(np.mean([right(held_out(x, drawn, folds, c, tick), drawn) for drawn in labels]))
+    probability = held_out(x, labels, folds, c, tick)
+    return float(np.mean([right(of_draw, drawn) for of_draw, drawn in zip(probability, labels, strict=True)]))
 
 
 def word_counts(texts: Sequence[str]) -> Float[np.ndarray, "text word"]:

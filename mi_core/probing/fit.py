@@ -29,14 +29,24 @@ def fitted(x: Inputs, y: Labels, c: float) -> Any:
         y: The class of each.
         c: The inverse of the penalty's strength.
     """
-    import sklearn
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
+
+    scaler = _scaler(x)
+    return make_pipeline(scaler, _logistic(scaler.transform(x), y, c))
+
+
+def _scaler(x: Inputs) -> Any:
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=STEPS))
+    return StandardScaler().fit(x)
+
+
+def _logistic(scaled: Inputs, y: Labels, c: float) -> Any:
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-        return probe.fit(x, y)
+        return LogisticRegression(C=c, max_iter=STEPS).fit(scaled, y)
 
 
 def told(probe: Any, x: Inputs, n_classes: int) -> Float[np.ndarray, "text class_"]:
@@ -47,29 +57,29 @@ def told(probe: Any, x: Inputs, n_classes: int) -> Float[np.ndarray, "text class
 
 
 def held_out(
-    x: Inputs, y: Labels, folds: Folds, c: float, tick: Tick, learned: Labels | None = None
-) -> Float[np.ndarray, "text class_"]:
-    """The probability of each class for every text, by a probe that was fitted on the other folds.
+    x: Inputs, learned: Sequence[Labels], folds: Folds, c: float, tick: Tick
+) -> Float[np.ndarray, "labelling text class_"]:
+    """The probability of each class for every text, by probes that were fitted on the other folds.
 
     Args:
         x: A row per text.
-        y: The class of each.
+        learned: Labels to learn from, the true ones or others; each labelling has probes of its own.
         folds: The texts of each fold.
         c: See `fitted`.
         tick: Called before every fit.
-        learned: Labels to learn from in place of `y`.
     """
-    learned = y if learned is None else learned
-    n_classes = int(y.max()) + 1
-    found = np.empty((len(y), n_classes))
+    n_classes = int(max(y.max() for y in learned)) + 1
+    found = np.empty((len(learned), len(x), n_classes))
     for test in folds:
-        tick()
-        rest = np.setdiff1d(np.arange(len(y)), test)
-        found[test] = (
-            told(fitted(x[rest], learned[rest], c), x[test], n_classes)
-            if len(np.unique(learned[rest])) > 1
-            else np.eye(n_classes)[learned[rest][:1]]
-        )
+        rest = np.setdiff1d(np.arange(len(x)), test)
+        scaler = _scaler(x[rest])
+        known, unseen = scaler.transform(x[rest]), scaler.transform(x[test])
+        for at, y in enumerate(learned):
+            tick()
+            if len(np.unique(y[rest])) > 1:
+                found[at, test] = told(_logistic(known, y[rest], c), unseen, n_classes)
+            else:  # a control task may leave one class only
+                found[at, test] = np.eye(n_classes)[y[rest][0]]
     return found
 
 

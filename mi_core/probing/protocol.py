@@ -89,10 +89,10 @@ def measured(x: Inputs, ask: Protocol, tick: Tick) -> LayerProbes:
     y, c = ask.y, ask.c
 
     def accuracy(folds: Folds) -> float:
-        return fit.right(fit.held_out(x, y, folds, c, tick), y)
+        return fit.right(fit.held_out(x, [y], folds, c, tick)[0], y)
 
     return LayerProbes(
-        probability=fit.held_out(x, y, ask.by_group, c, tick),
+        probability=fit.held_out(x, [y], ask.by_group, c, tick)[0],
         at_random=accuracy(ask.at_random),
         by_word=math.nan if ask.by_word is None else accuracy(ask.by_word),
         shuffled=controls.shuffled(x, y, ask.by_group, c, ask.seed, ask.shuffles, tick),

@@ -25,7 +25,9 @@ given = inputs.current()
 read = labelled.fields()
 if read is None:
     st.stop()
-answer = compute("probing", given.model, **read, prepend_bos=given.prepend_bos, ask_first=True)
+answer = compute(
+    "probing", given.model, **read, prepend_bos=given.prepend_bos, ask_first=not labelled.is_shipped(read["file"])
+)
 result = answer.result
 show.finding(answer)
 show.chart(

@@ -197,7 +197,7 @@ def test_words_are_counted_as_within_the_folds():
     held = read_labelled("capital")
     y = np.array(held.numbers)
     folds = fit.group_folds(y, held.groups, 0)
-    ours = fit.held_out(controls.word_counts(held.texts), y, folds, 0.1, lambda: None)
+    ours = fit.held_out(controls.word_counts(held.texts), [y], folds, 0.1, lambda: None)[0]
     splits = [(np.setdiff1d(np.arange(len(y)), test), test) for test in folds]
     inside = make_pipeline(
         CountVectorizer(token_pattern=r"\w+|[^\w\s]"),
