@@ -63,24 +63,27 @@ def _up(column: str) -> alt.Y:
 
 
 def _lines(series: pd.DataFrame) -> list[alt.Chart]:
+    """A line for each, by its own dashes and shape."""
     styles = {name: style for name, *style in SERIES.values() if (series["test"] == name).any()}
-    names = list(styles)
     legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolSize=80)
-    colour = alt.Color("test:N", scale=alt.Scale(domain=names, range="category"), legend=legend)
-    dashes, widths, shapes = (
-        alt.Scale(domain=names, range=[styles[name][part] for name in names]) for part in range(3)
-    )
-    base = alt.Chart(series.assign(_line=series["test"])).encode(x=across(series["_x"]), y=_up("share"))
-    line = base.mark_line().encode(
-        color=colour,
-        strokeDash=alt.StrokeDash("_line:N", scale=dashes, legend=None),
-        strokeWidth=alt.StrokeWidth("_line:N", scale=widths, legend=None),
-    )
-    tips = theme.tooltips(series[["layer", "test", "share"]])
-    dots = base.mark_point(size=45, opacity=1, filled=True).encode(
-        color=colour, shape=alt.Shape("test:N", scale=shapes, legend=legend), tooltip=tips
-    )
-    return [line, dots]
+    named = alt.Scale(domain=list(styles), range="category")
+    shapes = alt.Scale(domain=list(styles), range=[shape for *_, shape in styles.values()])
+    dots = _at(series).mark_point(size=45, opacity=1, filled=True)
+    drawn = [
+        dots.encode(
+            color=alt.Color("test:N", scale=named, legend=legend),
+            shape=alt.Shape("test:N", scale=shapes, legend=legend),
+            tooltip=theme.tooltips(series[["layer", "test", "share"]]),
+        )
+    ]
+    for name, (dash, width, _) in styles.items():  # a scale of dashes would be in the legend's shapes too
+        line = _at(series[series["test"] == name]).mark_line(strokeDash=dash, strokeWidth=width)
+        drawn.append(line.encode(color=alt.Color("test:N", legend=None)))
+    return drawn
+
+
+def _at(series: pd.DataFrame) -> alt.Chart:
+    return alt.Chart(series).encode(x=across(series["_x"]), y=_up("share"))
 
 
 def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
