@@ -305,7 +305,7 @@ PROBED_AT = _options(
 )
 PROBE_KIND = _options("kind", ("logistic", "the probe's weights"), ("mean difference", "the difference of the means"))
 PLACEBO_MEASURE = _options(
-    "moved", ("kl", "the odds of the next token"), ("change", "the answer"), ("side_kl", "other texts")
+    "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
 )
 
 # Every key, page by page ---------------------------------------------------------------------------------------------

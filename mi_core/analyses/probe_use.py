@@ -69,8 +69,9 @@ class ProbeUse:
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
-        """Of the table `trials`."""
-        return {"trials": {"change": "logits", "side_kl": "bits", "kl": "bits"}}
+        """Of the trials and their summary."""
+        moves = {"change": "logits", "side_kl": "bits"}
+        return {"trials": moves, "summary": moves | {"random_kl": "bits", "random_side_kl": "bits"}}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`trials`: a row per operation and direction, `which` the probe's or a random one. `summary`: a row per
@@ -89,13 +90,24 @@ class ProbeUse:
             "trials": pd.DataFrame(trials, columns=["operation", "direction", "change", "kl", "side_kl"]),
             "summary": pd.DataFrame(
                 summary,
-                columns=["operation", "change", "kl", "side_kl", "top_after", "larger_than", "random", "random_kl"],
+                columns=[
+                    "operation",
+                    "change",
+                    "kl",
+                    "side_kl",
+                    "top_after",
+                    "larger_than",
+                    "random",
+                    "random_kl",
+                    "random_side_kl",
+                ],
             ),
             "vector": pd.DataFrame({"dimension": np.arange(len(self.direction)), "value": self.direction}),
         }
 
-    def _placebo(self, operation: int) -> tuple[int, int, float]:
-        return beaten(self.kl[operation]), self.kl.shape[1] - 1, float(self.kl[operation, 1:].mean())
+    def _placebo(self, operation: int) -> tuple[int, int, float, float]:
+        random = (float(kl[operation, 1:].mean()) for kl in (self.kl, self.side_kl))
+        return beaten(self.kl[operation]), self.kl.shape[1] - 1, *random
 
     def reading(self) -> Reading:
         """Whether taking the direction out moves the prediction more than random ones of its length do."""

@@ -26,6 +26,10 @@ PINNED = {
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
     ("attention", "reads"): {"strongest": (), "rollout": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
+    ("probing", "texts"): {"sentiment": (), "language": (), "capital": (), "pasted": (), "file": ()},
+    ("probing", "read_at"): {"last": (), "mean": (), "token": ()},
+    ("probing", "kind"): {"logistic": (), "mean difference": ()},
+    ("probing", "moved"): {"kl": (), "change": (), "side_kl": ()},
     ("ablation", "site"): {
         "head": ("heads",),
         "attn_out": ("attention layers",),
@@ -90,6 +94,7 @@ OTHER_KEYS = {
     "attention": "layer head weighted",
     "attribution": "layer head",
     "features": "sae feature",
+    "probing": "labelled read_token layer towards probe_strength",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",
