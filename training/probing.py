@@ -17,7 +17,7 @@ Row = tuple[str, str, str]
 ADJECTIVES = 8  # of each kind
 REVIEWS = (
     "This movie was {a}.",
-    "I saw a {a} film",
+    "I saw a {a} movie",
     "It was a {a} book to read",
     "Everyone said the show was {a} today",
     "The {a} food was on the table",
@@ -29,8 +29,8 @@ SUBJECTS = (
     "The woman",
 )  # fmt: skip
 VERBS = (
-    "eats bread", "drinks water", "goes to school", "sleeps in the house", "reads a book", "loves music",
-    "looks at the sea", "speaks with the king", "walks in the street", "sings in the garden", "is very small",
+    "eats bread", "has water", "goes to school", "sleeps in the house", "likes a book", "loves music",
+    "sees the sea", "speaks with the king", "walks in the street", "sings in the garden", "is very small",
     "is in the kitchen",
 )  # fmt: skip
 SUBJECTS_EACH = 3

@@ -95,13 +95,14 @@ def test_random_directions_change_as_much_and_do_less(mini, monkeypatch):
         return acts
 
     monkeypatch.setattr(mini, "run_ids", watched)
-    result = probe_use(mini, "This film was terrible. I", file="sentiment", layer=1)
+    result = probe_use(mini, "This movie was terrible. I", file="sentiment", layer=2)
     assert seen[0].shape[0] == 21 and float(seen[0][:, 1:].min()) > 0
     torch.testing.assert_close(seen[0], seen[0][:1].expand_as(seen[0]), atol=1e-4, rtol=1e-4)
     summary = result.tables()["summary"].set_index("operation")
     for at, operation in enumerate(OPERATIONS):
         assert summary.loc[operation, "larger_than"] == sum(abs(result.kl[at, 1:]) < abs(result.kl[at, 0]))
-    assert "more than 20 of 20 random directions" in result.reading().title
+    assert summary.loc["taken out", "larger_than"] >= 19
+    assert result.reading().title.startswith("The model uses the direction to “positive” here")
 
 
 def test_the_class_and_the_kind_choose_the_direction(mini):

@@ -78,10 +78,10 @@ def test_accuracies_are_those_of_scikit_learn_on_plain_transformers(
 def test_a_random_split_tells_a_false_story(sentiment):
     """Templates that a probe has not seen are far harder, and the words alone do better than the model."""
     layers = sentiment.tables()["layers"].set_index("layer")
-    assert layers.loc[2, "random_split"] > 0.85 and layers.loc[2, "held_out_words"] > 0.85
-    assert layers.loc[2, "accuracy"] < layers.loc[2, "random_split"] - 0.15
-    assert layers.loc[2, "accuracy"] == pytest.approx(0.70, abs=0.06)
-    assert layers.loc[3, "accuracy"] == pytest.approx(0.50, abs=0.08)
+    for layer in (2, 3):
+        assert layers.loc[layer, "random_split"] > 0.85 and layers.loc[layer, "held_out_words"] > 0.85
+        assert layers.loc[layer, "accuracy"] < layers.loc[layer, "random_split"] - 0.2
+    assert layers.loc[3, "accuracy"] == pytest.approx(0.5, abs=0.1)
     assert abs(layers["shuffled"] - 0.5).max() < 0.1
     assert layers["control"].between(0.4, 0.65).all()
     title, *said = (sentiment.reading().title, *sentiment.reading().sentences)

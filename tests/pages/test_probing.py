@@ -7,7 +7,7 @@ from tests.pages.test_pages import sentences, unescaped, visit
 PROBING = "pages/look/probing.py"
 OWN = "text,label\n" + "\n".join(
     f"{frame} {word}.,{label}"
-    for frame in ("I find it", "The film was", "They said that the book is")
+    for frame in ("I find it", "The movie was", "They said that the book is")
     for label, words in {"good": "lovely great wonderful", "bad": "awful dull terrible"}.items()
     for word in words.split()
 )
@@ -26,7 +26,7 @@ def test_it_opens_on_texts_that_ship_and_tries_the_direction_out():
     assert not app.exception and not app.error
     first, second = findings(app)
     assert "“positive” or “negative” is read best after layer 0" in first and "the direction to “positive”" in second
-    assert "Decodable is not used" in said(app) and "The 27 of 96 texts that it gets wrong" in said(app)
+    assert "Decodable is not used" in said(app) and "The 25 of 96 texts that it gets wrong" in said(app)
     links = [link.proto for link in app.get("page_link")]
     steering = next(link for link in links if "steer along it after layer 0" in link.label)
     assert "to-vector=" in steering.query_string and "to-source=vector" in steering.query_string
@@ -36,7 +36,7 @@ def test_a_layer_a_class_and_a_kind_can_be_chosen():
     app = visit(PROBING, layer=3, towards="negative", kind="mean difference", moved="change")
     assert not app.exception and not app.error
     assert "the direction to “negative”" in findings(app)[1]
-    assert "texts that it gets wrong" in said(app) and "The 27 of 96" not in said(app)
+    assert "texts that it gets wrong" in said(app) and "The 25 of 96" not in said(app)
     assert any("change of the logit of" in each.proto.spec for each in app.get("vega_lite_chart"))
 
 
@@ -51,11 +51,11 @@ def test_pasted_texts_are_grouped_by_what_they_share():
 
 def test_a_file_is_read_at_a_named_token():
     app = visit(PROBING, texts="file", read_at="token", read_token="food")
-    rows = OWN.replace("it ", "the food ").replace("The film", "The food").replace("the book", "the food")
+    rows = OWN.replace("it ", "the food ").replace("The movie", "The food").replace("the book", "the food")
     app.file_uploader(key="labelled_file").set_value(("mine.csv", rows.encode(), "text/csv")).run()
     assert not app.exception and not app.error and "“good” or “bad”" in findings(app)[0]
-    app.text_input(key="read_token").set_value("film").run()
-    assert "has no token “·film”" in unescaped(app.error[0].value)
+    app.text_input(key="read_token").set_value("book").run()
+    assert "has no token “·book”" in unescaped(app.error[0].value)
 
 
 @pytest.mark.parametrize(

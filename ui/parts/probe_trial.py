@@ -22,7 +22,7 @@ HOW = (
 )
 # A prompt on which the texts' property may matter, for each set that ships.
 EXAMPLES = {
-    "sentiment": "This film was terrible. I",
+    "sentiment": "This movie was terrible. I",
     "language": "The French word for dog is",
     "capital": "They live in Austin. It is",
 }
