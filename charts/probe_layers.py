@@ -14,10 +14,11 @@ SERIES = {
     "held_out_words": ("words held out", [10, 2], 2.0, "square"),
     "untrained": ("random weights", [6, 3], 1.5, "triangle-up"),
     "control": ("control task", [2, 3], 1.5, "diamond"),
-    "shuffled_95": ("shuffled labels, 95th percentile", [8, 3, 2, 3], 1.5, "cross"),
+    "shuffled_95": ("shuffled labels (95%)", [8, 3, 2, 3], 1.5, "cross"),
 }
 FLATTERING = "Grey: split at random, which flatters."
 HEIGHT = 320
+HIGH = 0.95  # share beyond which there is no room above a line
 
 
 def probe_layers(
@@ -38,7 +39,7 @@ def probe_layers(
     """
     frame = frame.assign(_x=frame["layer"].astype(float))
     series = _series(frame)
-    layers = [*_rules(rules), _flattering(frame), *_lines(series), *_counted(frame, layer)]
+    layers = [_flattering(frame), *_lines(series), *_counted(frame, layer), *_rules(rules, frame["_x"].max())]
     return alt.layer(*layers).properties(
         height=HEIGHT,
         title=theme.titled(title, " ".join(filter(None, (subtitle, FLATTERING)))),
@@ -65,7 +66,7 @@ def _up(column: str) -> alt.Y:
 def _lines(series: pd.DataFrame) -> list[alt.Chart]:
     """A line for each, by its own dashes and shape."""
     styles = {name: style for name, *style in SERIES.values() if (series["test"] == name).any()}
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=260, symbolSize=80)
+    legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=260, symbolSize=80)
     named = alt.Scale(domain=list(styles), range="category")
     shapes = alt.Scale(domain=list(styles), range=[shape for *_, shape in styles.values()])
     dots = _at(series).mark_point(size=45, opacity=1, filled=True)
@@ -114,19 +115,16 @@ def _flattering(frame: pd.DataFrame) -> alt.Chart:
     return base.mark_line(strokeWidth=1, color=theme.GREY)
 
 
-def _rules(rules: dict[str, float]) -> list[alt.Chart]:
-    """Each with its name at the right; of two, the lower one's stands below its line."""
+def _rules(rules: dict[str, float], last: float) -> list[alt.Chart]:
+    """Each with its name before the last layer; of two, the lower one's stands below its line."""
     rows = sorted(rules.items(), key=lambda item: item[1])
     drawn = []
     for number, (name, share) in enumerate(rows):
-        base = alt.Chart(pd.DataFrame({"share": [share], "_label": [f"{name} {share:.0%}"]})).encode(y=_up("share"))
-        below = (number == 0 and len(rows) > 1) or share > 0.95
+        row = pd.DataFrame({"share": [share], "_x": [last - 0.5], "_label": [f"{name} {share:.0%}"]})
+        base = alt.Chart(row).encode(y=_up("share"))
+        below = (number == 0 and len(rows) > 1) or share > HIGH
         text = base.mark_text(
-            align="right", baseline="top" if below else "bottom", dx=-4, dy=4 if below else -4,
-            fontSize=theme.SMALL, color=theme.GREY,
-        )  # fmt: skip
-        drawn += [
-            base.mark_rule(color=theme.GREY, strokeDash=[4, 3]),
-            text.encode(x=alt.value("width"), text="_label:N"),
-        ]
+            baseline="top" if below else "bottom", dy=4 if below else -4, fontSize=theme.SMALL, color=theme.GREY
+        ).encode(x="_x:Q", text="_label:N")
+        drawn += [base.mark_rule(color=theme.GREY, strokeDash=[4, 3]), text]
     return drawn

@@ -276,9 +276,9 @@ def _nothing() -> None:
 def _read(result: ProbeUse) -> Reading:
     n, larger = result.kl.shape[1] - 1, beaten(result.kl[0])
     direction, moved = f"the direction to “{shortened(result.label, 24)}”", bits(float(result.kl[0, 0]))
-    than = f"more than {larger} of {n} random directions"
+    than = f"further than {larger} of {n} random directions"
     if larger < RARE * n:
-        title = f"Taking out {direction} does no more here than chance: {moved}, {than}"
+        title = f"Taking out {direction} does no more here than chance: it moves the next token by {moved}, {than}"
     elif result.kl[0, 0] < WORTH_SAYING:
         title = f"Taking out {direction} hardly moves the next token here: {moved}, though {than}"
     else:

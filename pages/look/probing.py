@@ -47,7 +47,8 @@ with right:
     wrong = show.tables(answer)["errors"]
     wrong = wrong[wrong["layer"] == layer].drop(columns="layer")
     st.markdown(f"**The {len(wrong)} of {len(result.held.texts)} texts that it gets wrong**")
-    st.dataframe(wrong, hide_index=True, height=220, alt="Texts that the probe gets wrong")
+    if len(wrong):
+        st.dataframe(wrong, hide_index=True, height=220, alt="Texts that the probe gets wrong")
 with st.expander("Without the model, and group by group"):
     show.rows(show.tables(answer)["baselines"], {"baseline": "", "accuracy": ".0%", "low": ".0%", "high": ".0%"},
               alt="What is told right without the model")  # fmt: skip

@@ -40,6 +40,12 @@ def test_a_layer_a_class_and_a_kind_can_be_chosen():
     assert any("change of the logit of" in each.proto.spec for each in app.get("vega_lite_chart"))
 
 
+def test_a_layer_that_is_not_there_gets_a_sentence():
+    app = visit(PROBING, layer=9)
+    assert not app.exception and len(app.header) == 1
+    assert "There is no layer 9: choose 0 (the embeddings) to 4" in unescaped(app.error[0].value)
+
+
 def test_pasted_texts_are_grouped_by_what_they_share():
     app = visit(PROBING, texts="pasted")
     assert not app.exception and "A table whose first line says" in unescaped(sentences(app)) and not app.header
@@ -51,9 +57,10 @@ def test_pasted_texts_are_grouped_by_what_they_share():
 
 def test_a_file_is_read_at_a_named_token():
     app = visit(PROBING, texts="file", read_at="token", read_token="food")
-    rows = OWN.replace("it ", "the food ").replace("The movie", "The food").replace("the book", "the food")
+    rows = OWN.replace(".,", " food,")
     app.file_uploader(key="labelled_file").set_value(("mine.csv", rows.encode(), "text/csv")).run()
-    assert not app.exception and not app.error and "“good” or “bad”" in findings(app)[0]
+    assert not app.exception and not app.error
+    assert "“good” or “bad”" in findings(app)[0]
     app.text_input(key="read_token").set_value("book").run()
     assert "has no token “·book”" in unescaped(app.error[0].value)
 

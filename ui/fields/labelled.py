@@ -7,9 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.errors import InputError
 from mi_core.probing.labelled import FORMATS, SHIPPED
 from mi_core.text.corpus import MOST_BYTES
 from ui import address, slots, words
+from ui.components.number_steps import number_steps
+from ui.compute import fail
 from ui.inputs import in_link, place_in_link
 from ui.kept_file import kept_file
 
@@ -76,13 +79,16 @@ def _uploaded() -> str | None:
 def layer(n_layers: int, best: int) -> int:
     """The layer whose probe is looked at: a field, which a click on the chart fills too."""
     address.carry("layer")
-    if (held := st.session_state.get("layer")) is not None and held > n_layers:
-        st.session_state["layer"] = None
     typed = st.number_input(
-        "Layer", 0, n_layers, value=None, step=1, key="layer", bind="query-params", placeholder=f"{best}, the best",
+        "Layer", 0, value=None, step=1, key="layer", bind="query-params", placeholder=f"{best}, the best",
         width=180, help=f"How many blocks have been passed: 0 is the embeddings, {n_layers} the end. Empty means the "
         "one whose probe tells most texts right.",
     )  # fmt: skip
+    number_steps("layer", {"layer": best}, high=n_layers)
+    slots.place("layer")
+    if typed is not None and typed > n_layers:
+        said = f"There is no layer {typed}: choose 0 (the embeddings) to {n_layers} (after the last block)."
+        fail(InputError(said, "layer"))
     return best if typed is None else typed
 
 

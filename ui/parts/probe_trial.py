@@ -78,4 +78,4 @@ def _ways_on(answer: Answer, layer: int, n_layers: int) -> None:
     push = {"source": "vector", "vector": numbers, "layer": layer, "strength": answer.result.strength}
     prove_it("pages/intervene/steering.py", f"steer along it {where} and read what the model writes", **push)
     removed = {"edit_kind": "orthogonalise", "edit_direction": "vector", "edit_numbers": numbers}
-    prove_it("pages/intervene/edits.py", "take it out of the model's weights for good", **removed)
+    prove_it("pages/intervene/edits.py", "take it out of the weights themselves", **removed)
