@@ -30,10 +30,10 @@ def confusion(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.Lay
         y=alt.Y("label:N", scale=domain, axis=theme.band_axis(None, labelLimit=160, labelPadding=8)),
         tooltip=theme.tooltips(frame),
     )
-    ramp = alt.Scale(domain=[0, max(int(frame["texts"].max()), 1)], range="ramp")
+    ramp = alt.Scale(domain=[0, max(int(frame["texts"].to_numpy().max()), 1)], range="ramp")
     rects = base.mark_rect().encode(color=alt.Color("texts:Q", scale=ramp, legend=None))
     numbers = base.mark_text(fontSize=theme.LABEL).encode(text="_number:N", color=alt.value(theme.ink("texts")))
-    return alt.layer(rects, numbers).properties(
+    return alt.LayerChart(layer=[rects, numbers]).properties(
         height=CELL * len(classes),
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,

@@ -325,7 +325,7 @@ def probe_confusion(result: Any, *, layer: int) -> alt.LayerChart:
     """Which class one layer's probe takes for which: from `probing`."""
     cells = _table(result, "confusion")
     return confusion(
-        cells[cells["layer"] == layer],
+        pd.DataFrame(cells[cells["layer"] == layer]),
         title="Which class is taken for which",
         subtitle="Rows: what a text is. Columns: what it is taken for.",
     )

@@ -44,7 +44,7 @@ def placebo(frame: pd.DataFrame, *, title: str, value: str, unit: str, subtitle:
     points = base.mark_point(opacity=1, strokeWidth=1.5, filled=False).encode(
         fill=alt.Fill("which:N", scale=alt.Scale(domain=names, range="category"), legend=None)
     )
-    return alt.layer(points).properties(
+    return alt.LayerChart(layer=[points]).properties(
         height=ROW * len(rows),
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,

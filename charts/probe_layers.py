@@ -9,7 +9,7 @@ from charts import theme
 from charts.lines import across
 
 # column: what it is called, its dashes, its width, its shape
-SERIES = {
+SERIES: dict[str, tuple[str, list[float], float, str]] = {
     "accuracy": ("groups held out", [1, 0], 3.0, "circle"),
     "held_out_words": ("words held out", [10, 2], 2.0, "square"),
     "untrained": ("random weights", [6, 3], 1.5, "triangle-up"),
@@ -38,9 +38,9 @@ def probe_layers(
         layer: The layer to mark.
     """
     frame = frame.assign(_x=frame["layer"].astype(float))
-    series = _series(frame)
-    layers = [_flattering(frame), *_lines(series), *_counted(frame, layer), *_rules(rules, frame["_x"].max())]
-    return alt.layer(*layers).properties(
+    last = float(frame["_x"].to_numpy().max())
+    layers = [_flattering(frame), *_lines(_series(frame)), *_counted(frame, layer), *_rules(rules, last)]
+    return alt.LayerChart(layer=layers).properties(
         height=HEIGHT,
         title=theme.titled(title, " ".join(filter(None, (subtitle, FLATTERING)))),
         autosize=theme.FILLING,
@@ -48,14 +48,13 @@ def probe_layers(
     )
 
 
-def _series(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row per layer and line."""
-    parts = [
-        frame[["layer", "_x"]].assign(test=name, share=frame[column])
+def _series(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A row per layer, for each line that has numbers."""
+    return {
+        name: pd.DataFrame({"layer": frame["layer"], "_x": frame["_x"], "test": name, "share": frame[column]})
         for column, (name, *_) in SERIES.items()
-        if frame[column].notna().any()
-    ]
-    return pd.concat(parts, ignore_index=True)
+        if frame[column].notna().to_numpy().any()
+    }
 
 
 def _up(column: str) -> alt.Y:
@@ -63,28 +62,30 @@ def _up(column: str) -> alt.Y:
     return alt.Y(f"{column}:Q", axis=axis, scale=alt.Scale(domain=[0, 1]))
 
 
-def _lines(series: pd.DataFrame) -> list[alt.Chart]:
+def _lines(series: dict[str, pd.DataFrame]) -> list[alt.Chart]:
     """A line for each, by its own dashes and shape."""
-    styles = {name: style for name, *style in SERIES.values() if (series["test"] == name).any()}
     legend = alt.Legend(title=None, orient="top", columns=2, labelLimit=260, symbolSize=80)
-    named = alt.Scale(domain=list(styles), range="category")
-    shapes = alt.Scale(domain=list(styles), range=[shape for *_, shape in styles.values()])
-    dots = _at(series).mark_point(size=45, opacity=1, filled=True)
+    named = alt.Scale(domain=list(series), range="category")
+    looks = {name: (dash, width, shape) for name, dash, width, shape in SERIES.values() if name in series}
+    shapes = alt.Scale(domain=list(series), range=[shape for *_, shape in looks.values()])
+    every = pd.concat(series.values(), ignore_index=True)
     drawn = [
-        dots.encode(
+        _at(every)
+        .mark_point(size=45, opacity=1, filled=True)
+        .encode(
             color=alt.Color("test:N", scale=named, legend=legend),
             shape=alt.Shape("test:N", scale=shapes, legend=legend),
-            tooltip=theme.tooltips(series[["layer", "test", "share"]]),
+            tooltip=theme.tooltips(every),
         )
     ]
-    for name, (dash, width, _) in styles.items():  # a scale of dashes would be in the legend's shapes too
-        line = _at(series[series["test"] == name]).mark_line(strokeDash=dash, strokeWidth=width)
+    for name, (dash, width, _) in looks.items():  # a scale of dashes would be in the legend's shapes too
+        line = _at(series[name]).mark_line(strokeDash=dash, strokeWidth=width)
         drawn.append(line.encode(color=alt.Color("test:N", legend=None)))
     return drawn
 
 
 def _at(series: pd.DataFrame) -> alt.Chart:
-    return alt.Chart(series).encode(x=across(series["_x"]), y=_up("share"))
+    return alt.Chart(series).encode(x=across(series["_x"].to_numpy()), y=_up("share"))
 
 
 def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
@@ -92,7 +93,7 @@ def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
     chosen = alt.selection_point(name="layer", fields=["layer"], on="click", clear="dblclick")
     shown = ["layer", "accuracy", "low", "high", "auc", "random_split", "selectivity", "compression"]
     points = frame[["_x", *shown]].assign(_chosen=frame["layer"] == layer, test=SERIES["accuracy"][0])
-    base = alt.Chart(points).encode(x=across(points["_x"]))
+    base = alt.Chart(points).encode(x=across(points["_x"].to_numpy()))
     colour = alt.Color("test:N", legend=None)
     interval = base.mark_rule(strokeWidth=1.5).encode(y=_up("low"), y2="high:Q", color=colour)
     dots = (
@@ -102,7 +103,7 @@ def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
             color=colour,
             stroke=alt.when("datum._chosen").then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
             strokeWidth=alt.value(3),
-            tooltip=theme.tooltips(points[shown]),
+            tooltip=theme.tooltips(pd.DataFrame(points, columns=shown)),
         )
         .add_params(chosen)
     )
@@ -111,7 +112,7 @@ def _counted(frame: pd.DataFrame, layer: int | None) -> list[alt.Chart]:
 
 def _flattering(frame: pd.DataFrame) -> alt.Chart:
     """The random split, thin and grey."""
-    base = alt.Chart(frame).encode(x=across(frame["_x"]), y=_up("random_split"))
+    base = alt.Chart(frame).encode(x=across(frame["_x"].to_numpy()), y=_up("random_split"))
     return base.mark_line(strokeWidth=1, color=theme.GREY)
 
 

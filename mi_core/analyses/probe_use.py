@@ -106,8 +106,8 @@ class ProbeUse:
         }
 
     def _placebo(self, operation: int) -> tuple[int, int, float, float]:
-        random = (float(kl[operation, 1:].mean()) for kl in (self.kl, self.side_kl))
-        return beaten(self.kl[operation]), self.kl.shape[1] - 1, *random
+        random, side = (float(kl[operation, 1:].mean()) for kl in (self.kl, self.side_kl))
+        return beaten(self.kl[operation]), self.kl.shape[1] - 1, random, side
 
     def reading(self) -> Reading:
         """Whether taking the direction out moves the prediction more than random ones of its length do."""

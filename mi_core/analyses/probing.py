@@ -81,7 +81,7 @@ class Probing:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Of all tables."""
-        shares = dict.fromkeys((*SHARES, "selectivity"), "share of the texts")
+        shares: dict[str, str] = dict.fromkeys((*SHARES, "selectivity"), "share of the texts")
         return {
             "layers": shares | {"codelength": "bits", "compression": "times", "auc": "area under the curve"},
             "baselines": shares,
@@ -316,14 +316,14 @@ def _checks(
 
 def _read(result: Probing) -> Reading:
     at = result.layers.index(result.best)
-    frame = result.tables()["layers"].iloc[at]
+    frame = result.tables()["layers"].iloc[at].to_dict()
     return Reading(_title(result, frame), (_split(result, frame), _controls(frame), *result.notes, USED))
 
 
 USED = "Decodable is not used: that a probe can read it does not show that the model does."
 
 
-def _title(result: Probing, frame: pd.Series) -> str:
+def _title(result: Probing, frame: dict[str, Any]) -> str:
     classes = [f"“{shortened(label, 24)}”" for label in result.held.classes]
     what = f"{classes[0]} or {classes[1]}" if len(classes) == 2 else f"Which of {len(classes)} classes"
     if frame["low"] <= max(result.majority, frame["shuffled_95"]):
@@ -336,7 +336,7 @@ def _title(result: Probing, frame: pd.Series) -> str:
     )
 
 
-def _split(result: Probing, frame: pd.Series) -> str:
+def _split(result: Probing, frame: dict[str, Any]) -> str:
     n = len(set(result.held.groups))
     how = "texts equal after masking the words that differ" if result.held.found else "named in the file"
     groups = f"Whole groups are held out ({n} of them, {how})."
@@ -348,7 +348,7 @@ def _split(result: Probing, frame: pd.Series) -> str:
     )
 
 
-def _controls(frame: pd.Series) -> str:
+def _controls(frame: dict[str, Any]) -> str:
     said = [f"shuffled labels {frame['shuffled']:.0%}", f"a random class for each word {frame['control']:.0%}"]
     if not math.isnan(frame["untrained"]):
         said.append(f"the same model with random weights {frame['untrained']:.0%}")

@@ -67,7 +67,7 @@ def _reading(
         raise InputError(said, "file") from error
     if position == "mean":
         return Reading(tokens, min(int(tokens.has_bos), len(tokens) - 1), len(tokens))
-    if position == "last":
+    if position == "last" or wanted is None:
         return Reading(tokens, len(tokens) - 1, len(tokens))
     if wanted not in tokens.ids:
         raise InputError(

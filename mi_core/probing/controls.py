@@ -44,5 +44,5 @@ def word_counts(texts: Sequence[str]) -> Float[np.ndarray, "text word"]:
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    counts = CountVectorizer(token_pattern=r"\w+|[^\w\s]").fit_transform(texts)
-    return np.asarray(counts.todense(), dtype=float)
+    counter = CountVectorizer(token_pattern=r"\w+|[^\w\s]").fit(texts)
+    return counter.transform(texts).toarray().astype(float)

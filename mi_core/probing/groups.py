@@ -23,8 +23,7 @@ def found(texts: Sequence[str]) -> list[str]:
     named = []
     for text, each in zip(texts, masks, strict=True):
         best = max(each, key=lambda mask: (count[mask], len(mask[0]) + len(mask[1])), default=None)
-        alike = best is not None and count[best] > 1
-        named.append(" ".join([*best[0], MASK, *best[1]]) if alike else text)
+        named.append(text if best is None or count[best] == 1 else " ".join([*best[0], MASK, *best[1]]))
     return fillers(texts, named) if len(set(named)) == 1 else named
 
 
