@@ -16,6 +16,7 @@ PAGES = {
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/input_attribution.py", title="Words", icon=":material/format_ink_highlighter:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
+        st.Page("pages/look/probing.py", title="Probing", icon=":material/troubleshoot:"),
     ],
     "Intervene": [
         st.Page("pages/intervene/ablation.py", title="Ablation", icon=":material/content_cut:"),

@@ -20,6 +20,7 @@ NAMES = (
     "interventions",
     "sweep_cost",
     "steering",
+    "probing",
     "analysis_pass",
     "cached_result",
     "many_users",

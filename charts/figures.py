@@ -13,12 +13,15 @@ import pandas as pd
 
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
+from charts.confusion import confusion
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from charts.method_rows import method_rows
 from charts.pair_grid import pair_grid
+from charts.placebo import placebo
+from charts.probe_layers import probe_layers
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -416,6 +419,41 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
     return bars(prompts, title=title, label="name", value="kl", unit="bits (KL)", sort=False, most=40)
 
 
+def probing(
+    result: Any, *, title: str = "How many texts a probe tells right, layer by layer", layer: int | None = None
+) -> alt.LayerChart:
+    """The accuracy at every layer, beside its controls; a click selects a layer."""
+    texts, classes = len(result.held.texts), len(result.held.classes)
+    return probe_layers(
+        _table(result, "layers"),
+        title=title,
+        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
+        rules={"the words alone": result.words_alone, "most frequent class": result.majority},
+        layer=result.best if layer is None else layer,
+    )
+
+
+def probe_confusion(result: Any, *, layer: int) -> alt.LayerChart:
+    """Which class one layer's probe takes for which: from `probing`."""
+    cells = _table(result, "confusion")
+    return confusion(
+        pd.DataFrame(cells[cells["layer"] == layer]),
+        title="Which class is taken for which",
+        subtitle="Rows: what a text is. Columns: what it is taken for.",
+    )
+
+
+def probe_use(result: Any, *, title: str | None = None, measure: str = "kl") -> alt.LayerChart:
+    """How far the probe's direction and random ones move the prediction, by the column `measure`."""
+    own = f"The direction to “{result.label}” and {result.kl.shape[1] - 1} random directions that change as much"
+    unit = {
+        "kl": "how far the next token's odds move: KL (bits)",
+        "change": f"change of the {result.target.quantity} of {result.target.label} (logits)",
+        "side_kl": "how far other texts' odds move: KL (bits)",
+    }[measure]
+    return placebo(_table(result, "trials"), title=title or own, value=measure, unit=unit)
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
@@ -423,6 +461,6 @@ FIGURES: dict[str, Figure] = {
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, counterpart, edit,
+        patched_run, path_patching, counterpart, edit, probing, probe_use,
     )
 }  # fmt: skip

@@ -105,6 +105,15 @@ UNITS = {
     "sufficiency": ("lost with the first parts alone", ".0%"),
     "agreement": ("agreement with leave-one-out (Kendall’s τ)", "+.2f"),
     "r_squared": ("variance explained (R²)", ".0%"),
+    "accuracy": ("texts told right", ".0%"),
+    "low": ("lower end of the 95 % interval", ".0%"),
+    "high": ("upper end of the 95 % interval", ".0%"),
+    "random_split": ("told right, split at random", ".0%"),
+    "share": ("texts told right", ".0%"),
+    "selectivity": ("selectivity", "+.0%"),
+    "auc": ("area under the ROC curve", ".2f"),
+    "compression": ("compression (times)", ".2f"),
+    "side_kl": ("KL divergence on other texts (bits)", ".2f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

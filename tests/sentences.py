@@ -255,6 +255,10 @@ def _of_push_that_shows(tables: Tables, result: Any) -> list[float]:
     return [tried["label"].nunique(), tried["strength"].nunique()]
 
 
+def _of_probing(tables: Tables, result: Any) -> list[float]:
+    return [float(len(result.held.classes))]
+
+
 DERIVED: dict[str, Callable[[Tables, Any], list[float]]] = {
     name.removeprefix("_of_"): function for name, function in list(globals().items()) if name.startswith("_of_")
 }
@@ -317,6 +321,11 @@ def _strongest_part(tables: Tables, result: Any) -> str:
     return visible(first.loc[(first["score"] * np.sign(result.full - result.empty)).idxmax(), "token"])
 
 
+def _best_layer(tables: Tables, result: Any) -> str:
+    best = tables["layers"].iloc[int(tables["layers"]["accuracy"].argmax())]
+    return "embeddings" if best["layer"] == 0 else best["stage"]
+
+
 def _strongest_feature(tables: Tables, result: Any) -> str:
     here = tables["features"][tables["features"]["pos"] == result.pos]
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
@@ -355,5 +364,6 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
         (r"“([^“”]*)” loses most", _row("shift", "change", "token", "idxmin")),
     ],
     "steering_sweep": [(r"strength (\S+) moves a probability furthest", _furthest)],
+    "probing": [(r"is read best (?:in the )?(.*?): ", _best_layer)],
     "push_that_shows": [(r"A push towards (.*) shows here", lambda tables, result: tables["tried"].iloc[0]["label"])],
 }  # fmt: skip

@@ -330,6 +330,22 @@ REMOVED = _options(
     ("vector", "pasted numbers", "pasted numbers"),
 )
 
+PROBED = _options(
+    "texts",
+    ("sentiment", "praise or complaint"),
+    ("language", "three languages"),
+    ("capital", "capital or other city"),
+    ("pasted", "my own, pasted"),
+    ("file", "my own, a file"),
+)
+PROBED_AT = _options(
+    "read_at", ("last", "the last token"), ("mean", "all tokens, averaged"), ("token", "a named token")
+)
+PROBE_KIND = _options("kind", ("logistic", "the probe's weights"), ("mean difference", "the difference of the means"))
+PLACEBO_MEASURE = _options(
+    "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
+)
+
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE = Number("layer", 0), Number("head", 0), Number("feature", 0)
@@ -364,6 +380,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
     ),
     "features": (AUTOENCODER, FEATURE),
+    "probing": (
+        PROBED, Text("labelled"), PROBED_AT, Text("read_token"), LAYER, Text("towards"), PROBE_KIND,
+        Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,
+    ),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),

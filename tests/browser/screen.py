@@ -18,6 +18,7 @@ PAGES = (
     ("Attribution", "attribution", "Attribution"),
     ("Words", "input_attribution", "Words"),
     ("Features", "features", "Features"),
+    ("Probing", "probing", "Probing"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),

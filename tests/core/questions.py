@@ -14,6 +14,12 @@ CORRUPTED = " the dog sat on the dog" + " the cat sat on the dog"
 CONTRAST = {"direction": "contrast", "positive": " cat", "negative": " dog"}
 TEXT = Path(os.environ["LOUPE_CACHE"]) / "text.txt"
 TEXT.write_text("\n\n".join(" the cat sat on the dog" * 20 for _ in range(24)))
+LABELLED = TEXT.with_name("labelled.csv")
+LABELLED.write_text(
+    "text,label,group\n"
+    + "\n".join(f"{frame} {word},{word},{frame}" for frame in (" the", " on", " sat on the", " the dog") * 2
+                for word in ("cat", "dog"))
+)  # fmt: skip
 PAIR = {"corrupted": CORRUPTED}
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
 
@@ -51,6 +57,8 @@ ASKED = {
                      + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]
                      + [PAIR | {"mlps": "freeze"}],
     "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
+    "probe_use": [{"file": str(LABELLED), "layer": 1, "placebos": 2}],
+    "probing": [{"file": str(LABELLED), "shuffles": 1}],
     "push_that_shows": [{}],
     "score_split": [{"layer": 1, "head": 1}, {"layer": 1, "head": 1, "parts": "components", "pos": 2}],
     "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},

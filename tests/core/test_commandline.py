@@ -18,7 +18,7 @@ from mi_core.commandline import main
 from mi_core.jobs.request import Request
 from mi_core.models import catalogue
 from mi_core.sharing import output
-from tests.core.questions import TEXT
+from tests.core.questions import LABELLED, TEXT
 from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -29,6 +29,8 @@ SETTINGS = {
     "feature": ["--feature", "3"],
     "head_circuit": ["--layer", "1", "--head", "1"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
+    "probe_use": ["--file", "sentiment", "--placebos", "2"],
+    "probing": ["--file", str(LABELLED), "--shuffles", "1"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
     "patched_run": ["--corrupted", "The capital of France is", "--cell", "L2@4"],

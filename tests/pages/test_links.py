@@ -9,9 +9,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_pages import ROOT, sentences, unescaped
 from ui import words
 
-LOOK = ("logit_lens", "attention", "heads", "attribution", "input_attribution", "features")
-FOLDERS = dict.fromkeys(LOOK, "look") | {"": "start"}
-SCRIPTS = {page: f"pages/{FOLDERS.get(page, 'intervene')}/{page or 'start'}.py" for page in words.PAGES}
+SCRIPTS = {path.stem: path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rglob("*.py")}
+SCRIPTS[""] = SCRIPTS.pop("start")
 # Each option by the word that it had when addresses held what stood on the screen
 FORMER = {
     "logit_lens": {"colour": "doubt (entropy)", "norm": "frozen", "follow": "rank"},

@@ -41,6 +41,10 @@ PINNED = {
     ("input_attribution", "metric"): {"logit_difference": (), "log_probability": (), "probability": ()},
     ("input_attribution", "baseline"): {"mean": (), "zero": (), "token": (), "corrupted": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
+    ("probing", "texts"): {"sentiment": (), "language": (), "capital": (), "pasted": (), "file": ()},
+    ("probing", "read_at"): {"last": (), "mean": (), "token": ()},
+    ("probing", "kind"): {"logistic": (), "mean difference": ()},
+    ("probing", "moved"): {"kl": (), "change": (), "side_kl": ()},
     ("ablation", "site"): {
         "head": ("heads",),
         "attn_out": ("attention layers",),
@@ -107,6 +111,7 @@ OTHER_KEYS = {
     "attribution": "layer head",
     "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
     "features": "sae feature",
+    "probing": "labelled read_token layer towards probe_strength",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",

@@ -35,4 +35,4 @@ def lens_training(model: str, kind: str) -> None:
 
 def _ask(model: str, kind: str) -> None:
     """Keep the text where the computation finds it, by what it holds, and ask for the lens."""
-    st.session_state[_ASKED] = (model, kind, text_file.kept(st.session_state["lens_file"]))
+    st.session_state[_ASKED] = (model, kind, text_file.sent("lens_file"))

@@ -31,10 +31,15 @@ def field(key: str, advice: str = "") -> Any:
     return file
 
 
-def kept(file: Any) -> str:
-    """The path of a copy, in a folder by what the file holds."""
-    content = file.getvalue()
-    path = cache_folder() / "texts" / hashlib.sha256(content).hexdigest()[:16] / Path(file.name).name[-80:]
+def sent(key: str) -> str:
+    """The path of a copy of what was sent to the field."""
+    file = st.session_state[key]
+    return kept(file.getvalue(), file.name)
+
+
+def kept(content: bytes, name: str) -> str:
+    """The path of a file of this name that holds this, in a folder by its content: the same text is the same file."""
+    path = cache_folder() / "texts" / hashlib.sha256(content).hexdigest()[:16] / Path(name).name[-80:]
     if not path.is_file():
         with whole(path) as unfinished:
             unfinished.write_bytes(content)

@@ -67,7 +67,7 @@ def roles(given: inputs.Inputs) -> None:
             disabled=role == "duplicate_token",
         )
     measured = "random" if role == "duplicate_token" else measured
-    own: dict[str, Any] = {} if file is None else {"file": text_file.kept(file)}
+    own: dict[str, Any] = {} if file is None else {"file": text_file.sent("heads_file")}
     place = st.empty()
 
     def draw(result) -> None:
