@@ -38,7 +38,7 @@ def measure() -> list[Row]:
 def of_layer(model: Model, ids: list[torch.Tensor], layer: int) -> np.ndarray:
     """The usual way, for one layer: a pass for each text that keeps this layer's activation."""
     name = model.resid_names()[layer]
-    return torch.stack([model.bridge.run_with_cache(row, names_filter=name)[1][name][0, -1] for row in ids]).numpy()
+    return torch.stack([model.bridge.run_with_cache(row, names_filter=[name])[1][name][0, -1] for row in ids]).numpy()
 
 
 @torch.no_grad()
