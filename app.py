@@ -5,28 +5,51 @@ import streamlit as st
 from mi_core.jobs.engine import engine
 from ui import belonging, frame, inputs
 
+
+def _page(path: str, title: str, icon: str, says: str) -> st.Page:
+    return st.Page(path, title=title, icon=f":material/{icon}:", help=says, default=path == "pages/start/start.py")
+
+
+# By section: each page's script, name, icon, and what it answers.
 PAGES = {
-    "Start": [
-        st.Page("pages/start/start.py", title="Start", icon=":material/search:", default=True),
+    "": [
+        _page("pages/start/start.py", "Start", "search", "What comes next, how sure the model is, and where to look."),
     ],
-    "Look": [
-        st.Page("pages/look/logit_lens.py", title="Lenses", icon=":material/layers:"),
-        st.Page("pages/look/writing.py", title="Writing", icon=":material/edit_square:"),
-        st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
-        st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
-        st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
+    "What it says": [
+        _page(
+            "pages/look/logit_lens.py", "Lenses", "layers", "What the model would say if it stopped after each layer."
+        ),
+        _page("pages/look/attribution.py", "Attribution", "balance", "Which layers, heads and MLPs push the answer."),
+        _page("pages/look/input_attribution.py", "Words", "format_ink_highlighter", "Which words the answer rests on."),
+        _page("pages/look/writing.py", "Writing", "edit_square", "What the model writes, and the inside of each step."),
+    ],
+    "What is inside": [
+        _page("pages/look/attention.py", "Attention", "grid_on", "Which earlier tokens each head reads."),
+        _page("pages/look/heads.py", "Heads", "hub", "What each attention head does, and which hear each other."),
+        _page("pages/look/features.py", "Features", "category", "Which concepts the model holds while it reads."),
+        _page("pages/look/probing.py", "Probing", "troubleshoot", "What can be read off a layer, beside controls."),
     ],
     "Intervene": [
-        st.Page("pages/intervene/ablation.py", title="Ablation", icon=":material/content_cut:"),
-        st.Page("pages/intervene/patching.py", title="Patching", icon=":material/swap_horiz:"),
-        st.Page("pages/intervene/path_patching.py", title="Path patching", icon=":material/route:"),
-        st.Page("pages/intervene/steering.py", title="Steering", icon=":material/tune:"),
-        st.Page("pages/intervene/edits.py", title="Edits", icon=":material/edit_note:"),
+        _page("pages/intervene/ablation.py", "Ablation", "content_cut", "What breaks when a part is taken away."),
+        _page(
+            "pages/intervene/patching.py",
+            "Patching",
+            "swap_horiz",
+            "Where the word that decides the answer is carried.",
+        ),
+        _page("pages/intervene/path_patching.py", "Path patching", "route", "Which head talks to which."),
+        _page("pages/intervene/steering.py", "Steering", "tune", "What the model says when its thoughts are pushed."),
+        _page(
+            "pages/intervene/edits.py",
+            "Edits",
+            "edit_note",
+            "What happens when a fact is rewritten or a direction removed.",
+        ),
     ],
 }
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")
-page = st.navigation(PAGES)
+page = st.navigation(PAGES, expanded=True)
 try:
     frame.draw(page.url_path)
     engine().warm(inputs.current().model)

@@ -15,9 +15,12 @@ import platform
 NAMES = (
     "logit_lens",
     "attribution",
+    "heads",
+    "input_attribution",
     "interventions",
     "sweep_cost",
     "steering",
+    "probing",
     "analysis_pass",
     "cached_result",
     "many_users",

@@ -13,10 +13,15 @@ import pandas as pd
 
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
+from charts.confusion import confusion
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
+from charts.method_rows import method_rows
+from charts.pair_grid import pair_grid
+from charts.placebo import placebo
+from charts.probe_layers import probe_layers
 from charts.shift import shift
 from charts.strengths import strengths
 from charts.token_strip import token_strip
@@ -37,6 +42,14 @@ WRITTEN = {
     "probability": "How likely each token was that it wrote",
     "surprisal": "How much each token surprised the model that wrote it",
 }
+ROLES = {
+    "previous_token": "the token before",
+    "induction": "what followed last time",
+    "duplicate_token": "the same token earlier on",
+    "first_token": "the first token",
+    "current_token": "its own token",
+}
+READ_THROUGH = {"Q": "queries", "K": "keys", "V": "values"}
 TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 
@@ -149,6 +162,98 @@ def rollout(result: Any) -> alt.LayerChart:
     return attention_pattern(_table(result, "rollout"), title="Attention rollout", unit="share")
 
 
+def head_roles(
+    result: Any, *, title: str | None = None, role: str | None = None, measured: str = "random"
+) -> alt.LayerChart:
+    """How much of its attention each head gives to what a role asks for; by default the role that is clearest."""
+    scores = _table(result, "scores" if measured == "random" else "text")
+    role = role or scores.loc[scores["score"].idxmax(), "role"]
+    return head_grid(
+        scores.loc[scores["role"] == role].rename(columns={"score": "weight"}),
+        title=title or f"How much each head looks at {ROLES[role]}",
+        subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
+        value="weight",
+    )
+
+
+def head_profile(result: Any, *, layer: int, head: int) -> alt.LayerChart:
+    """What one head looks at, on random tokens and in text: from `head_roles`."""
+    both = [_table(result, name).set_index("role") for name in ("scores", "text")]
+    random, text = (one[(one["layer"] == layer) & (one["head"] == head)]["score"] for one in both)
+    frame = pd.DataFrame({"random": random, "text": text}).dropna().reset_index()
+    return shift(
+        frame.assign(role=frame["role"].map(ROLES.get)),
+        title=f"What L{layer}H{head} looks at",
+        label="role",
+        before="random",
+        after="text",
+        names=("random tokens", "ordinary text"),
+        unit="share of attention",
+        sort=False,
+        still=True,
+    )
+
+
+def head_circuit(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The strongest pairs of a token read and a token said."""
+    pairs = _table(result, "ov")
+    pairs = pairs.assign(pair=pairs["token"] + "  →  " + pairs["prediction"])
+    title = title or f"What L{result.layer}H{result.head} says when it reads a token"
+    return bars(pairs, title=title, label="pair", value="effect", unit="logits, before norms divide")
+
+
+def attracted(result: Any) -> alt.LayerChart:
+    """The strongest pairs of a token that asks and a token that attracts: from `head_circuit`."""
+    pairs = _table(result, "qk")
+    pairs = pairs.assign(pair=pairs["query_token"] + "  ←  " + pairs["key_token"])
+    title = f"Which token L{result.layer}H{result.head} looks for from which"
+    return bars(pairs, title=title, label="pair", value="attraction", unit="attention score, before norms divide",
+                subtitle=f"{result.distance} back" if result.turns else "")  # fmt: skip
+
+
+def drawn_by_distance(result: Any) -> alt.LayerChart:
+    """What distance alone does to the attention score: from `head_circuit`."""
+    positions = _table(result, "positions")
+    names = {0: "its own", 1: "1 back, the token before"}
+    positions = positions.assign(name=[names.get(back, f"{back} back") for back in positions["distance"]])
+    title = f"How L{result.layer}H{result.head} is drawn by position alone"
+    unit = "attention score of the average token, before norms divide"
+    return bars(positions.head(12), title=title, label="name", value="attraction", unit=unit, sort=False)
+
+
+def composition(result: Any, *, title: str | None = None, kind: str | None = None) -> alt.LayerChart:
+    """How far above chance each pair of heads fits; by default the kind of the pair that fits best."""
+    scores = _table(result, "scores")
+    kind = kind or str(scores["kind"].iloc[0])
+    return pair_grid(
+        scores.loc[scores["kind"] == kind].drop(columns="kind").rename(columns={"score": "composition"}),
+        title=title or f"How well what a head writes fits what another’s {READ_THROUGH[kind]} read",
+        value="sd_above_chance",
+        unit="sd above chance",
+    )
+
+
+def score_split(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The pairs of parts that add most to one attention score."""
+    pairs = _table(result, "pairs")
+    pairs = pairs.assign(pair=(pairs["query_part"] + "  ·  " + pairs["key_part"]).str.removesuffix("  ·  "))
+    query, key = (visible(result.tokens.texts[pos]) for pos in (result.pos, result.key_pos))
+    title = title or f"Why L{result.layer}H{result.head} looks from {query} at {key}"
+    return bars(
+        pairs, title=title, subtitle="Part at the first token · part at the second.", label="pair",
+        value="contribution", unit=result.units, most=15,
+    )  # fmt: skip
+
+
+def score_side(result: Any, *, side: str = "key") -> alt.LayerChart:
+    """What each part of one of the two tokens adds, with all of the other: from `score_split`."""
+    pos = result.key_pos if side == "key" else result.pos
+    title = f"Parts of {visible(result.tokens.texts[pos])}, which {'is read' if side == 'key' else 'reads'}"
+    return bars(
+        _table(result, side), title=title, label=f"{side}_part", value="contribution", unit=result.units, most=10
+    )
+
+
 def attribution(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """What each part adds to the answer."""
     return bars(
@@ -178,6 +283,16 @@ def attribution_sources(result: Any) -> alt.LayerChart:
     whose = "all heads together" if layer is None else f"layer {layer}" if head is None else f"L{layer}H{head}"
     title = f"Which tokens {whose} took it from"
     return token_strip(_table(result, "sources"), title=title, value="contribution", unit=result.units, pos=result.pos)
+
+
+def input_attribution(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each method gives each part of the prompt, and how its row fares; a click selects a part."""
+    return method_rows(
+        _table(result, "scores"), _table(result, "grades"), result.labels,
+        title=title or f"What each part of the prompt does for {result.answer.label}",
+        subtitle=f"Scores in {result.answer.unit}, but for gradient norm and rollout. Σ: the row's sum as a share of "
+        "all that is shared out. lost: of that, without the parts the row puts first. τ: agreement with leave-one-out.",
+    )  # fmt: skip
 
 
 def features(result: Any, *, title: str = "The strongest features on the chosen token") -> alt.LayerChart:
@@ -351,12 +466,48 @@ def writing_features(result: Any, *, pos: int | None = None) -> alt.LayerChart:
     return bars(rows, title=f"Features where {name} was predicted", label="name", value="activation")
 
 
+def probing(
+    result: Any, *, title: str = "How many texts a probe tells right, layer by layer", layer: int | None = None
+) -> alt.LayerChart:
+    """The accuracy at every layer, beside its controls; a click selects a layer."""
+    texts, classes = len(result.held.texts), len(result.held.classes)
+    return probe_layers(
+        _table(result, "layers"),
+        title=title,
+        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
+        rules={"the words alone": result.words_alone, "most frequent class": result.majority},
+        layer=result.best if layer is None else layer,
+    )
+
+
+def probe_confusion(result: Any, *, layer: int) -> alt.LayerChart:
+    """Which class one layer's probe takes for which: from `probing`."""
+    cells = _table(result, "confusion")
+    return confusion(
+        pd.DataFrame(cells[cells["layer"] == layer]),
+        title="Which class is taken for which",
+        subtitle="Rows: what a text is. Columns: what it is taken for.",
+    )
+
+
+def probe_use(result: Any, *, title: str | None = None, measure: str = "kl") -> alt.LayerChart:
+    """How far the probe's direction and random ones move the prediction, by the column `measure`."""
+    own = f"The direction to “{result.label}” and {result.kl.shape[1] - 1} random directions that change as much"
+    unit = {
+        "kl": "how far the next token's odds move: KL (bits)",
+        "change": f"change of the {result.target.quantity} of {result.target.label} (logits)",
+        "side_kl": "how far other texts' odds move: KL (bits)",
+    }[measure]
+    return placebo(_table(result, "trials"), title=title or own, value=measure, unit=unit)
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
-        attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, counterpart, edit, writing,
+        attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
+        feature, steering, steering_sweep, ablation, patching,
+        patched_run, path_patching, counterpart, edit, probing, probe_use, writing,
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from charts import theme
@@ -20,7 +21,7 @@ def lines(frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "") ->
     """
     half = 0.5 * (frame["stage"] == "resid_mid") if "stage" in frame else 0.0
     points = frame.assign(_x=frame["layer"] + half).dropna(subset=[value])
-    base = alt.Chart(points).encode(x=_across(points["_x"]), y=_up(points[value], value))
+    base = alt.Chart(points).encode(x=across(points["_x"].to_numpy()), y=_up(pd.Series(points[value]), value))
     dots = base.mark_point(size=50, filled=True, opacity=1).encode(tooltip=theme.tooltips(points))
     return alt.layer(base.mark_line(strokeWidth=2), dots).properties(
         height=240,
@@ -30,7 +31,8 @@ def lines(frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "") ->
     )
 
 
-def _across(x: pd.Series) -> alt.X:
+def across(x: np.ndarray) -> alt.X:
+    """The horizontal axis of layers: the embeddings, and after each block."""
     count = max(1, min(12, int(x.max() - x.min())))
     names = "datum.value === 0 ? 'embeddings' : 'after ' + (datum.value - 1)"
     axis = alt.Axis(title="layer", labelExpr=names, tickMinStep=1, format="d", grid=False, tickCount=count)

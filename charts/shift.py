@@ -23,10 +23,11 @@ def shift(
     unit: str | None = None,
     most: int = 16,
     sort: bool = True,
+    still: bool = False,
 ) -> alt.LayerChart:
     """A line per token from a hollow circle (before) to a filled diamond (after), the largest changes first.
 
-    Rows whose number would be zero are left out, unless nothing moves at all.
+    Rows whose number would be zero are left out, unless nothing moves at all, or `still` ones are asked for.
 
     Args:
         frame: One row per token: the columns `label` (visible text), `before` and `after`.
@@ -39,13 +40,15 @@ def shift(
         unit: Title of the axis; None for probabilities.
         most: How many rows to draw.
         sort: Largest changes first; else in the frame's order.
+        still: Draw rows that do not move too.
     """
     frame = frame.reset_index(drop=True)
     change = frame[after] - frame[before]
     order = (-change.abs().to_numpy()).argsort(kind="stable") if sort else range(len(frame))
     kept = frame.assign(_change=change).iloc[order[:most]]
-    still = kept["_change"].abs() < (STILL if unit else STILL_SHARE)
-    kept = kept if still.all() else kept[~still]
+    stands = kept["_change"].abs() < (STILL if unit else STILL_SHARE)
+    left_out = 0 if still or stands.all() else int(stands.sum())
+    kept = kept[~stands] if left_out else kept
     rows = theme.distinct(kept[label])
     kept = kept.assign(_row=rows, _sign=theme.signs(kept["_change"]), _end=kept[[before, after]].max(axis=1))
     kept = kept.assign(_number=theme.written(kept["_change"], "change" if unit else "probability_change"))
@@ -53,7 +56,7 @@ def shift(
     layers = [_lines(base, before, after), _ends(kept, rows, {names[0]: before, names[1]: after}, unit), _numbers(base)]
     return alt.layer(*layers).properties(
         height=ROW * max(len(rows), 1),
-        title=theme.titled(title, " ".join(filter(None, (subtitle, _left_out(len(still) - len(kept)))))),
+        title=theme.titled(title, " ".join(filter(None, (subtitle, _left_out(left_out))))),
         autosize=theme.FILLING,
         description=theme.alt_text(title, kept, value="_change", label=label, unit="change", kind="Before and after"),
     )

@@ -27,6 +27,7 @@ ELSEWHERE = {
 
 #: What is asked for, by a word of the question's settings that tells it; then by its analysis.
 THINGS = {
+    "input_attribution": "words",
     "attribution {": "attribution",
     "weighted": "attention weighed by what is moved",
     "attention {": "attention",

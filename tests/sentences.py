@@ -160,8 +160,36 @@ def _of_attention(tables: Tables, result: Any) -> list[float]:
     return [*share.ravel(), float((share[..., 0] > 0.5).sum()), float(share[..., 0].size)]
 
 
+def _of_head_roles(tables: Tables, result: Any) -> list[float]:
+    scores = tables["scores"]
+    clear = scores[scores["score"] >= 0.4]
+    own = clear[clear["role"] != "first_token"].groupby(["layer", "head"]).ngroups
+    more = [float(n - 3) for n in clear["role"].value_counts()]
+    return [float(own), float(scores.groupby(["layer", "head"]).ngroups), *more, float(len(result.excerpts))]
+
+
+def _of_composition(tables: Tables, result: Any) -> list[float]:
+    return [5.0]
+
+
+def _of_head_circuit(tables: Tables, result: Any) -> list[float]:
+    return [10.0, *tables["positions"]["distance"]]
+
+
+def _of_score_split(tables: Tables, result: Any) -> list[float]:
+    size = np.abs(result.contribution)
+    missed = [np.asarray([name == "SAE error" for name in names]) for names in (result.query_parts, result.key_parts)]
+    return [size[np.logical_or.outer(*missed)].sum() / size.sum(), float(result.pos), float(result.key_pos)]
+
+
 def _of_attribution(tables: Tables, result: Any) -> list[float]:
     return [tables["contributions"]["contribution"].sum()]
+
+
+def _of_input_attribution(tables: Tables, result: Any) -> list[float]:
+    scores = tables["scores"]
+    sampled = scores["standard_error"].max()
+    return [0.0 if np.isnan(sampled) else float(sampled)]
 
 
 def _of_features(tables: Tables, result: Any) -> list[float]:
@@ -231,6 +259,10 @@ def _of_writing(tables: Tables, result: Any) -> list[float]:
     return [*(2.0 ** tables["steps"]["entropy"]), 1.0]
 
 
+def _of_probing(tables: Tables, result: Any) -> list[float]:
+    return [float(len(result.held.classes))]
+
+
 DERIVED: dict[str, Callable[[Tables, Any], list[float]]] = {
     name.removeprefix("_of_"): function for name, function in list(globals().items()) if name.startswith("_of_")
 }
@@ -287,6 +319,17 @@ def _furthest(tables: Tables, result: Any) -> str:
     return f"{result.strengths[int(moved.argmax())]:.4g}".replace("-", "−")
 
 
+def _strongest_part(tables: Tables, result: Any) -> str:
+    """Of leave-one-out, towards the difference that is shared out."""
+    first = tables["scores"][tables["scores"]["method"] == "leave_one_out"]
+    return visible(first.loc[(first["score"] * np.sign(result.full - result.empty)).idxmax(), "token"])
+
+
+def _best_layer(tables: Tables, result: Any) -> str:
+    best = tables["layers"].iloc[int(tables["layers"]["accuracy"].argmax())]
+    return "embeddings" if best["layer"] == 0 else best["stage"]
+
+
 def _strongest_feature(tables: Tables, result: Any) -> str:
     here = tables["features"][tables["features"]["pos"] == result.pos]
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
@@ -304,6 +347,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
          _row("contributions", "contribution", "component", "idxmin")),
         (r"takes? most in its favour from “(.*)” \(", _row("sources", "contribution", "token")),
     ],
+    "input_attribution": [(r"^“(.*)” \(.*counts most", _strongest_part)],
     "features": [(r"^Feature (\d+).* is strongest on", _strongest_feature)],
     "ablation": [
         (rf"[Ww]ithout ({PARTS}).* falls most, of all", _row("effects", "change", "component", "idxmin")),
@@ -328,5 +372,6 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
         (r"is least sure at “(.*)” \(", _row("steps", "entropy", "token")),
         (r"It is surest at “(.*)” \(", _row("steps", "entropy", "token", "idxmin")),
     ],
+    "probing": [(r"is read best (?:in the )?(.*?): ", _best_layer)],
     "push_that_shows": [(r"A push towards (.*) shows here", lambda tables, result: tables["tried"].iloc[0]["label"])],
 }  # fmt: skip

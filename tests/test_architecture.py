@@ -20,8 +20,8 @@ MAY_IMPORT = {
 # The wings of mi_core, from the ground up: each may import itself and those before it, and nothing after it.
 WINGS = (
     "errors", "disk", "result", "lru", "models", "phrases", "text", "metrics", "lenses", "interventions", "saes",
-    "attribution", "directions", "ablation", "editing", "patching", "analyses", "jobs", "sharing", "commandline",
-    "__main__",
+    "attribution", "heads", "directions", "ablation", "editing", "patching", "saliency", "probing",
+    "analyses", "jobs", "sharing", "commandline", "__main__",
 )  # fmt: skip
 NEVER = {
     "mi_core": {"streamlit", "altair"},
@@ -148,7 +148,8 @@ def test_every_page_has_its_row_in_the_readme_and_in_the_browser_tests():
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     app = (ROOT / "app.py").read_text(encoding="utf-8")
-    pages = dict(re.findall(r'st\.Page\("([^"]+)", title="([^"]+)"', app))
+    pages = dict(re.findall(r'_page\(\s*"([^"]+)",\s*"([^"]+)"', app))
+    assert pages
     for path, title in pages.items():
         heading = re.search(r'header\(\s*"([^"]+)"', (ROOT / path).read_text(encoding="utf-8"))
         assert heading, f"{path} does not begin with header(title, question)"

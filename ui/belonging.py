@@ -39,6 +39,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "written": (*_TOKEN, "temperature", "seed"),
     "cell": (*_TOKEN, words.PATCHED.key),
     "head": ("model",),
+    "pair": ("model",),
+    "key_pos": _TOKEN,
     "neuron": ("model",),
     "edit_layer": ("model",),
     "receiver": ("model",),

@@ -27,13 +27,16 @@ def header(title: str, question: str) -> None:
     address.show_remarks()
 
 
-def prompt() -> inputs.Inputs:
+def prompt(*, several: bool = False) -> inputs.Inputs:
     """Check the inputs, show the prompt as clickable tokens, and return the inputs with a position that exists.
+
+    With `several` the answers may be several tokens, which the page's own analysis looks at.
 
     Ends the page's run with a sentence beside the field if an input cannot be used.
     """
     given = inputs.current()
-    found = compute("tokens", given.model, **given.reading, target=given.target, foil=given.foil).result
+    target, foil = (None, None) if several else (given.target, given.foil)
+    found = compute("tokens", given.model, **given.reading, target=target, foil=foil).result
     for text in found.notes:
         slots.note("prompt", text)
     if given.prompt != given.prompt.rstrip():

@@ -199,6 +199,44 @@ STEPS_SHOW = _options(
 
 READS = _options("reads", ("strongest", "strongest reads"), ("rollout", "through all layers"))
 
+HEADS_VIEW = _options(
+    "view",
+    ("roles", "what each looks at"),
+    ("circuit", "one head’s weights"),
+    ("pairs", "who hears whom"),
+    ("score", "why it looks there"),
+)
+ROLE = _options(
+    "role",
+    ("previous_token", "the token before"),
+    ("induction", "what followed last time"),
+    ("duplicate_token", "the same token earlier on"),
+    ("first_token", "the first token"),
+    ("current_token", "its own token"),
+)
+MEASURED_ON = _options("measured", ("random", "random tokens"), ("text", "ordinary text"))
+GAINS = _options("gains", ("raw", "as they are stored"), ("folded", "with the norms’ gains"))
+HEARD_BY = _options("heard_by", ("V", "values"), ("Q", "queries"), ("K", "keys"))
+SCORE_PARTS = _options("parts", ("auto", "features, where there are any"), ("components", "earlier heads and MLPs"))
+SHARED_OUT = _options(
+    "metric", ("logit_difference", "logit"), ("log_probability", "log-probability"), ("probability", "probability")
+)
+PLAYERS = _options(
+    "players",
+    ("token", "tokens"),
+    ("word", "words"),
+    ("sentence", "sentences"),
+    ("regex", "matches of a pattern"),
+    ("span", "spans of my own"),
+)
+BASELINE = _options(
+    "baseline",
+    ("mean", "an average embedding"),
+    ("zero", "nothing (zero)"),
+    ("token", "one token"),
+    ("corrupted", "another prompt's"),
+)
+
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
@@ -296,6 +334,22 @@ REMOVED = _options(
     ("vector", "pasted numbers", "pasted numbers"),
 )
 
+PROBED = _options(
+    "texts",
+    ("sentiment", "praise or complaint"),
+    ("language", "three languages"),
+    ("capital", "capital or other city"),
+    ("pasted", "my own, pasted"),
+    ("file", "my own, a file"),
+)
+PROBED_AT = _options(
+    "read_at", ("last", "the last token"), ("mean", "all tokens, averaged"), ("token", "a named token")
+)
+PROBE_KIND = _options("kind", ("logistic", "the probe's weights"), ("mean difference", "the difference of the means"))
+PLACEBO_MEASURE = _options(
+    "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
+)
+
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE = Number("layer", 0), Number("head", 0), Number("feature", 0)
@@ -324,8 +378,20 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Number("written", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
+    "heads": (
+        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, GAINS, Number("distance", 0, 23), HEARD_BY, Text("pair"),
+        Number("key_pos", 0), SCORE_PARTS,
+    ),
     "attribution": (LAYER, HEAD, SPLIT),
+    "input_attribution": (
+        PLAYERS, SHARED_OUT, BASELINE, Text("pattern"), Text("spans"), Text("baseline_token"), SECOND_PROMPT,
+        Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
+    ),
     "features": (AUTOENCODER, FEATURE),
+    "probing": (
+        PROBED, Text("labelled"), PROBED_AT, Text("read_token"), LAYER, Text("towards"), PROBE_KIND,
+        Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,
+    ),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses import ablation, patching, path_patching
+from mi_core.analyses import ablation, input_attribution, patching, path_patching, probing
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
@@ -25,7 +25,10 @@ SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
     "ablation": ablation.planned,
     "patching": patching.planned,
     "path_patching": path_patching.planned,
+    "input_attribution": input_attribution.planned,
 }
+#: Those that learn from texts, and what each would take: (texts read, seconds, bytes), from all of its settings.
+LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {"probing": probing.planned}
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Cost:
         """How long and how much memory, in words."""
         name = self.analysis.replace("_", " ")
         title = f"This {name} takes about {duration(self.seconds)} and {self.megabytes:,.0f} MB of memory"
+        if self.analysis in LEARNERS:
+            return Reading(title, (f"It reads {self.runs:,} texts, and fits probes to them.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
 
 
@@ -65,7 +70,7 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
 
     Args:
         model: The model.
-        of: An analysis that sweeps: ``"ablation"``, ``"patching"`` …
+        of: An analysis that sweeps or learns from texts: ``"ablation"``, ``"patching"``, ``"probing"`` …
         settings: Its settings, as a JSON object.
 
     Returns:
@@ -74,13 +79,16 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
     Raises:
         InputError: The analysis does not sweep, the settings are no JSON object, or the analysis refuses them.
     """
-    if of not in SWEEPS:
-        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed(list(SWEEPS))}.", "of")
+    if of not in (*SWEEPS, *LEARNERS):
+        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed([*SWEEPS, *LEARNERS])}.", "of")
     try:
         given = dict(json.loads(settings))
     except (ValueError, TypeError) as error:
         raise InputError('The settings must be a JSON object, such as {"prompt": "Hello"}.', "settings") from error
     filled = bound(of, given)
+    if of in LEARNERS:
+        texts, seconds, size = LEARNERS[of](model, **filled)
+        return Cost(model.id, of, texts, seconds, size / 1e6)
     began = time.perf_counter()
     ids, runs = SWEEPS[of](model, **filled)
     preparing = time.perf_counter() - began

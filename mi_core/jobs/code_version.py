@@ -37,7 +37,7 @@ def hash_of(core: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(core.rglob("*")):
         inside = path.relative_to(core)
-        if path.suffix not in (".py", ".toml") or (inside.parts[0] in NOT_COMPUTING and inside != WORKER):
+        if path.suffix not in (".py", ".toml", ".csv") or (inside.parts[0] in NOT_COMPUTING and inside != WORKER):
             continue
         text = path.read_text(encoding="utf-8")
         content = normal_form(text) if path.suffix == ".py" else text

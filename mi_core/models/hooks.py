@@ -69,6 +69,9 @@ attn_out = Site("attn_out", "hook_attn_out", RESID, "what attention of layer {la
 mlp_out = Site("mlp_out", "hook_mlp_out", RESID, "what the MLP of layer {layer} adds")
 """What the MLP adds to the residual stream, after any post-norm: [batch, pos, d_model]."""
 
+attn_in = Site("attn_in", "attn.hook_in", RESID, "what attention of layer {layer} reads")
+"""What attention reads, after the norm before it: [batch, pos, d_model]."""
+
 attn_o = Site("attn_o", "attn.o.hook_out", RESID, "what attention of layer {layer} writes before any norm of its own")
 """Output of the attention's O projection, before any post-norm: [batch, pos, d_model]."""
 
@@ -100,7 +103,7 @@ pattern = Site("pattern", "attn.hook_pattern", ("head", "query_pos", "key_pos"),
 RESIDUAL = (resid_pre, resid_mid, resid_post, attn_out, mlp_out)
 #: Where interventions act, by name.
 SITES: Mapping[str, Site] = MappingProxyType({site.name: site for site in (*RESIDUAL, post, z, q, k, v, pattern)})
-_BY_POINT = {site.point: site for site in (*SITES.values(), attn_o, mlp_key, mlp_value)}
+_BY_POINT = {site.point: site for site in (*SITES.values(), attn_in, attn_o, mlp_key, mlp_value)}
 
 
 def parse(name: str) -> tuple[Site, int]:

@@ -282,7 +282,7 @@ def _boot(folder: Path, model_id: str):
             hf_model, tokenizer = read_weights(folder, model_id).to(device()), read_tokenizer(folder, model_id)
             plain = None if known is not None else plain_copy(hf_model)
             bridge = TransformerBridge.boot_transformers(str(folder), hf_model=hf_model, trust_remote_code=False)
-            _leave_to_transformers(hf_model)
+            leave_to_transformers(hf_model)
         except InputError:
             raise
         except (SafetensorError, OSError) as error:
@@ -305,7 +305,7 @@ def _boot(folder: Path, model_id: str):
     return model
 
 
-def _leave_to_transformers(hf_model) -> None:
+def leave_to_transformers(hf_model) -> None:
     """Take out of a bridged model what its bridge would compute by other code than transformers', or for nothing."""
     from transformer_lens.model_bridge.generalized_components.base import GeneralizedComponent
     from transformer_lens.model_bridge.generalized_components.gated_delta_net import GatedDeltaNetBridge

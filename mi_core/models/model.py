@@ -176,10 +176,10 @@ class Model:
 
     @cached_property
     def text_ids(self) -> tuple[int, ...]:
-        """The tokens that stand for text: neither special nor without a text of their own, as padded rows are."""
+        """The tokens that stand for text and can be read: neither special nor without a text, as padded rows are."""
         added = self.tokenizer.added_tokens_decoder
         special = {*self.tokenizer.all_special_ids, *(token_id for token_id in added if added[token_id].special)}
-        ids = range(min(self.d_vocab, len(self.tokenizer)))
+        ids = range(min(self.d_vocab, len(self.embedding), len(self.tokenizer)))
         return tuple(token_id for token_id in ids if token_id not in special)
 
     def position(self, tokens: Tokens, pos: int | None, field: str = "pos") -> int:
@@ -475,8 +475,8 @@ class Model:
         """What the logits are multiplied by after the unembedding (Granite, Cohere); nearly always 1."""
         return 1.0 if self.opening.logit_scale is None else self.opening.logit_scale
 
-    def unembedding_direction(self, token_id: int) -> Float[Tensor, " d_model"]:
-        """`u_t = W_U[:, t]`, times what the logits are multiplied by."""
+    def unembedding_direction(self, token_id: int | Int[Tensor, "*token"]) -> Float[Tensor, "*token d_model"]:
+        """`u_t = W_U[:, t]`, times what the logits are multiplied by; of each token where there are several."""
         return self.unembedding.weight[token_id].detach() * self._scale
 
     @property
@@ -510,10 +510,23 @@ class Model:
         return self._attn_matrix(layer, "W_V")
 
     def _attn_matrix(self, layer: int, name: str) -> Float[Tensor, "head d_model d_head"]:
-        matrix = getattr(getattr(self.bridge.blocks[self.layer(layer)], "attn", None), name, None)
+        block = self.bridge.blocks[self.layer(layer)]
+        try:
+            matrix = getattr(getattr(block, "attn", None), name, None)
+        except (ValueError, RuntimeError):  # how the bridge says that an architecture has none, or of another form
+            matrix = None
         if not isinstance(matrix, Tensor) or matrix.ndim != 3:
             raise InputError(f"Attention of {self.id} has no {name} of each head: choose another model.", "model")
         return self._per_head(matrix.detach(), 0)
+
+    def w_o(self, layer: int) -> Float[Tensor, "head d_v d_model"]:
+        """`W_O` per head: ``z · W_O[head]`` is what the head writes, before a norm behind attention."""
+        attn = getattr(self.bridge.blocks[self.layer(layer)], "attn", None)
+        module = getattr(getattr(attn, "o", None), "original_component", None)
+        matrix = None if module is None else projection.plain_matrix(module)
+        if matrix is None:
+            raise InputError(f"Attention of {self.id} has no W_O of each head: choose another model.", "model")
+        return matrix.detach().unflatten(0, (self.n_heads, -1))
 
     def attn_o_pull_back(
         self, layer: int, direction: Float[Tensor, "*batch d_model"]
@@ -524,7 +537,7 @@ class Model:
 
     def attn_o_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """`b_O`: what attention writes when every head is silent."""
-        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self.unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self._in_the_stream)
 
     def mlp_pull_back(self, layer: int, direction: Float[Tensor, " d_model"]) -> Float[Tensor, " d_mlp"]:
         """`W_out · direction`: what one unit of each neuron writes along `direction`."""
@@ -532,7 +545,12 @@ class Model:
 
     def mlp_bias(self, layer: int) -> Float[Tensor, " d_model"]:
         """What the MLP's last projection writes when every neuron is silent."""
-        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self.unembedding.weight)
+        return projection.bias(self.bridge.blocks[layer].mlp.out.original_component, self._in_the_stream)
+
+    @property
+    def _in_the_stream(self) -> Float[Tensor, " d_model"]:
+        """Nothing, of the stream's width, which embeddings need not have (OPT)."""
+        return self.embedding.new_zeros(self.d_model)
 
     def per_head(self, v: Float[Tensor, "pos kv_head d_head"]) -> Float[Tensor, "pos head d_head"]:
         """Values as each head reads them: grouped-query heads share one."""

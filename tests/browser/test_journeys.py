@@ -29,8 +29,11 @@ ABOUT_JAPAN = {
     "Lenses": "“·Tokyo”",
     "Writing": "It writes “Tokyo",
     "Attention": "“·Japan”",
+    "Heads": "6 of 16 heads have a clear role",  # of the model, whatever the prompt
     "Attribution": "“·Tokyo”",
+    "Words": "“·Tokyo”",
     "Features": "“·is”",
+    "Probing": "“·Tokyo”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
@@ -58,7 +61,8 @@ def test_a_typed_prompt_is_read_on_every_page(page):
         if name == "Edits":
             fill(page, "Subject", "Japan")
             fill(page, "New answer", "Rome")
-        expect(finding(page)).to_contain_text(ABOUT_JAPAN[name])
+        about = main(page) if name == "Probing" else finding(page)  # whose first finding is about its own texts
+        expect(about).to_contain_text(ABOUT_JAPAN[name])
         expect(field(page, "Prompt")).to_have_value(JAPAN)
         expect(token(page, 4)).to_contain_text("·Japan")
         expect(charts(page).first).to_be_visible()

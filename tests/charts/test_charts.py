@@ -18,6 +18,7 @@ from charts.export import SIZES, Style, image
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
+from charts.pair_grid import pair_grid
 from charts.ready import ready, with_rows
 from charts.rows import in_rows
 from charts.shift import shift
@@ -48,6 +49,14 @@ def head_frame(n_layers=2, n_heads=3):
     heads = pd.DataFrame({"layer": layer, "head": head, "contribution": np.linspace(-1, 4, len(layer))})
     mlp = pd.DataFrame({"layer": [0], "head": [pd.NA], "contribution": [9.0]})
     return pd.concat([heads.astype({"head": "Int64"}), mlp.astype({"head": "Int64"})])
+
+
+def pair_frame(n_layers=3, n_heads=4):
+    """Every pair of heads of which one comes before the other; the strongest is the last."""
+    layer, head = (axis.ravel() for axis in np.indices((n_layers, n_heads)))
+    one, other = np.nonzero(layer[:, None] < layer[None])
+    ends = {"from_layer": layer[one], "from_head": head[one], "to_layer": layer[other], "to_head": head[other]}
+    return pd.DataFrame(ends | {"sd_above_chance": np.linspace(-5, 30, len(one))})
 
 
 def strip_frame(n=5):
@@ -83,6 +92,9 @@ CHARTS = {
     "lines": lambda k: lines(line_frame(6000 if k else 5), title="Finding", value="rank"),
     "bars": lambda k: bars(strip_frame(6000 if k else 5), title="Finding", label="token", value="contribution"),
     "head_grid": lambda k: head_grid(head_frame(80 if k else 2, 64 if k else 3), title="Finding"),
+    "pair_grid": lambda k: pair_grid(
+        pair_frame(9 if k else 3, 16 if k else 4), title="Finding", value="sd_above_chance"
+    ),
     "attention_pattern": lambda k: attention_pattern(pattern_frame(101 if k else 4), title="Finding", pos=1),
     "token_strip": lambda k: token_strip(strip_frame(5001 if k else 5), title="Finding", value="contribution"),
     "effect_grid": lambda k: effect_grid(effect_frame(12 if k else 4, 420 if k else 3), title="Finding"),
@@ -159,6 +171,17 @@ def test_lens_cells_joins_one_row_per_cell():
     assert len(cells) == len(lens_frame())
     assert set(cells["target_rank"]) == {7}
     assert cells["target_probability"].tolist() == lens_frame()["probability"].tolist()
+
+
+def test_pair_grid_draws_the_heads_of_the_strongest_pairs_and_selects_one():
+    spec = pair_grid(pair_frame(), title="Finding", value="sd_above_chance").to_dict()
+    assert mark(spec, "rect")["encoding"]["y"]["scale"]["domain"] == [f"L{i}H{h}" for i in (0, 1) for h in range(4)]
+    assert mark(spec, "rect")["encoding"]["x"]["scale"]["domain"] == [f"L{i}H{h}" for i in (1, 2) for h in range(4)]
+    assert selections(spec) == {"pair": ["from_layer", "from_head", "to_layer", "to_head"]}
+    many = with_rows(ready(pair_grid(pair_frame(6, 16), title="Finding", value="sd_above_chance")))
+    rows = many["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert len(rows) < 20 and "Heads of the 100 strongest of 3,840 pairs." in " ".join(many["title"]["subtitle"])
+    assert many["usermeta"]["room"]["columns"][-1] == "L5H15"
 
 
 def test_head_grid_is_centred_at_zero_and_leaves_out_other_parts():

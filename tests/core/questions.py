@@ -14,6 +14,12 @@ CORRUPTED = " the dog sat on the dog" + " the cat sat on the dog"
 CONTRAST = {"direction": "contrast", "positive": " cat", "negative": " dog"}
 TEXT = Path(os.environ["LOUPE_CACHE"]) / "text.txt"
 TEXT.write_text("\n\n".join(" the cat sat on the dog" * 20 for _ in range(24)))
+LABELLED = TEXT.with_name("labelled.csv")
+LABELLED.write_text(
+    "text,label,group\n"
+    + "\n".join(f"{frame} {word},{word},{frame}" for frame in (" the", " on", " sat on the", " the dog") * 2
+                for word in ("cat", "dog"))
+)  # fmt: skip
 PAIR = {"corrupted": CORRUPTED}
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
 
@@ -27,12 +33,17 @@ ASKED = {
     "alignment": [PAIR],
     "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
     "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
+    "composition": [{}, {"gains": "folded"}],
     "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
     "counterpart": [{}],
     "edit": [{"kind": "rome", "subject": " cat", "target": " dog", "layer": 0},
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],
     "features": [{}],
+    "head_circuit": [{"layer": 1, "head": 1}, {"layer": 1, "head": 1, "gains": "folded", "distance": 3}],
+    "head_roles": [{}, {"file": str(TEXT), "excerpts": 2, "rows": 2, "period": 4}],
+    "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9"},
+                          PAIR | {"baseline": "corrupted", "permutations": 20, "methods": ("shapley",)}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],
@@ -46,7 +57,10 @@ ASKED = {
                      + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]
                      + [PAIR | {"mlps": "freeze"}],
     "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
+    "probe_use": [{"file": str(LABELLED), "layer": 1, "placebos": 2}],
+    "probing": [{"file": str(LABELLED), "shuffles": 1}],
     "push_that_shows": [{}],
+    "score_split": [{"layer": 1, "head": 1}, {"layer": 1, "head": 1, "parts": "components", "pos": 2}],
     "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},
                  CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new"},
                  {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],

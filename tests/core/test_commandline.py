@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mi_core.analyses._index import analysis_names
+from mi_core.analyses._index import analysis_names, parameters
 from mi_core.commandline import main
 from mi_core.jobs.request import Request
 from mi_core.models import catalogue
 from mi_core.sharing import output
-from tests.core.questions import TEXT
+from tests.core.questions import LABELLED, TEXT
 from tests.patience import SECONDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,11 +27,15 @@ SETTINGS = {
     "cost": ["--of", "patching", "--settings", json.dumps({"prompt": PROMPT, "corrupted": "The capital of France is"})],
     "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
+    "head_circuit": ["--layer", "1", "--head", "1"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
+    "probe_use": ["--file", "sentiment", "--placebos", "2"],
+    "probing": ["--file", str(LABELLED), "--shuffles", "1"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
     "patched_run": ["--corrupted", "The capital of France is", "--cell", "L2@4"],
     "path_patching": ["--corrupted", "The capital of France is"],
+    "score_split": ["--layer", "1", "--head", "1"],
     "steering": ["--direction", "feature:3", "--max-new-tokens", "2"],
     "steering_sweep": ["--direction", "feature:3", "--max-new-tokens", "2"],
 }
@@ -104,7 +108,7 @@ def test_logit_lens_last_layer_equals_hugging_face(run, reference):
 
 @pytest.mark.parametrize("name", analysis_names())
 def test_json_contract(run, name):
-    asked = ["--prompt", PROMPT] if name not in ("cost", "lens_training") else []  # which have their own questions
+    asked = ["--prompt", PROMPT] if "prompt" in parameters(name) else []
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
     assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]

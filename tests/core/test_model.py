@@ -7,7 +7,7 @@ from transformers import DynamicCache
 from mi_core.errors import InputError
 from mi_core.models import hooks
 from tests.core.plain_hooks import hooks_left
-from tests.core.plain_reference import attention_of, blocks, d_head, mlp_writer, plain
+from tests.core.plain_reference import attention_of, blocks, d_head, mlp_writer, plain, w_o
 from tests.core.plain_reference import values as plain_values
 
 ROWS = [[5, 9, 30, 7, 11], [80, 3, 3, 250, 12], [1, 2, 3, 4, 5]]
@@ -113,6 +113,11 @@ def test_values_are_what_their_weights_make_of_what_attention_reads(tiny_model, 
     v = plain_values(hf, 1, {("v", 1): module(x)})
     expected = torch.einsum("d,hde->he", x[1] - x[0], model.w_v(1))
     torch.testing.assert_close(v[1] - v[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_heads_write_through_is_plain_transformers_own(tiny_model, hf_model, architecture):
+    ours, theirs = tiny_model(architecture).w_o(1), w_o(hf_model(architecture), 1)
+    torch.testing.assert_close(ours.flatten(0, 1), theirs, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["w_q", "w_k", "w_v"])

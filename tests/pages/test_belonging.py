@@ -14,7 +14,7 @@ OHIO = "The capital of Ohio is"
 # What is typed and means the same for any prompt and any model.
 FREE = {
     "prompt", "find", "reference", "unrelated", "edit_token", "edit_numbers", "times", "largest", "new_tokens",
-    "temperature", "seed", "reach", "reach_times",
+    "temperature", "seed", "reach", "reach_times", "distance",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
 }  # fmt: skip

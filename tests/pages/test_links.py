@@ -9,15 +9,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_pages import ROOT, sentences, unescaped
 from ui import words
 
-FOLDERS = {
-    "": "start",
-    "logit_lens": "look",
-    "attention": "look",
-    "attribution": "look",
-    "features": "look",
-    "writing": "look",
-}
-SCRIPTS = {page: f"pages/{FOLDERS.get(page, 'intervene')}/{page or 'start'}.py" for page in words.PAGES}
+SCRIPTS = {path.stem: path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rglob("*.py")}
+SCRIPTS[""] = SCRIPTS.pop("start")
 # Each option by the word that it had when addresses held what stood on the screen
 FORMER = {
     "logit_lens": {"colour": "doubt (entropy)", "norm": "frozen", "follow": "rank"},

@@ -15,7 +15,13 @@ ABLATION = "pages/intervene/ablation.py"
     [
         ("logit_lens", {}, [("patching", {}), ("ablation", {"to-site": "mlp_out"})]),
         ("attention", {"layer": 1, "head": 2}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "2"})]),
+        ("heads", {"layer": 1, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "1", "to-head": "0"})]),
         ("attribution", {"layer": 3, "head": 0}, [("ablation", {"to-site": "head", "to-layer": "3", "to-head": "0"})]),
+        (
+            "input_attribution",
+            {},
+            [("ablation", {"to-site": "position", "to-layer": "0", "to-token": "2", "to-mode": "mean"})],
+        ),
         (
             "features",
             {"feature": 539},
@@ -28,7 +34,7 @@ ABLATION = "pages/intervene/ablation.py"
             ],
         ),
     ],
-    ids=["logit lens", "attention", "attribution", "features"],
+    ids=["logit lens", "attention", "heads", "attribution", "words", "features"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl

@@ -23,6 +23,7 @@ STILL = {
     "features": {"feature": 115},
     "logit_lens": {"target": " the"},
     "attention": {"layer": 3, "head": 2},
+    "heads": {"view": "score", "layer": 0, "head": 3},
 }
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import streamlit as st
 
 from charts import figures
-from mi_core.disk import cache_folder, whole
-from mi_core.text.corpus import FORMATS, MOST_BYTES
-from ui import show, slots
+from ui import show
 from ui.compute import compute
+from ui.fields import text_file
 
 _ASKED = "_lens_training"
 HOW = (
@@ -27,15 +23,7 @@ def lens_training(model: str, kind: str) -> None:
     if asked is not None and asked[:2] != (model, kind):
         asked = None
     with st.expander(title, expanded=asked is not None):
-        file = st.file_uploader(
-            "Text file",
-            [ending.lstrip(".") for ending in FORMATS],
-            max_upload_size=MOST_BYTES // 1_000_000,
-            key="lens_file",
-            help="Text in UTF-8; or a table (CSV) with a column “text”, or JSON lines. It stays on this computer. A "
-            "few thousand words are enough to begin with.",
-        )
-        slots.place("file")
+        file = text_file.field("lens_file", "A few thousand words are enough to begin with.")
         st.button(
             "Train", disabled=file is None, key="train", on_click=_ask, args=(model, kind), icon=":material/school:"
         )
@@ -47,11 +35,4 @@ def lens_training(model: str, kind: str) -> None:
 
 def _ask(model: str, kind: str) -> None:
     """Keep the text where the computation finds it, by what it holds, and ask for the lens."""
-    file = st.session_state["lens_file"]
-    content = file.getvalue()
-    name = hashlib.sha256(content).hexdigest()[:16] + Path(file.name).suffix.lower()
-    path = cache_folder() / "texts" / name
-    if not path.is_file():
-        with whole(path) as unfinished:
-            unfinished.write_bytes(content)
-    st.session_state[_ASKED] = (model, kind, str(path))
+    st.session_state[_ASKED] = (model, kind, text_file.sent("lens_file"))

@@ -12,6 +12,7 @@ MEANING = {
     "all": "all of them",
     "auto": "the one with the clearest story at the chosen token",
     "strongest": "the one that matters most",
+    "clearest": "the one with the clearest role",
 }
 
 
@@ -65,6 +66,17 @@ def pick_cell(key: str, selection: str) -> Callable[[], None]:
             head, pos = (point.get(name) for name in ("head", "pos"))
             parts = [f"L{int(point['layer'])}", "" if head is None else f"H{int(head)}"]
             st.session_state["cell"] = "".join(parts) + ("" if pos is None else f"@{int(pos)}")
+
+    return pick
+
+
+def pick_pair(key: str) -> Callable[[], None]:
+    """What a chart of pairs of heads calls when a cell is clicked: their names go into the field ``pair``."""
+
+    def pick() -> None:
+        for point in st.session_state[key].selection.get("pair", []):
+            names = (f"L{int(point[f'{end}_layer'])}H{int(point[f'{end}_head'])}" for end in ("from", "to"))
+            st.session_state["pair"] = " → ".join(names)
 
     return pick
 
