@@ -14,6 +14,7 @@ import pandas as pd
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
 from charts.confusion import confusion
+from charts.cosine_grid import cosine_grid
 from charts.effect_grid import effect_grid
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
@@ -501,6 +502,28 @@ def probe_use(result: Any, *, title: str | None = None, measure: str = "kl") -> 
     return placebo(_table(result, "trials"), title=title or own, value=measure, unit=unit)
 
 
+def analogy(result: Any, *, title: str | None = None, query: str = "arithmetic") -> alt.LayerChart:
+    """The tokens nearest to a − b + c, or to ``c alone``; the inputs are named as such."""
+    rows = _table(result, "nearest")
+    rows = rows[rows["query"] == query]
+    names = [
+        f"{token} ({which})" if which else token for token, which in zip(rows["token"], rows["input"], strict=True)
+    ]
+    what = result.label if query == "arithmetic" else f"“{visible(result.words[2])}” alone"
+    return bars(rows.assign(name=names), title=title or f"Nearest to {what}", label="name", value="cosine", most=12)
+
+
+def directions(result: Any, *, title: str = "How alike the directions are") -> alt.LayerChart:
+    """The cosine of each direction with each."""
+    return cosine_grid(_table(result, "cosines"), title=title, subtitle=f"By chance about ±{result.chance:.2f}.")
+
+
+def nearest_tokens(result: Any, *, name: str | None = None) -> alt.LayerChart:
+    """The tokens nearest to one direction, the first if none is named: from `directions`."""
+    rows, name = _table(result, "nearest"), name or result.names[0]
+    return bars(rows[rows["direction"] == name], title=f"Tokens nearest to {name}", label="token", value="cosine")
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
@@ -508,6 +531,6 @@ FIGURES: dict[str, Figure] = {
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, counterpart, edit, probing, probe_use, writing,
+        patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
     )
 }  # fmt: skip

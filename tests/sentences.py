@@ -259,6 +259,12 @@ def _of_writing(tables: Tables, result: Any) -> list[float]:
     return [*(2.0 ** tables["steps"]["entropy"]), 1.0]
 
 
+def _of_directions(tables: Tables, result: Any) -> list[float]:
+    n = len(result.names)
+    pairs = np.abs(result.cosine[np.triu_indices(n, 1)])
+    return [float(len(pairs)), float((pairs > 3 * result.chance).sum())]
+
+
 def _of_probing(tables: Tables, result: Any) -> list[float]:
     return [float(len(result.held.classes))]
 

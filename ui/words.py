@@ -299,6 +299,9 @@ RECEIVED = _options(
     ("v", "values", "values"),
 )
 
+DIRECTIONS_VIEW = _options("show", ("analogy", "arithmetic with words"), ("set", "how alike directions are"))
+SPACE = _options("space", ("embedding", "as they are read"), ("unembedding", "as they are written"))
+
 _SOURCES = (
     ("feature", "a feature", "a feature"),
     ("contrast", "a contrast of prompts", "a contrast of prompts"),
@@ -370,12 +373,21 @@ def _direction(number: str) -> tuple[Field, ...]:
     )  # fmt: skip
 
 
+def _further(number: str) -> tuple[Field, ...]:
+    """The keys of one direction that is looked at, not pushed along."""
+    return tuple(field for field in _direction(number) if field.key != f"strength{number}")
+
+
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "writing": (
         Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,
         Number("written", 0),
+    ),
+    "directions": (
+        DIRECTIONS_VIEW, SPACE, Text("plus"), Text("less"), Text("onto"), Text("tokens"), *FURTHER_SOURCES,
+        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "heads": (

@@ -19,6 +19,7 @@ PAGES = (
     ("Attribution", "attribution", "Attribution"),
     ("Words", "input_attribution", "Words"),
     ("Features", "features", "Features"),
+    ("Directions", "directions", "Directions"),
     ("Probing", "probing", "Probing"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),

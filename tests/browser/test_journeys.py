@@ -33,6 +33,7 @@ ABOUT_JAPAN = {
     "Attribution": "“·Tokyo”",
     "Words": "“·Tokyo”",
     "Features": "“·is”",
+    "Directions": "comes nearest to “·Rome”",  # of the model, whatever the prompt
     "Probing": "“·Tokyo”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",

@@ -1,5 +1,6 @@
 """Every kind of question that can be asked of a model, and all that is made of an answer."""
 
+import json
 import os
 from pathlib import Path
 
@@ -31,11 +32,15 @@ ASKED = {
                  {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "mlp_out", "pos": 1, "at": "pos"},
                  {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)}],
     "alignment": [PAIR],
+    "analogy": [{"a": " cat", "b": " dog", "c": " the", "top_k": 3, "space": space}
+                for space in ("embedding", "unembedding")],
     "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
     "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
     "composition": [{}, {"gains": "folded"}],
     "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
     "counterpart": [{}],
+    "directions": [{"directions": ("token: cat", "feature:1", json.dumps(CONTRAST))},
+                   {"directions": ("feature:1",), "space": "embedding"}],
     "edit": [{"kind": "rome", "subject": " cat", "target": " dog", "layer": 0},
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],

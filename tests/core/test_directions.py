@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mi_core.analyses.directions import directions
 from mi_core.analyses.steering import steering
 from mi_core.directions import push, spec
 from mi_core.directions.direction import Direction, find, token_direction
@@ -319,4 +320,55 @@ def test_strengths_that_are_no_numbers(mini, strength):
 def test_bad_settings(mini, options, field, message):
     with pytest.raises(InputError, match=message) as caught:
         steering(mini, PROMPT, **options)
+    assert caught.value.field == field
+
+
+# A set of directions -------------------------------------------------------------------------------------------------
+
+
+def test_cosines_are_those_of_the_vectors_and_nearest_tokens_those_of_numpy(architecture, with_sae, hf_model):
+    model, hf = with_sae(architecture), hf_model(architecture)
+    contrast = {"direction": "contrast", "positive": " the cat", "negative": " the dog"}
+    asked = ("token: cat", "token: dog", "feature:1", json.dumps(contrast))
+    found = directions(model, directions=asked, space="embedding", top_k=5)
+    rows = load_sae(model).W_dec.detach().double().numpy()
+    np.testing.assert_allclose(found.unit[2], rows[1] / np.linalg.norm(rows[1]), atol=1e-6)
+    own = find(model, spec.read(DirectionSpec, contrast)).unit.double().numpy()
+    np.testing.assert_allclose(found.unit[3], own, atol=1e-5)
+    unit = found.unit.astype(np.float64)
+    np.testing.assert_allclose(found.cosine, unit @ unit.T, atol=1e-6)
+    np.testing.assert_allclose(np.diagonal(found.cosine), 1, atol=1e-6)
+    table = hf.get_input_embeddings().weight.detach().double().numpy()[np.array(model.text_ids)]
+    near = unit @ (table / np.linalg.norm(table, axis=-1, keepdims=True)).T
+    np.testing.assert_allclose(found.nearest_cosine, np.sort(near)[:, ::-1][:, :5], atol=1e-6)
+    assert all(check.passed for check in found.checks)
+
+
+def test_a_token_is_nearest_to_itself_where_directions_are_the_outputs(mini):
+    found = directions(mini, directions=("token:Paris", "token:Paris", "token:happy"))
+    assert found.nearest[0] == " Paris" and found.nearest_cosine[0, 0] == pytest.approx(1, abs=1e-5)
+    assert found.names[:2] == ("the token “·Paris”", "the token “·Paris” (2)")
+    assert (
+        found.reading().title
+        == "The token “·Paris” and the token “·Paris” (2) point most nearly the same way: cosine +1.00"
+    )
+    assert found.chance == pytest.approx(1 / math.sqrt(mini.d_model))
+    pasted = " ".join(f"{value:.8g}" for value in found.unit[2])
+    again = directions(mini, directions=(json.dumps({"direction": "vector", "vector": pasted}), "token:happy"))
+    assert again.cosine[0, 1] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "field"),
+    [
+        ({"directions": ()}, "There are 0 directions: name 1 to 16", "directions"),
+        ({"directions": ("token:a",) * 17}, "There are 17 directions", "directions"),
+        ({"directions": ("happy",)}, "“happy” is no direction", "direction"),
+        ({"directions": ("token:antidisestablishment",)}, "is . tokens for this model", "token"),
+        ({"space": "nowhere"}, "“nowhere” is no space", "space"),
+    ],
+)
+def test_a_set_that_cannot_be_read_gets_a_sentence(mini, given, message, field):
+    with pytest.raises(InputError, match=message) as caught:
+        directions(mini, **given)
     assert caught.value.field == field

@@ -25,6 +25,17 @@ PINNED = {
     },
     ("logit_lens", "follow"): {"probability": (), "logit": (), "rank": (), "entropy": ()},
     ("writing", "steps"): {"entropy": (), "probability": (), "surprisal": ()},
+    ("directions", "show"): {"analogy": (), "set": ()},
+    ("directions", "space"): {"embedding": (), "unembedding": ()},
+    **{
+        ("directions", f"source{number}"): {
+            "feature": ("a feature",),
+            "contrast": ("a contrast of prompts",),
+            "token": ("a token",),
+            "vector": ("pasted numbers",),
+        }
+        for number in "234"
+    },
     ("attention", "reads"): {"strongest": (), "rollout": ()},
     ("heads", "view"): {"roles": (), "circuit": (), "pairs": (), "score": ()},
     ("heads", "role"): {
@@ -108,6 +119,8 @@ OTHER_KEYS = {
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written",
+    "directions": "plus less onto tokens nearest_to "
+    + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} vector{n} layer{n}" for n in "234"),
     "attention": "layer head weighted",
     "heads": "layer head distance pair key_pos",
     "attribution": "layer head",

@@ -1,0 +1,85 @@
+"""Directions: arithmetic with tokens, and how alike any directions are."""
+
+import streamlit as st
+
+from charts import figures
+from ui import address, inputs, show, slots, words
+from ui.compute import compute
+from ui.fields.direction_set import direction_set
+from ui.parts.direction_links import direction_links, numbers_links, written
+from ui.prompt import header, prompt
+
+HOW_SUM = (
+    "Every token is a vector, and vectors can be added. The bars are the tokens whose vectors point most nearly the "
+    "same way as the result (cosine: 1 is the same way, 0 nothing in common). Tokens marked (a), (b), (c) are the "
+    "words themselves, which the usual test leaves out."
+)
+HOW_ALONE = (
+    "The control: the tokens nearest to the last word as it is, nothing added. If the answer is at the top here too, "
+    "the arithmetic was not needed to find it."
+)
+HOW_SET = (
+    "Each cell is the cosine of two directions: 1 is the same direction, 0 nothing in common, −1 the opposite. The "
+    "line below the title says what two random directions would have."
+)
+HOW_NEAREST = "The tokens whose vectors point most nearly the same way as this direction."
+SPACE_HELP = (
+    "Read: the embeddings, what the model takes in for a token. Written: the unembeddings, what its output reads for a "
+    "token, through the final norm."
+)
+TRY = (("Paris", "France", "Italy"), ("king", "man", "woman"), ("Rome", "Italy", "France"))
+header("Directions", "What does arithmetic with words give, and which directions point the same way?")
+chosen = prompt()
+
+
+def take(*terms: str) -> None:
+    """Fill the three words: for callbacks."""
+    st.session_state["plus"], st.session_state["less"], st.session_state["onto"] = terms
+
+
+def arithmetic(given: inputs.Inputs) -> None:
+    """a − b + c, and c alone beside it."""
+    terms = {}
+    for column, name, key, label, usual in zip(
+        st.columns(3), "abc", ("plus", "less", "onto"), ("Take", "subtract", "and add"), TRY[0], strict=True
+    ):
+        with column:
+            terms[name] = st.text_input(label, usual, key=key, bind="query-params", help="One word: one token.")
+            slots.place(name, key)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Try", width="content")
+        for one in TRY:
+            st.button("{} − {} + {}".format(*one), key=f"try-{one[0]}", on_click=take, args=one)
+    space = address.choose(words.SPACE, st.segmented_control, "Words", required=True, help=SPACE_HELP)
+    answer = compute("analogy", given.model, **terms, space=space)
+    show.finding(answer)
+    summed, alone = st.columns(2)
+    with summed:
+        show.chart(answer, figures.analogy, key="sum", how=HOW_SUM, table="nearest")
+    with alone:
+        show.chart(answer, figures.analogy, query="c alone", key="alone", how=HOW_ALONE, table="nearest")
+    numbers_links(written(answer.result.vector), 0 if space == "embedding" else None)
+
+
+def alike(given: inputs.Inputs) -> None:
+    """The cosines of a set, and one of it looked at closely."""
+    specs = direction_set(given.model)
+    space = address.choose(
+        words.SPACE, st.segmented_control, "Compare with tokens", usual="unembedding", required=True, help=SPACE_HELP
+    )
+    asked = {"directions": tuple(spec.text for spec in specs), "space": space}
+    answer = compute("directions", given.model, prepend_bos=given.prepend_bos, **asked)
+    show.finding(answer)
+    show.chart(answer, figures.directions, key="cosines", how=HOW_SET, table="cosines")
+    names = answer.result.names
+    typed = st.number_input(
+        "Look closer at direction", 0, value=0, step=1, key="nearest_to", bind="query-params", width=220,
+        help="Counted from 0, from the top of the grid.",
+    )  # fmt: skip
+    number = min(typed, len(names) - 1)
+    show.chart(answer, figures.nearest_tokens, name=names[number], key="nearest", how=HOW_NEAREST, table="nearest")
+    direction_links(specs[number])
+
+
+VIEWS = {"analogy": arithmetic, "set": alike}
+VIEWS[address.choose(words.DIRECTIONS_VIEW, st.segmented_control, "Show", required=True)](chosen)

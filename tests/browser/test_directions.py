@@ -1,0 +1,23 @@
+"""A person adds words, meets the control, compares directions, and steers along one of them."""
+
+from playwright.sync_api import expect
+
+from tests.browser.screen import charts, field, finding, in_address, main, settled
+
+
+def test_words_are_added_and_a_direction_is_taken_to_steering(page):
+    page.goto("/directions")
+    expect(finding(page)).to_contain_text("comes nearest to “·Rome”")
+    settled(page)
+    page.get_by_role("button", name="king − man + woman").click()
+    expect(finding(page)).to_contain_text("comes nearest to “·queen”")
+    expect(main(page)).to_contain_text("the arithmetic is not needed for it")
+    in_address(page, "onto", "woman")
+    settled(page)
+    page.get_by_role("radio", name="how alike directions are").click()
+    expect(finding(page)).to_contain_text("point most nearly")
+    expect(charts(page).first.locator("svg")).to_be_visible()
+    settled(page)
+    page.get_by_role("link", name="steer along it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Steering")
+    expect(field(page, "Token")).to_have_value("happy")

@@ -1,0 +1,52 @@
+"""From a direction to the pages that act on it, with their fields filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from mi_core.directions.spec import DirectionSpec
+from ui.inputs import LONGEST_IN_LINK
+from ui.proof import prove_it
+
+
+def direction_links(spec: DirectionSpec) -> None:
+    """Steer along it, take it out of the weights, and knock it out where it is a feature."""
+    place = {"layer": spec.layer}
+    if spec.source == "feature":
+        feature = {"sae": spec.sae, "feature": spec.value}
+        _links({"source": "feature"} | feature, {"edit_direction": "feature"} | feature)
+        prove_it(
+            "pages/intervene/ablation.py", "knock the feature out and measure what becomes of the answer",
+            site="feature", **feature,
+        )  # fmt: skip
+    elif spec.source == "token":
+        _links({"source": "token", "token": spec.value}, {"edit_direction": "token", "edit_token": spec.value})
+    elif spec.source == "contrast":
+        prompts = {"positive": spec.positive, "negative": spec.negative} | place
+        _links({"source": "contrast"} | prompts, {"edit_direction": "contrast"} | prompts)
+    else:
+        numbers_links(spec.vector, spec.layer)
+
+
+def numbers_links(numbers: str, layer: int | None) -> None:
+    """The same for a direction that is known by its numbers."""
+    if len(numbers) > LONGEST_IN_LINK:
+        st.caption("The direction is too long for a link: paste its numbers there.")
+        return
+    _links(
+        {"source": "vector", "vector": numbers, "layer": layer},
+        {"edit_direction": "vector", "edit_numbers": numbers},
+    )
+
+
+def written(vector: Iterable[float]) -> str:
+    """Numbers as they can be pasted."""
+    return " ".join(f"{value:.4g}" for value in vector)
+
+
+def _links(push: dict[str, Any], removed: dict[str, Any]) -> None:
+    prove_it("pages/intervene/steering.py", "steer along it and read what the model writes", **push)
+    prove_it("pages/intervene/edits.py", "take it out of the weights themselves", edit_kind="orthogonalise", **removed)
