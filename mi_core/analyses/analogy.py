@@ -90,7 +90,9 @@ class Analogy:
         answer = quoted(self.answer)
         title = f"{self.label} comes nearest to {answer}, once these three words are left out"
         first, is_input = quoted(self.nearest[0]), bool(self.inputs[0])
-        among = f"With them it is nearest to {first}, one of the three." if is_input else f"With them, {first} too."
+        among = (
+            f"With them it is nearest to {first}, one of the three." if is_input else f"With them it is {first} too."
+        )
         return Reading(title, (among, self._against(), self._how_near()))
 
     def _against(self) -> str:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 
 from mi_core.directions import spec
-from mi_core.directions.direction import find
+from mi_core.directions.direction import Direction, find
 from mi_core.directions.spec import DirectionSpec
 from mi_core.directions.token_space import check_width, cosines
 from mi_core.errors import InputError
@@ -144,7 +144,7 @@ def directions(
     error = float(np.abs(np.diagonal(cosine) - 1).max())
     return Directions(
         model=model.id,
-        names=_distinct([one.label for one in found]),
+        names=_distinct([_name(one) for one in found]),
         asked=tuple(directions),
         unit=unit.numpy(force=True),
         cosine=cosine,
@@ -155,6 +155,12 @@ def directions(
         chance=1 / math.sqrt(model.d_model),
         checks=(Check("the cosine of each direction with itself is 1", error, 1e-5),),
     )
+
+
+def _name(one: Direction) -> str:
+    """Features with their number, which a label alone does not say."""
+    number = f"feature {one.feature}"
+    return one.label if one.feature is None or one.label == number else f"{number} ({one.label})"
 
 
 def _distinct(labels: list[str]) -> tuple[str, ...]:

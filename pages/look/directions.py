@@ -44,7 +44,10 @@ def arithmetic(given: inputs.Inputs) -> None:
         st.columns(3), "abc", ("plus", "less", "onto"), ("Take", "subtract", "and add"), TRY[0], strict=True
     ):
         with column:
-            terms[name] = st.text_input(label, usual, key=key, bind="query-params", help="One word: one token.")
+            typed = st.text_input(
+                label, key=key, bind="query-params", placeholder=usual, help=f"One token. Empty: {usual}."
+            )
+            terms[name] = typed.strip() or usual
             slots.place(name, key)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Try", width="content")

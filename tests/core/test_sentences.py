@@ -60,6 +60,8 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield "steering_sweep", reading | PRAISE | {"target": target or None}
     yield "steering_sweep", reading | PRAISE | {"strengths": (0.0,)}
     yield from (("writing", reading | {"max_new_tokens": 8} | more) for more in ({}, {"temperature": 1.5, "seed": 2}))
+    yield from (("analogy", words) for words in ({}, {"a": "king", "b": "man", "c": "woman"}))
+    yield from (("directions", {"directions": names}) for names in (("token:sad", "feature:306"), ("token:sad",)))
     yield "edit", reading | {"kind": "orthogonalise", "direction": "token:happy"}
 
 
