@@ -22,7 +22,7 @@ def cosine_grid(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.L
         subtitle: A line below it.
     """
     names = list(dict.fromkeys(frame["first"]))
-    grid = frame.assign(_number=theme.written(frame["cosine"], "cosine"))
+    grid = frame.assign(_number=theme.written(frame.loc[:, "cosine"], "cosine"))
     axis = theme.band_axis(None, labelPadding=6, labelLimit=160)
     leaning = theme.band_axis(None, labelPadding=6, labelLimit=160, labelAngle=-40, orient="top", labelAlign="left")
     base = alt.Chart(grid).encode(
@@ -33,9 +33,9 @@ def cosine_grid(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.L
     numbers = base.mark_text(fontSize=theme.SMALL, color=theme.ink("cosine"), cursor="pointer").encode(text="_number:N")
     step = theme.step(len(names), room=690, smallest=NARROW, largest=WIDE)
     width = step * len(names)
-    others = grid[grid["first"] != grid["second"]]
+    others = grid.loc[grid["first"] != grid["second"]]
     return alt.LayerChart(
-        layer=[cells(base, grid["cosine"], "cosine", name="pair", fields=["first", "second"]), numbers]
+        layer=[cells(base, grid.loc[:, "cosine"], "cosine", name="pair", fields=["first", "second"]), numbers]
     ).properties(
         width=width,
         height=ROW * len(names),

@@ -445,7 +445,7 @@ def writing_lens(result: Any, *, pos: int | None = None) -> alt.LayerChart:
 def _of_step(result: Any, table: str, pos: int | None) -> tuple[pd.DataFrame, str]:
     """The rows of one step, and the token it wrote."""
     at, rows = result.least_sure if pos is None else pos, _table(result, table)
-    return rows[rows["pos"] == at], f"“{visible(result.tokens.texts[at])}”"
+    return rows.loc[rows["pos"] == at], f"“{visible(result.tokens.texts[at])}”"
 
 
 def writing_guesses(result: Any, *, pos: int | None = None) -> alt.LayerChart:
@@ -521,7 +521,7 @@ def directions(result: Any, *, title: str = "How alike the directions are") -> a
 def nearest_tokens(result: Any, *, name: str | None = None) -> alt.LayerChart:
     """The tokens nearest to one direction, the first if none is named: from `directions`."""
     rows, name = _table(result, "nearest"), name or result.names[0]
-    return bars(rows[rows["direction"] == name], title=f"Tokens nearest to {name}", label="token", value="cosine")
+    return bars(rows.loc[rows["direction"] == name], title=f"Tokens nearest to {name}", label="token", value="cosine")
 
 
 # The figure that stands for an analysis has its name.

@@ -30,7 +30,7 @@ class Analogy:
     """Id of the model."""
     space: str
     """``"embedding"`` or ``"unembedding"``: which vectors of the tokens."""
-    words: tuple[str, str, str]
+    words: tuple[str, ...]
     """Raw text of the tokens a, b and c."""
     nearest_ids: Int[np.ndarray, "query k"]
     """[query, k] The nearest tokens to a − b + c, and to c alone, the inputs among them."""
@@ -160,7 +160,7 @@ def analogy(
         space=space,
         words=tuple(model.texts(ids)),
         nearest_ids=best.ids.numpy(force=True),
-        nearest=tuple(model.texts(best.ids.ravel())),
+        nearest=tuple(model.texts(best.ids.ravel().tolist())),
         cosine=best.values.numpy(force=True),
         inputs=tuple(role.get(token_id, "") for token_id in best.ids.ravel().tolist()),
         answer=model.text(answer),

@@ -150,7 +150,7 @@ def directions(
         cosine=cosine,
         space=space,
         nearest_ids=near.ids.numpy(force=True),
-        nearest=tuple(model.texts(near.ids.ravel())),
+        nearest=tuple(model.texts(near.ids.ravel().tolist())),
         nearest_cosine=near.values.numpy(force=True),
         chance=1 / math.sqrt(model.d_model),
         checks=(Check("the cosine of each direction with itself is 1", error, 1e-5),),

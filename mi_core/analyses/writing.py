@@ -160,14 +160,14 @@ class Writing:
         names = [f"L{a}H{b}" for a, b in zip(layer, head, strict=True)]
         columns = {"rank": rank + 1, "component": names, "layer": layer, "head": head}
         frame = pd.DataFrame(self._axes(step) | columns | {"contribution": self.head_contribution.ravel()})
-        return frame[layer >= 0].reset_index(drop=True)
+        return frame.loc[layer >= 0].reset_index(drop=True)
 
     def _features(self) -> pd.DataFrame:
         step, rank = (axis.ravel() for axis in np.indices(self.feature_ids.shape))
         ids = self.feature_ids.ravel()
         columns = {"rank": rank + 1, "feature": ids, "activation": self.activations.ravel()}
         more = {"share_of_max": self.shares.ravel(), "label": np.asarray(self.labels, dtype=object)}
-        return pd.DataFrame(self._axes(step) | columns | more)[ids >= 0].reset_index(drop=True)
+        return pd.DataFrame(self._axes(step) | columns | more).loc[ids >= 0].reset_index(drop=True)
 
     def reading(self) -> Reading:
         """What was written, and where the model was least sure; how early its tokens were settled."""
@@ -179,7 +179,7 @@ class Writing:
         """The step that wrote the token at `pos`, in sentences: how sure, when it was settled, and who pushed it."""
         row, said = pos - self.n_prompt, []
         if self.lens is not None:
-            said.append(self._by_layer(row))
+            said.append(_by_layer(self.lens.target_rank[:, row]))
         if self.head_layers.shape[1] and self.head_layers[row, 0] >= 0:
             name, push = f"L{self.head_layers[row, 0]}H{self.head_numbers[row, 0]}", self.head_contribution[row, 0]
             verb = "pushes it up" if push > 0 else "holds it down"
@@ -217,17 +217,6 @@ class Writing:
         if layer in (0, n_stages) or n_steps < 2:
             return ()
         return (f"Half of its tokens are the lens' top guess to stay {after_layer(layer, n_stages - 1)} or earlier.",)
-
-    def _by_layer(self, row: int) -> str:
-        rank = self.lens.target_rank[:, row]
-        first, n_layers = settled(rank), len(rank) - 1
-        if first > n_layers:
-            best = int(rank.argmin())
-            return (
-                f"It is no top guess in the end; it stands highest {after_layer(best, n_layers)}, rank {rank[best]:,}."
-            )
-        verb = "becomes" if first else "is"
-        return f"It {verb} the lens' top guess to stay {after_layer(first, n_layers)}."
 
 
 def writing(
@@ -312,6 +301,16 @@ def writing(
     )
 
 
+def _by_layer(rank: Int[np.ndarray, " stage"]) -> str:
+    """When a token becomes the lens' top guess to stay, or how high it comes."""
+    first, n_layers = settled(rank), len(rank) - 1
+    if first > n_layers:
+        best = int(rank.argmin())
+        return f"It is not the top guess in the end; its best rank is {rank[best]:,}, {after_layer(best, n_layers)}."
+    verb = "becomes" if first else "is"
+    return f"It {verb} the lens' top guess to stay {after_layer(first, n_layers)}."
+
+
 def _with(model: Model, tokens: Tokens, ids: list[int]) -> Tokens:
     """The prompt, and what was written after it."""
     special = set(model.tokenizer.all_special_ids)
@@ -362,7 +361,7 @@ def _numbers(
         "surprisal": (-log_probability / math.log(2)).numpy(force=True),
         "entropy": (entropy / math.log(2)).numpy(force=True),
         "guess_ids": best.ids.numpy(force=True),
-        "guesses": tuple(model.texts(best.ids.ravel())),
+        "guesses": tuple(model.texts(best.ids.ravel().tolist())),
         "guess_probability": (best.values - lse[:, None]).exp().numpy(force=True),
     }
     error = float((log_probability.double().cpu() - torch.tensor(kept, dtype=torch.float64)).abs().max())

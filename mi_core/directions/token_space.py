@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -31,7 +32,7 @@ def vectors(model: Model, token_ids: list[int], space: str) -> Float[Tensor, "to
     choose(space, SPACES, "space")
     if space == "embedding":
         return model.embedding[token_ids].float()
-    return _as_written(model, model.unembedding.weight[token_ids])
+    return _as_written(model, _unembedding(model)[token_ids])
 
 
 @torch.no_grad()
@@ -63,12 +64,16 @@ def _rows(model: Model, space: str) -> Iterator[Float[Tensor, "token d"]]:
     if space == "embedding":
         yield from (rows.float() for rows in model.embedding.split(ROWS_AT_ONCE))
     else:
-        yield from (_as_written(model, rows) for rows in model.unembedding.weight.split(ROWS_AT_ONCE))
+        yield from (_as_written(model, rows) for rows in _unembedding(model).split(ROWS_AT_ONCE))
+
+
+def _unembedding(model: Model) -> Float[Tensor, "token d_model"]:
+    return cast(Tensor, model.unembedding.weight).detach()
 
 
 def _as_written(model: Model, rows: Float[Tensor, "token d_model"]) -> Float[Tensor, "token d_model"]:
     scale = 1.0 if model.opening.logit_scale is None else model.opening.logit_scale
-    return model.final_norm.pull_back(rows.detach().float() * scale - model.mean_unembedding())
+    return model.final_norm.pull_back(rows.float() * scale - model.mean_unembedding())
 
 
 def _cosines(directions: Float[Tensor, "direction d"], rows: Float[Tensor, "token d"]) -> Tensor:

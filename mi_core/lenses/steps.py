@@ -58,7 +58,8 @@ def steps_lens(
         )
     ]
     rows = {name: torch.cat([part[name] for part in parts], 1).numpy(force=True) for name in parts[0]}
-    return StepsLens(**rows | {"error": float(rows["error"].max())})
+    error = float(rows.pop("error").max())
+    return StepsLens(**rows, error=error)
 
 
 def _read(
