@@ -1,0 +1,98 @@
+"""What an MLP writes towards a target, taken apart into its neurons.
+
+An MLP's last step is linear: it writes every neuron's activation times that neuron's row of ``W_out``, and a bias. So
+what it adds to a logit through the frozen final norm is a sum over neurons (Geva et al. 2022, "Transformer Feed-Forward
+Layers Build Predictions by Promoting Concepts in the Vocabulary Space").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mi_core.attribution.logit_parts import EXPLAINED
+from mi_core.errors import InputError
+from mi_core.models import hooks
+from mi_core.models.model import Activations, Model
+
+
+@dataclass(frozen=True)
+class NeuronParts:
+    """One layer's MLP at one position.
+
+    `of_one_unit` is what one unit of each neuron adds to the target, in logits, `bias` what the MLP adds when all are
+    silent; `explained` says whether these, times the activations, are what it writes.
+    """
+
+    activation: Float[Tensor, " d_mlp"]
+    of_one_unit: Float[Tensor, " d_mlp"]
+    bias: Float[Tensor, ""]
+    explained: Bool[Tensor, ""]
+
+    @property
+    def contribution(self) -> Float[Tensor, " d_mlp"]:
+        """What each neuron adds to the target, in logits."""
+        return self.activation * self.of_one_unit
+
+
+def layers(model: Model) -> list[int]:
+    """The layers whose MLP ends in one projection of neurons that can be read.
+
+    Raises:
+        InputError: There are none.
+    """
+    found = [layer for layer in range(model.n_layers) if _has_neurons(model, layer)]
+    if not found:
+        raise InputError(
+            f"No MLP of {model.id} ends in one plain projection of its neurons (mixtures of experts do not), so there "
+            "are no neurons to tell apart: look at whole layers on the page Attribution, or choose another model.",
+            "model",
+        )
+    return found
+
+
+def sites(which: list[int]) -> list[str]:
+    """Every hook that `neuron_parts` reads in these layers, but for the last residual stream."""
+    return [site(layer) for layer in which for site in (hooks.post, hooks.mlp_value, hooks.mlp_out)]
+
+
+@torch.no_grad()
+def neuron_parts(
+    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
+) -> NeuronParts:
+    """Take one layer's MLP apart.
+
+    Args:
+        model: The model.
+        acts: A run that kept `post` and `mlp_value` of the layer.
+        layer: Which.
+        pos: The position.
+        reader: What the target reads of the residual stream there (`logit_parts.reading_direction`).
+    """
+    activation, out = acts[hooks.post(layer)][pos], acts[hooks.mlp_value(layer)][pos]
+    inner, shift = before_mlp_norm(model, acts, layer, pos, reader)
+    back, bias = model.mlp_pull_back(layer, inner), model.mlp_bias(layer) @ inner
+    missing = (activation @ back + bias - out @ inner).abs()
+    explained = missing <= EXPLAINED * (1 + out.norm() * inner.norm())
+    return NeuronParts(activation, back, bias + shift, explained)
+
+
+@torch.no_grad()
+def before_mlp_norm(
+    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
+) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""]]:
+    """`reader` taken back through the norm that follows the MLP (Gemma 2), and what that norm's bias adds."""
+    post = model.mlp_post_norm(layer)
+    if post is None:
+        return reader, reader.new_zeros(())
+    return post.pull_back(reader) / post.scale(acts[hooks.mlp_value(layer)][pos]), post.bias @ reader
+
+
+def _has_neurons(model: Model, layer: int) -> bool:
+    try:
+        return model.n_neurons(layer) > 0 and all(model.has(name) for name in sites([layer]))
+    except InputError:
+        return False
