@@ -14,6 +14,7 @@ PAGES = {
         st.Page("pages/look/attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("pages/look/attribution.py", title="Attribution", icon=":material/balance:"),
         st.Page("pages/look/features.py", title="Features", icon=":material/category:"),
+        st.Page("pages/look/neurons.py", title="Neurons", icon=":material/scatter_plot:"),
     ],
     "Intervene": [
         st.Page("pages/intervene/ablation.py", title="Ablation", icon=":material/content_cut:"),

@@ -294,7 +294,7 @@ REMOVED = _options(
 
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
-LAYER, HEAD, FEATURE = Number("layer", 0), Number("head", 0), Number("feature", 0)
+LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
 AUTOENCODER = Hook("sae")
 SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
@@ -318,8 +318,9 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "attribution": (LAYER, HEAD, SPLIT),
     "features": (AUTOENCODER, FEATURE),
+    "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
     "ablation": (
-        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
+        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),

@@ -84,7 +84,7 @@ class Neurons:
     def column_units(self) -> dict[str, dict[str, str]]:
         """Logits may be those before a soft cap."""
         sums = dict.fromkeys(("neurons", "bias", "mlp"), self.units)
-        return {"neurons": {"contribution": self.units, "things": "things"}, "layers": sums}
+        return {"neurons": {"contribution": self.units}, "layers": sums}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`neurons`: the strongest, by size. `layers`: each MLP's sum over all of its neurons, its bias, the whole."""

@@ -98,8 +98,8 @@ class NeuronsAndFeatures:
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
-        """Of the columns that other results do not have."""
-        return {"units": {"sum": "logits", "things": "things"}, "strongest": {"things": "things"}}
+        """Of a column that other results do not have."""
+        return {"units": {"sum": "logits"}}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`units`: a row per kind. `strongest`: the first of each. `curve`: share of the effect by rank.

@@ -16,6 +16,7 @@ PAGES = (
     ("Attention", "attention", "Attention"),
     ("Attribution", "attribution", "Attribution"),
     ("Features", "features", "Features"),
+    ("Neurons", "neurons", "Neurons"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),

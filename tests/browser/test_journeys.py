@@ -30,6 +30,7 @@ ABOUT_JAPAN = {
     "Attention": "“·Japan”",
     "Attribution": "“·Tokyo”",
     "Features": "“·is”",
+    "Neurons": "“·Tokyo”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",

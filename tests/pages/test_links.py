@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.test_pages import ROOT, sentences, unescaped
 from ui import words
 
-FOLDERS = {"": "start", "logit_lens": "look", "attention": "look", "attribution": "look", "features": "look"}
+LOOK = ("logit_lens", "attention", "attribution", "features", "neurons")
+FOLDERS = {"": "start"} | dict.fromkeys(LOOK, "look")
 SCRIPTS = {page: f"pages/{FOLDERS.get(page, 'intervene')}/{page or 'start'}.py" for page in words.PAGES}
 # Each option by the word that it had when addresses held what stood on the screen
 FORMER = {
