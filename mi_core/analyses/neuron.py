@@ -6,19 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.ablation.component import check_number
 from mi_core.attribution import logit_parts
-from mi_core.attribution.neuron_parts import neuron_parts, sites
+from mi_core.attribution.neuron_parts import neuron_parts, sites, written
 from mi_core.directions.promotion import Promotion, promotion
 from mi_core.errors import InputError
 from mi_core.interventions.place import NEURON, Part
 from mi_core.metrics.target import Target, resolve
-from mi_core.models import hooks, projection
-from mi_core.models.model import Activations, Model
+from mi_core.models import hooks
+from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, place, quoted, signed
 from mi_core.result import Check, Reading, check_axes, within
@@ -181,7 +180,7 @@ def neuron(
     parts = neuron_parts(model, acts, layer, position, reader)
     if not parts.explained:
         raise InputError(f"MLP {layer} of {model.id} is no plain sum of its neurons: choose another layer.", "layer")
-    writes = _writes(model, acts, layer, neuron, position)
+    writes = written(model, acts, layer, neuron, position)
     book = neuron_notes(model.id, layer)
     note, unit = book.of(neuron), float(parts.of_one_unit[neuron])
     return Neuron(
@@ -206,14 +205,6 @@ def neuron(
         contexts=book.contexts.get(neuron, ())[:top_k],
         checks=(_check(writes, reader, unit),),
     )
-
-
-@torch.no_grad()
-def _writes(model: Model, acts: Activations, layer: int, neuron: int, pos: int) -> Float[Tensor, " d_model"]:
-    """What one unit of it adds to the residual stream: its row of W_out, through a norm that follows (Gemma 2)."""
-    row = projection.row(model.bridge.blocks[layer].mlp.out.original_component, neuron, model.unembedding.weight)
-    post = model.mlp_post_norm(layer)
-    return row if post is None else post.linear(row) / post.scale(acts[hooks.mlp_value(layer)][pos])
 
 
 def _check(writes: Float[Tensor, " d_model"], reader: Float[Tensor, " d_model"], unit: float) -> Check:

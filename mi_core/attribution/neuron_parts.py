@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mi_core.attribution.logit_parts import EXPLAINED
 from mi_core.errors import InputError
-from mi_core.models import hooks
+from mi_core.models import hooks, projection
 from mi_core.models.model import Activations, Model
 
 
@@ -67,28 +67,45 @@ def neuron_parts(
 
     Args:
         model: The model.
-        acts: A run that kept `post` and `mlp_value` of the layer.
+        acts: A run that kept `sites` of the layer.
         layer: Which.
         pos: The position.
         reader: What the target reads of the residual stream there (`logit_parts.reading_direction`).
     """
-    activation, out = acts[hooks.post(layer)][pos], acts[hooks.mlp_value(layer)][pos]
-    inner, shift = before_mlp_norm(model, acts, layer, pos, reader)
-    back, bias = model.mlp_pull_back(layer, inner), model.mlp_bias(layer) @ inner
-    missing = (activation @ back + bias - out @ inner).abs()
-    explained = missing <= EXPLAINED * (1 + out.norm() * inner.norm())
-    return NeuronParts(activation, back, bias + shift, explained)
+    activation, out = acts[hooks.post(layer)][pos], acts[hooks.mlp_out(layer)][pos]
+    inner, shift = _before_stream(model, acts, layer, pos, reader)
+    back, bias = model.mlp_pull_back(layer, inner), model.mlp_bias(layer) @ inner + shift
+    missing = (activation @ back + bias - out @ reader).abs()
+    return NeuronParts(activation, back, bias, missing <= EXPLAINED * (1 + out.norm() * reader.norm()))
 
 
 @torch.no_grad()
-def before_mlp_norm(
-    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
-) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""]]:
-    """`reader` taken back through the norm that follows the MLP (Gemma 2), and what that norm's bias adds."""
+def written(model: Model, acts: Activations, layer: int, neuron: int, pos: int) -> Float[Tensor, " d_model"]:
+    """What one unit of a neuron adds to the residual stream at `pos`: its row of W_out, as it gets there."""
+    row = projection.row(model.bridge.blocks[layer].mlp.out.original_component, neuron, model.unembedding.weight)
     post = model.mlp_post_norm(layer)
     if post is None:
-        return reader, reader.new_zeros(())
+        return row * _factor(acts, layer, pos)
+    return post.linear(row) / post.scale(acts[hooks.mlp_value(layer)][pos])
+
+
+def _before_stream(
+    model: Model, acts: Activations, layer: int, pos: int, reader: Float[Tensor, " d_model"]
+) -> tuple[Float[Tensor, " d_model"], Float[Tensor, ""]]:
+    """`reader` taken back through what follows the MLP's last projection, and what a norm's bias there adds: that norm
+    (Gemma 2), or a factor (Granite).
+    """
+    post = model.mlp_post_norm(layer)
+    if post is None:
+        return reader * _factor(acts, layer, pos), reader.new_zeros(())
     return post.pull_back(reader) / post.scale(acts[hooks.mlp_value(layer)][pos]), post.bias @ reader
+
+
+def _factor(acts: Activations, layer: int, pos: int) -> Float[Tensor, ""]:
+    """What the projection's output is multiplied by before it is added; nearly always 1, and then exactly."""
+    value, out = acts[hooks.mlp_value(layer)][pos], acts[hooks.mlp_out(layer)][pos]
+    factor = (out @ value) / (value @ value).clamp(min=1e-30)
+    return torch.where((factor - 1).abs() < EXPLAINED, torch.ones_like(factor), factor)
 
 
 def _has_neurons(model: Model, layer: int) -> bool:

@@ -34,7 +34,7 @@ def neuron_choice(inputs: Inputs, ranked: Answer) -> tuple[int, int]:
 def _number(key: str, strongest: int) -> int:
     given = st.number_input(
         key.capitalize(), 0, value=None, step=1, key=key, bind="query-params", placeholder=f"strongest: {strongest}",
-        width=160, help=HELP[key],
+        width=190, help=HELP[key],
     )  # fmt: skip
     slots.place(key)
     return strongest if given is None else given
