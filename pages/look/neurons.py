@@ -4,7 +4,7 @@ import streamlit as st
 
 from charts import figures
 from mi_core.saes import loading as saes
-from ui import show
+from ui import address, show
 from ui.compute import compute
 from ui.fields import selection
 from ui.fields.neuron import neuron_choice
@@ -85,3 +85,9 @@ with curve:
     show.chart(both, figures.neurons_and_features, key="units", how=HOW_UNITS, table="units")
 with features:
     show.chart(both, figures.strongest_units, key="strongest", how=HOW_STRONGEST, table="strongest")
+st.page_link(
+    "pages/look/features.py",
+    label="Look at these features closely",
+    icon=":material/arrow_forward:",
+    query_params=address.link_to(sae=sae),
+)

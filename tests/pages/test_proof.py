@@ -27,8 +27,13 @@ ABLATION = "pages/intervene/ablation.py"
                 ),
             ],
         ),
+        (
+            "neurons",
+            {"layer": 1, "neuron": 21},
+            [("ablation", {"to-site": "neuron", "to-layer": "1", "to-neuron": "21"})],
+        ),
     ],
-    ids=["logit lens", "attention", "attribution", "features"],
+    ids=["logit lens", "attention", "attribution", "features", "neurons"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl
