@@ -90,6 +90,7 @@ OTHER_KEYS = {
     "attention": "layer head weighted",
     "attribution": "layer head",
     "features": "sae feature",
+    "neurons": "layer neuron sae compare",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",
