@@ -225,7 +225,7 @@ def neurons_and_features(result: Any, *, title: str = "In how few units the effe
 def strongest_units(result: Any, *, kind: str = "feature") -> alt.LayerChart:
     """What the strongest features, or neurons, add to the answer: from `neurons_and_features`."""
     strongest = _table(result, "strongest")
-    strongest = strongest[strongest["kind"] == kind]
+    strongest = strongest.loc[lambda rows: rows["kind"] == kind]
     title = f"What the strongest {kind}s add to {result.target.label}"
     names = _component_names(strongest)
     return bars(strongest.assign(name=names), title=title, label="name", value="contribution")

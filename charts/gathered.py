@@ -25,7 +25,7 @@ def gathered(
         subtitle: A line below the title.
     """
     kinds = list(frame[series].unique())
-    worst = max(int(frame["rank"].max()), 2) if len(frame) else 2
+    worst = max(2, *frame["rank"].tolist())
     ticks = [number for power in range(7) for number in (10**power, 3 * 10**power) if number <= worst]
     across = alt.X(
         "rank:Q",
@@ -43,10 +43,10 @@ def gathered(
         f"{series}:N", scale=alt.Scale(domain=kinds, range=list(SHAPES[: max(len(kinds), 1)])), legend=legend
     )
     line = alt.Chart(frame).mark_line(strokeWidth=2).encode(x=across, y=up, color=colour)
-    marked = frame[frame["rank"].isin(_marked(worst))]
+    marked = frame.loc[lambda rows: rows["rank"].isin(_marked(worst))]
     dots = alt.Chart(marked).mark_point(size=60, filled=True, opacity=1)
     dots = dots.encode(x=across, y=up, color=colour, shape=shape, tooltip=theme.tooltips(marked))
-    return alt.layer(_rule(rule, share), line, dots).properties(
+    return alt.LayerChart(layer=[_rule(rule, share), line, dots]).properties(
         height=240,
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,
@@ -54,9 +54,9 @@ def gathered(
     )
 
 
-def _marked(worst: int) -> set[int]:
+def _marked(worst: int) -> list[int]:
     """Ranks that stand about as far from each other on the axis."""
-    return {round(worst ** (step / (MARKED - 1))) for step in range(MARKED)}
+    return sorted({round(worst ** (step / (MARKED - 1))) for step in range(MARKED)})
 
 
 def _rule(at: float, share: str) -> alt.Chart:

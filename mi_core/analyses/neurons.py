@@ -83,8 +83,8 @@ class Neurons:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Logits may be those before a soft cap."""
-        sums = dict.fromkeys(("neurons", "bias", "mlp"), self.units)
-        return {"neurons": {"contribution": self.units}, "layers": sums}
+        columns = {"neurons": ("contribution",), "layers": ("neurons", "bias", "mlp")}
+        return {table: dict.fromkeys(names, self.units) for table, names in columns.items()}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`neurons`: the strongest, by size. `layers`: each MLP's sum over all of its neurons, its bias, the whole."""

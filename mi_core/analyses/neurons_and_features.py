@@ -265,7 +265,7 @@ def _features(sae: Sae, every: np.ndarray) -> Units:
 
 
 def _units(kind: str, every: np.ndarray, best: np.ndarray, names: list[str], known: list) -> Units:
-    active = np.count_nonzero(every)
+    active = int(np.count_nonzero(every))
     return Units(
         kind=kind,
         n=len(every),

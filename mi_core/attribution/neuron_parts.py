@@ -82,11 +82,11 @@ def neuron_parts(
 @torch.no_grad()
 def written(model: Model, acts: Activations, layer: int, neuron: int, pos: int) -> Float[Tensor, " d_model"]:
     """What one unit of a neuron adds to the residual stream at `pos`: its row of W_out, as it gets there."""
-    row = projection.row(model.bridge.blocks[layer].mlp.out.original_component, neuron, model.unembedding.weight)
-    post = model.mlp_post_norm(layer)
+    value, post = acts[hooks.mlp_value(layer)][pos], model.mlp_post_norm(layer)
+    row = projection.row(model.bridge.blocks[layer].mlp.out.original_component, neuron, value)
     if post is None:
         return row * _factor(acts, layer, pos)
-    return post.linear(row) / post.scale(acts[hooks.mlp_value(layer)][pos])
+    return post.linear(row) / post.scale(value)
 
 
 def _before_stream(

@@ -27,6 +27,7 @@ SETTINGS = {
     "cost": ["--of", "patching", "--settings", json.dumps({"prompt": PROMPT, "corrupted": "The capital of France is"})],
     "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
+    "neuron": ["--layer", "1", "--neuron", "3"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
