@@ -28,6 +28,9 @@ PAGES = {
         _page("pages/look/heads.py", "Heads", "hub", "What each attention head does, and which hear each other."),
         _page("pages/look/features.py", "Features", "category", "Which concepts the model holds while it reads."),
         _page(
+            "pages/look/neurons.py", "Neurons", "scatter_plot", "Which neurons push the answer, and what fires them."
+        ),
+        _page(
             "pages/look/directions.py", "Directions", "explore", "What adding words gives; how alike directions are."
         ),
         _page("pages/look/probing.py", "Probing", "troubleshoot", "What can be read off a layer, beside controls."),

@@ -16,6 +16,7 @@ from charts.bars import bars
 from charts.confusion import confusion
 from charts.cosine_grid import cosine_grid
 from charts.effect_grid import effect_grid
+from charts.gathered import gathered
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
@@ -319,6 +320,38 @@ def promoted(result: Any) -> alt.LayerChart:
     return bars(_table(result, "promoted"), title=title, label="token", value="effect")
 
 
+def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What the strongest neurons add to the answer; a click selects one."""
+    strongest = _table(result, "neurons")
+    return bars(
+        strongest.assign(name=_component_names(strongest)), title=title or f"What neurons add to {result.target.label}",
+        label="name", value="contribution", unit=result.units, pick=("layer", "neuron"),
+    )  # fmt: skip
+
+
+def _component_names(frame: pd.DataFrame) -> list[str]:
+    return [f"{name}  {label}".rstrip() for name, label in zip(frame["component"], frame["label"], strict=True)]
+
+
+def neuron(result: Any, *, title: str = "Where it fires in the prompt") -> alt.LayerChart:
+    """One neuron's activation on every token."""
+    return token_strip(_table(result, "activations"), title=title, value="activation", pos=result.pos)
+
+
+def neurons_and_features(result: Any, *, title: str = "In how few units the effect lies") -> alt.LayerChart:
+    """The share of the effect in the strongest features and in the strongest neurons."""
+    return gathered(_table(result, "curve"), title=title, series="kind", rule=0.8)
+
+
+def strongest_units(result: Any, *, kind: str = "feature") -> alt.LayerChart:
+    """What the strongest features, or neurons, add to the answer: from `neurons_and_features`."""
+    strongest = _table(result, "strongest")
+    strongest = strongest.loc[lambda rows: rows["kind"] == kind]
+    title = f"What the strongest {kind}s add to {result.target.label}"
+    names = _component_names(strongest)
+    return bars(strongest.assign(name=names), title=title, label="name", value="contribution")
+
+
 def steering(result: Any, *, title: str = "How the next token's probabilities move") -> alt.LayerChart:
     """The next token's probabilities without the direction and with it."""
     return shift(_table(result, "shift"), title=title)
@@ -532,5 +565,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
+        neurons, neuron, neurons_and_features,
     )
 }  # fmt: skip

@@ -91,6 +91,8 @@ UNITS = {
     "effect": ("effect on the logit", "+.2f"),
     "activation": ("activation", ".2f"),
     "share_of_max": ("activation, share of its largest", ".0%"),
+    "things": ("unrelated things", ".0f"),
+    "share_of_effect": ("share of the effect, counted by size", ".0%"),
     "cosine": ("cosine similarity", "+.2f"),
     "weight": ("share of attention", ".2f"),
     "composition": ("fit of what is written and what is read", ".3f"),

@@ -24,6 +24,8 @@ UNITS = {
     "activation": "activation",
     "share_of_max": "share of the largest known activation",
     "density": "share of tokens",
+    "things": "unrelated things",
+    "share_of_effect": "share of the effect",
     "effect": "logits per unit",
     "cosine": "cosine",
     "l0": "features per token",

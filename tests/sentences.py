@@ -202,6 +202,18 @@ def _of_feature(tables: Tables, result: Any) -> list[float]:
     return [float((values.fillna(0) != 0).sum()), float(values.notna().sum()), 1.0, *density]
 
 
+def _of_neurons(tables: Tables, result: Any) -> list[float]:
+    return [0.8, tables["layers"]["neurons"].sum(), tables["layers"]["bias"].sum()]
+
+
+def _of_neuron(tables: Tables, result: Any) -> list[float]:
+    return [tables["things"]["peaks"].sum()]
+
+
+def _of_neurons_and_features(tables: Tables, result: Any) -> list[float]:
+    return [0.8]
+
+
 def _of_ablation(tables: Tables, result: Any) -> list[float]:
     return [*(-tables["effects"]["foretold"].dropna())]
 
@@ -355,6 +367,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
     ],
     "input_attribution": [(r"^“(.*)” \(.*counts most", _strongest_part)],
     "features": [(r"^Feature (\d+).* is strongest on", _strongest_feature)],
+    "neurons": [(r"^Of .*, neuron (\d+) of layer", _row("neurons", "contribution", "neuron", size=True))],
     "ablation": [
         (rf"[Ww]ithout ({PARTS}).* falls most, of all", _row("effects", "change", "component", "idxmin")),
         (rf"Without ({PARTS}).* it rises most", _row("effects", "change", "component")),

@@ -102,15 +102,34 @@ def shared(
     peaks: Iterable[tuple[int, int]], sample: list[Document], texts: list[str], left_out: set[str]
 ) -> tuple[str, float, int]:
     """(concept, share of the peaks that it holds for, number of peaks) of (document, position) pairs."""
-    tally, n = Counter(), 0
-    for where, pos in peaks:
-        tally.update(concepts_of(sample[where], pos, texts) - left_out)
-        n += 1
-    if not tally:
-        return "", 0.0, n
-    # of concepts shared alike, what the token is says more than what follows it, and that more than the kind of text
-    name = max(tally, key=lambda each: (tally[each], each.startswith("is "), each.startswith("before "), each))
-    return name, round(tally[name] / n, 3), n
+    held = [concepts_of(sample[where], pos, texts) - left_out for where, pos in peaks]
+    name = _commonest(held)
+    return name, round(sum(name in each for each in held) / len(held), 3) if name else 0.0, len(held)
+
+
+def things(
+    peaks: Iterable[tuple[int, int]], sample: list[Document], texts: list[str], left_out: set[str]
+) -> list[tuple[str, int]]:
+    """How many things a feature or neuron fires for: the concepts that tell all of its peaks, each with how many
+    further peaks it tells. The commonest comes first, then the commonest of the peaks that are left; "" tells those
+    that have no concept. One that fires for one thing has one.
+    """
+    left, found = [concepts_of(sample[where], pos, texts) - left_out for where, pos in peaks], []
+    while left:
+        name = _commonest(left)
+        others = [each for each in left if name not in each] if name else []
+        found.append((name, len(left) - len(others)))
+        left = others
+    return found
+
+
+def _commonest(held: list[set[str]]) -> str:
+    """Of concepts shared alike, what the token is says more than what follows it, and that more than the kind of text;
+    "" where there is none.
+    """
+    tally = Counter(name for each in held for name in each)
+    rank = {name: (n, name.startswith("is "), name.startswith("before "), name) for name, n in tally.items()}
+    return max(tally, key=rank.__getitem__, default="")
 
 
 def peaks(document: np.ndarray, pos: np.ndarray, value: np.ndarray) -> list[tuple[int, int]]:
@@ -128,13 +147,17 @@ def monosemantic(row: dict) -> bool:
     return row["concept_contexts"] == PEAKS and row["concept_share"] >= SHARED
 
 
-def by_chance(sample: list[Document], texts: list[str], left_out: set[str], n: int = 400) -> float:
-    """The share of imagined features, each firing at `PEAKS` random tokens, that would count as monosemantic."""
-    r, hits = Random("chance"), 0
+def by_chance(sample: list[Document], texts: list[str], left_out: set[str], n: int = 400) -> dict[str, float]:
+    """Of imagined features, each firing at `PEAKS` random tokens: the share that would count as monosemantic, and for
+    how many things one fires on average.
+    """
+    r, hits, told = Random("chance"), 0, 0
     places = [(d, pos) for d, document in enumerate(sample) for pos in range(1, len(document.ids))]
     for _ in range(n):
-        hits += shared(r.sample(places, PEAKS), sample, texts, left_out)[1] >= SHARED
-    return hits / n
+        drawn = r.sample(places, PEAKS)
+        hits += shared(drawn, sample, texts, left_out)[1] >= SHARED
+        told += len(things(drawn, sample, texts, left_out))
+    return {"monosemantic_by_chance": hits / n, "things_by_chance": told / n}
 
 
 def table(rows_of: dict[str, list[dict]], named: int = 6) -> str:

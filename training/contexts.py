@@ -7,7 +7,8 @@ reads the SAE at its hook over the documents of `training.sample` (the beginning
 writes two files beside it:
 
 - ``features.json``: per feature its density, largest activation, label, the tokens it promotes and suppresses, and the
-  concept that its strongest contexts share (`training.concepts`), with the share of them and how many there were;
+  concept that its strongest contexts share (`training.concepts`), with the share of them and how many there were, and
+  the concepts that it takes to tell all of them (`things`);
 - ``contexts.json``: the eight documents in which it fires most, around the largest activation.
 
 **Labels** follow `LABEL_RULE` from the counts alone; `confidence` is the share of the feature's total activation that
@@ -90,10 +91,11 @@ def write(model_folder: Path, sae_folder: Path, out: Path, n_tokens: int, seed: 
             concepts.shared(peaks, sample, texts, left_out),
             strict=True,
         )
-        rows.append(row | dict(named))
+        told = concepts.things(peaks, sample, texts, left_out)
+        rows.append(row | dict(named) | {"things": told})
         contexts[str(feature)] = top_contexts(fires, sample, texts)
     about = {"tokens": total, "seed": seed, "documents": len(sample)}
-    about["monosemantic_by_chance"] = concepts.by_chance(sample, texts, left_out)
+    about |= concepts.by_chance(sample, texts, left_out)
     out.mkdir(parents=True, exist_ok=True)
     save_json(out / "features.json", {"sample": about, "label_rule": LABEL_RULE, "features": rows})
     save_json(out / "contexts.json", {"features": contexts})

@@ -1,8 +1,9 @@
 """Where every MLP neuron fires: the contexts of its largest activations, with a label by the rule of the features.
 
 One file per layer, ``neurons/layer_<L>.json``: ``{"sample", "label_rule", "neurons": [{"neuron", "max_activation",
-"density", "label", "rule", "confidence", "promoted", "suppressed", "contexts": [...]}]}``; activation = after GELU;
-density = share of the tokens above a tenth of the largest; contexts as in an SAE's ``contexts.json``.
+"density", "label", "rule", "confidence", "promoted", "suppressed", "things", "contexts": [...]}]}``; activation = after
+GELU; density = share of the tokens above a tenth of the largest; contexts as in an SAE's ``contexts.json``, things as
+in its ``features.json``.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training import concepts
 from training.contexts import LABEL_RULE, Firing, describe, save_json, strongest, top_contexts
 from training.sample import Document, documents
 
@@ -23,7 +25,8 @@ def write_neurons(model, tokenizer, out: Path, n_tokens: int = 40_000, seed: int
     sample = documents(tokenizer, n_tokens, seed)
     texts = [tokenizer.decode([i]) for i in range(model.config.vocab_size)]
     about = {"tokens": sum(len(d.ids) - 1 for d in sample), "seed": seed, "documents": len(sample)}
-    acts = activations(model, sample)
+    acts, left_out = activations(model, sample), concepts.common(sample, texts)
+    about |= concepts.by_chance(sample, texts, left_out)
     where = np.repeat(np.arange(len(sample)), [len(d.ids) for d in sample])
     pos = np.concatenate([np.arange(len(d.ids)) for d in sample])
     (out / "neurons").mkdir(parents=True, exist_ok=True)
@@ -36,6 +39,8 @@ def write_neurons(model, tokenizer, out: Path, n_tokens: int = 40_000, seed: int
             row = describe(neuron, fires, sample, texts, about["tokens"])
             row["density"] = round(float((values > values.max() / 10).float().mean()), 6)
             row["neuron"] = row.pop("feature")
+            peaks = concepts.peaks(fires.document, fires.pos, fires.value)
+            row["things"] = concepts.things(peaks, sample, texts, left_out)
             rows.append(
                 row | strongest(effects[neuron], texts, 5) | {"contexts": top_contexts(fires, sample, texts, 5)}
             )

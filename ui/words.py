@@ -355,7 +355,7 @@ PLACEBO_MEASURE = _options(
 
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
-LAYER, HEAD, FEATURE = Number("layer", 0), Number("head", 0), Number("feature", 0)
+LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
 AUTOENCODER = Hook("sae")
 SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
@@ -404,8 +404,9 @@ PAGES: dict[str, tuple[Field, ...]] = {
         PROBED, Text("labelled"), PROBED_AT, Text("read_token"), LAYER, Text("towards"), PROBE_KIND,
         Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,
     ),
+    "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
     "ablation": (
-        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, Number("neuron", 0), AUTOENCODER, FEATURE,
+        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),

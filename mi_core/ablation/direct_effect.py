@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.ablation.component import Component, apart
 from mi_core.ablation.knockout import Knockout
 from mi_core.attribution import logit_parts
-from mi_core.attribution.logit_parts import EXPLAINED
+from mi_core.attribution.neuron_parts import neuron_parts
 from mi_core.interventions.place import ATTENTION, HEAD, MLP, NEURON, POSITION, Part, Place
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
@@ -132,16 +132,5 @@ WRITTEN: Mapping[Place, Callable[[Question, Sequence[Part]], list[float]]] = {
 
 def _of_one_unit(question: Question, layer: int) -> Float[Tensor, " d_mlp"]:
     """What one unit of each neuron adds to the target; not finite where neurons do not explain the MLP."""
-    model = question.model
-    post, out = model.mlp_post_norm(layer), question.acts[hooks.mlp_value(layer)][question.pos]
-    inner = question.reader if post is None else post.pull_back(question.reader) / post.scale(out)
-    back = model.mlp_pull_back(layer, inner)
-    return back / _explained(question, layer, back, inner)
-
-
-def _explained(question: Question, layer: int, back: Tensor, inner: Float[Tensor, " d_model"]) -> Bool[Tensor, ""]:
-    """Whether neurons and bias give what the MLP's last projection writes."""
-    acts, pos = question.acts, question.pos
-    out = acts[hooks.mlp_value(layer)][pos]
-    whole = acts[hooks.post(layer)][pos] @ back + question.model.mlp_bias(layer) @ inner
-    return (whole - out @ inner).abs() <= EXPLAINED * (1 + out.norm() * inner.norm())
+    parts = neuron_parts(question.model, question.acts, layer, question.pos, question.reader)
+    return parts.of_one_unit / parts.explained

@@ -39,19 +39,7 @@ class FeatureWrites:
     @torch.no_grad()
     def amounts(self, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos feature"]:
         """How much of each direction the SAE finds in activations at its hook."""
-        encoded = self.sae.encode(x)
-        return encoded[:, list(self.ids)] * self._scale(x, encoded)
-
-    def _scale(self, x: Float[Tensor, "pos d_model"], encoded: Float[Tensor, "pos d_sae"]) -> Float[Tensor, "pos 1"]:
-        """What an SAE that normalises its input multiplies by when it decodes: 1 for any other."""
-        if self.sae.inner.cfg.normalize_activations == "none":
-            return encoded.new_ones(len(x), 1)
-        probe = int(self.sae.W_dec.norm(dim=-1).argmax())
-        one = torch.zeros_like(encoded)
-        one[:, probe] = 1
-        step = self.sae.decode(one, x) - self.sae.decode(torch.zeros_like(one), x)
-        direction = self.sae.directions([probe])[0]
-        return (step @ direction / (direction @ direction))[:, None]
+        return self.sae.amounts(x)[:, list(self.ids)]
 
     def removal(self, instead: Float[Tensor, "pos feature"], first: int = 0, end: int | None = None) -> Intervention:
         """All of them out wherever the run goes: what they then write is read in that very run.

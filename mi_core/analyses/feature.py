@@ -15,7 +15,7 @@ from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, quoted
 from mi_core.result import Check, Reading, check_axes, within
-from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, feature_name, kept_positions, share
+from mi_core.saes.features import POSITIONS_AT_ONCE, check_top_k, context_table, feature_name, kept_positions, share
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import Context, contexts, neuronpedia_url, notes
 from mi_core.saes.sae import Sae
@@ -91,16 +91,9 @@ class Feature:
         return {
             "activations": pd.DataFrame(activations),
             "promoted": pd.DataFrame(self.promotion.columns([self.feature])),
-            "contexts": pd.DataFrame(self._context_rows(), columns=CONTEXT_COLUMNS),
+            "contexts": context_table(self.contexts),
             "nearest": pd.DataFrame(nearest),
         }
-
-    def _context_rows(self) -> list[tuple]:
-        return [
-            (number, place, token, activation, place == context.peak)
-            for number, context in enumerate(self.contexts)
-            for place, (token, activation) in enumerate(zip(context.tokens, context.activations, strict=True))
-        ]
 
     def reading(self) -> Reading:
         """Where it fires in the prompt, what it says to the vocabulary, and how rare it is."""
@@ -121,9 +114,6 @@ class Feature:
         if self.density == 0:
             return ("In the text it was described from, it never fired.",)
         return (f"In ordinary text for this model it fires on 1 token in {1 / self.density:,.0f}.",)
-
-
-CONTEXT_COLUMNS = ["context", "pos_in_context", "token", "activation", "is_peak"]
 
 
 def feature(

@@ -24,6 +24,16 @@ def bias(module: torch.nn.Module, like: Float[Tensor, "*any d_out"]) -> Float[Te
     return module(torch.zeros(1, d_in(module, like.shape[-1]), device=like.device, dtype=like.dtype))[0]
 
 
+@torch.no_grad()
+def row(module: torch.nn.Module, index: int, like: Float[Tensor, "*any d_out"]) -> Float[Tensor, " d_out"]:
+    """What one unit of input `index` adds to the output; `like` as in `bias`."""
+    if (weight := plain_matrix(module)) is not None:
+        return weight[index].detach()
+    one = torch.zeros(1, d_in(module, like.shape[-1]), device=like.device, dtype=like.dtype)
+    one[0, index] = 1
+    return module(one)[0] - bias(module, like)
+
+
 def plain_matrix(module: torch.nn.Module) -> Float[Tensor, "d_in d_out"] | None:
     """The matrix of a module that is plainly one product and a bias; None for any other, whose code may do more."""
     if module._forward_hooks or module._forward_pre_hooks:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mi_core.errors import InputError
 from mi_core.models.tokens import Tokens
+from mi_core.saes.notes import Context
 from mi_core.saes.sae import Sae
 
 POSITIONS_AT_ONCE = 128  # 12 MB of activations at 24,576 features
@@ -27,6 +29,16 @@ def check_top_k(top_k: int, sae: Sae) -> None:
 def share(activation: np.ndarray, largest: np.ndarray | float) -> np.ndarray:
     """Activation over the largest known one; NaN where that is 0 or not known."""
     return activation / np.where(np.asarray(largest) > 0, largest, np.nan)
+
+
+def context_table(contexts: tuple[Context, ...]) -> pd.DataFrame:
+    """A row per token of each context, the best context first."""
+    rows = [
+        (number, place, token, activation, place == context.peak)
+        for number, context in enumerate(contexts)
+        for place, (token, activation) in enumerate(zip(context.tokens, context.activations, strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["context", "pos_in_context", "token", "activation", "is_peak"])
 
 
 def feature_name(feature: int, label: str) -> str:

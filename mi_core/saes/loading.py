@@ -19,6 +19,7 @@ from mi_core.lru import LRU
 from mi_core.models import catalogue, hooks
 from mi_core.models.catalogue import SaeEntry
 from mi_core.models.loading import local_folder
+from mi_core.saes import neuron_notes
 from mi_core.saes.sae import Sae
 
 if TYPE_CHECKING:  # the pages list SAEs long before torch is there
@@ -55,8 +56,11 @@ def available(model_id: str) -> tuple[SaeEntry, ...]:
 
 
 def stamp(model_id: str) -> str:
-    """Changes with every file of the SAEs in a model's folder: what is read of them is no part of its fingerprint."""
+    """Changes with every file of the SAEs in a model's folder, and of the notes on its neurons: what is read of them is
+    no part of its fingerprint.
+    """
     folders = [entry.folder for entry in available(model_id) if entry.folder]
+    folders += filter(None, [neuron_notes.folder(model_id)])
     seen = [_states(folder) for folder in folders]
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16] if seen else ""
 

@@ -23,7 +23,9 @@ class FeatureNote:
     """One feature: its `label`, found by `rule` (which part of the labelling rule held) with `confidence` (0 to 1),
     its `density` (share of tokens on which it is active) and `max_activation`; empty or NaN where nothing is known.
 
-    A label that fits less than `FITS` of its activation is no `label` but the `nearest`."""
+    A label that fits less than `FITS` of its activation is no `label` but the `nearest`. `things` are the concepts that
+    tell its strongest peaks, the commonest first, each with how many peaks it tells: one for what fires for one thing.
+    """
 
     label: str = ""
     nearest: str = ""
@@ -31,6 +33,12 @@ class FeatureNote:
     confidence: float = math.nan
     density: float = math.nan
     max_activation: float = math.nan
+    things: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def n_things(self) -> float:
+        """How many things it fires for; NaN where that is not known."""
+        return float(len(self.things)) or math.nan
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def _beside(entry: SaeEntry, name: str) -> Path | None:
 def _notes(path: str, changed: int) -> Notes:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows = {int(row["feature"]): _note(row) for row in content["features"]}
+        rows = {int(row["feature"]): note_of(row) for row in content["features"]}
         return Notes(rows, content.get("label_rule") or "")
     except UNREADABLE:
         return Notes({})
@@ -97,22 +105,24 @@ def _notes(path: str, changed: int) -> Notes:
 def _contexts(path: str, changed: int) -> dict[int, tuple[Context, ...]]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {int(key): tuple(_context(item) for item in items) for key, items in content["features"].items()}
+        return {int(key): tuple(context_of(item) for item in items) for key, items in content["features"].items()}
     except UNREADABLE:
         return {}
 
 
-def _note(row: dict[str, Any]) -> FeatureNote:
+def note_of(row: dict[str, Any]) -> FeatureNote:
+    """What one row of a file of notes says."""
     numbers = {name: _number(row.get(name)) for name in ("confidence", "density", "max_activation")}
+    things = tuple((str(name), int(n)) for name, n in row.get("things") or ())
     label, fits = row.get("label") or "", not (numbers["confidence"] < FITS and numbers["density"] != 0)
-    return FeatureNote(label if fits else "", "" if fits else label, rule=row.get("rule") or "", **numbers)
+    return FeatureNote(label if fits else "", "" if fits else label, row.get("rule") or "", **numbers, things=things)
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _context(item: dict[str, Any]) -> Context:
+def context_of(item: dict[str, Any]) -> Context:
     """A piece of text from its first whole character to its last: a token at an end may hold a part of one."""
     tokens, peak = item["tokens"], int(item["peak"])
     first, last = 0, len(tokens) - 1

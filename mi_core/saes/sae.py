@@ -88,6 +88,20 @@ class Sae:
         rescaled = getattr(self.inner.cfg, "rescale_acts_by_decoder_norm", False)
         return rows / rows.norm(dim=-1, keepdim=True) if rescaled else rows
 
+    def amounts(self, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_sae"]:
+        """How much of each of `directions` the SAE finds in activations: an SAE that normalises its input multiplies
+        by its scale when it decodes, any other by 1.
+        """
+        encoded = self.encode(x)
+        if self.inner.cfg.normalize_activations == "none":
+            return encoded
+        probe = int(self.W_dec.norm(dim=-1).argmax())
+        one = encoded.new_zeros(encoded.shape)
+        one[:, probe] = 1
+        step = self.decode(one, x) - self.decode(one.new_zeros(one.shape), x)
+        direction = self.directions([probe])[0]
+        return encoded * (step @ direction / (direction @ direction))[:, None]
+
     def writing(
         self, feature: int, amount: Float[Tensor, "*batch"], x: Float[Tensor, "*batch d_model"]
     ) -> Float[Tensor, "*batch d_model"]:

@@ -21,6 +21,7 @@ PAGES = (
     ("Features", "features", "Features"),
     ("Directions", "directions", "Directions"),
     ("Probing", "probing", "Probing"),
+    ("Neurons", "neurons", "Neurons"),
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),

@@ -35,12 +35,17 @@ ABOUT_JAPAN = {
     "Features": "“·is”",
     "Directions": "comes nearest to “·Rome”",  # of the model, whatever the prompt
     "Probing": "“·Tokyo”",
+    "Neurons": "“·Tokyo”",
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
     "Steering": "“·Tokyo”",
     "Edits": "now answers “·Rome” instead of “·Tokyo”",
 }
+
+
+# Words of the prompts before, said of this one; sample text may name a Mary of its own.
+STALE = re.compile("Texas is|“·Mary”|Mary[ ·]and[ ·]John")
 
 
 def query(page: Page) -> dict[str, str]:
@@ -68,7 +73,7 @@ def test_a_typed_prompt_is_read_on_every_page(page):
         expect(token(page, 4)).to_contain_text("·Japan")
         expect(charts(page).first).to_be_visible()
         in_address(page, "prompt", JAPAN)
-        expect(main(page)).not_to_contain_text(re.compile("Texas is|Mary"))
+        expect(main(page)).not_to_contain_text(STALE)
         expect(main(page).get_by_role("alert")).to_have_count(0)
 
 

@@ -54,6 +54,9 @@ ASKED = {
     "jacobian_lens": [{}],
     "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
+    "neuron": [{"layer": 0, "neuron": 1}, {"layer": 2, "neuron": 1}],
+    "neurons": [{}, {"layer": 0}, {"pos": 1}],
+    "neurons_and_features": [{}],
     "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
     "patching": [PAIR | {"site": site} for site in SITES]
                 + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],

@@ -28,6 +28,7 @@ SETTINGS = {
     "edit": ["--subject", "Texas", "--target", "Boston"],
     "feature": ["--feature", "3"],
     "head_circuit": ["--layer", "1", "--head", "1"],
+    "neuron": ["--layer", "1", "--neuron", "3"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
     "probe_use": ["--file", "sentiment", "--placebos", "2"],
     "probing": ["--file", str(LABELLED), "--shuffles", "1"],

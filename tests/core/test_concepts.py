@@ -60,7 +60,19 @@ def test_what_most_tokens_have_is_no_concept():
     left_out = concepts.common(sample, TEXTS)
     assert "in facts" in left_out and "in code" not in left_out
     assert concepts.shared([(0, 7)], sample, TEXTS, left_out) == ("", 0.0, 1)
-    assert 0 <= concepts.by_chance(sample, TEXTS, left_out, n=20) <= 1
+    assert concepts.things([(0, 7)], sample, TEXTS, left_out) == [("", 1)]
+    chance = concepts.by_chance(sample, TEXTS, left_out, n=20)
+    assert 0 <= chance["monosemantic_by_chance"] <= 1 <= chance["things_by_chance"] <= concepts.PEAKS
+
+
+def test_unrelated_things_are_told_one_by_one():
+    """What most peaks are comes first, then what most of the others are."""
+    sample, left_out = [FACT, CODE], {"in facts", "in code"}
+    places = [(0, 4), (0, 4), (0, 4), (1, 2)]
+    assert concepts.concepts_of(CODE, 2, TEXTS) >= {"is a Python word"}
+    assert concepts.things(places, sample, TEXTS, left_out) == [("is a country", 3), ("is a Python word", 1)]
+    assert concepts.things(places[:3], sample, TEXTS, left_out) == [("is a country", 3)]
+    assert concepts.things([], sample, TEXTS, left_out) == []
 
 
 def test_the_table_counts_what_is_live_and_shared():

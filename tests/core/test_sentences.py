@@ -36,6 +36,8 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("attribution", asking | more) for more in ({}, {"layer": 1, "head": 1}, {"layer": 3}))
     yield from (("features", reading), ("features", reading | {"pos": 1}))
     yield from (("feature", reading | {"feature": number}) for number in (66, 115, 306))
+    yield from (("neurons", asking), ("neurons", asking | {"layer": 2, "pos": 1}), ("neurons_and_features", asking))
+    yield from (("neuron", asking | {"layer": layer, "neuron": 17}) for layer in range(4))
     for site in ("head", "attn_out", "mlp_out", "feature", "position"):
         yield "ablation", asking | {"site": site, "mode": "zero"}
     yield "ablation", asking | {"site": "head", "layer": 2, "also": ("L3H0",)}

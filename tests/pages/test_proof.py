@@ -33,8 +33,13 @@ ABLATION = "pages/intervene/ablation.py"
                 ),
             ],
         ),
+        (
+            "neurons",
+            {"layer": 1, "neuron": 21},
+            [("ablation", {"to-site": "neuron", "to-layer": "1", "to-neuron": "21"})],
+        ),
     ],
-    ids=["logit lens", "attention", "heads", "attribution", "words", "features"],
+    ids=["logit lens", "attention", "heads", "attribution", "words", "features", "neurons"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl

@@ -127,6 +127,7 @@ OTHER_KEYS = {
     "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
     "features": "sae feature",
     "probing": "labelled read_token layer towards probe_strength",
+    "neurons": "layer neuron sae compare",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",

@@ -13,13 +13,13 @@ def site_name(hook: str) -> str:
     return site.words.format(layer=layer) + (f" ({folder})" if folder else "")
 
 
-def pick_site(place: DeltaGenerator, hooks: list[str], key: str = "sae") -> str:
-    """A field for the place that a sparse autoencoder reads; the middle one to begin with."""
+def pick_site(place: DeltaGenerator, hooks: list[str], key: str = "sae", *, usual: str | None = None) -> str:
+    """A field for the place that a sparse autoencoder reads; the middle one to begin with, where none is `usual`."""
     named = words.Options(key, tuple(words.Word(hook, site_name(hook), (site_name(hook),)) for hook in hooks))
     return address.choose(
         named,
         place.selectbox,
         "Where to look",
-        usual=hooks[len(hooks) // 2],
+        usual=usual or hooks[len(hooks) // 2],
         help="The place in the model whose activations the sparse autoencoder reads.",
     )

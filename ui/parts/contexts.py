@@ -20,30 +20,41 @@ def draw(feature) -> None:
     Args:
         feature: Result of the `feature` analysis.
     """
-    st.markdown("**Where it fires most, in the sample text**")
-    if not feature.contexts:
-        st.caption("No contexts are known for this feature.")
-    for context in drawn(feature, _contexts):
-        st.html(context)
-    if feature.label:
-        st.caption(
-            literal(f"The label, {feature.label}, fits {feature.confidence:.0%} of its activation in the sample."),
-            help=literal(f"Labels come from a rule: {feature.label_rule}"),
-        )
-    elif feature.nearest_label:
-        st.caption(
-            literal(
-                f"No label fits half of its activation in the sample, so it has none here; {feature.nearest_label} "
-                f"comes nearest, with {feature.confidence:.0%}."
-            ),
-            help=literal(f"Labels come from a rule: {feature.label_rule}"),
-        )
+    texts(feature, "feature")
     if feature.neuronpedia:
         st.link_button("Open on Neuronpedia", feature.neuronpedia, icon=":material/open_in_new:", type="tertiary")
     near = [f"#{id} {label} ({cosine:.2f})" for id, label, cosine in zip(
         feature.nearest_ids, feature.nearest_labels, feature.nearest_cosines, strict=True)]  # fmt: skip
     if near:
         st.caption(literal("Most similar directions (cosine): " + "; ".join(near) + "."))
+
+
+def texts(found, what: str) -> None:
+    """Contexts of a feature or a neuron, and what its label rests on.
+
+    Args:
+        found: Result of the `feature` or `neuron` analysis.
+        what: Which of these it is, in words.
+    """
+    st.markdown("**Where it fires most, in the sample text**")
+    if not found.contexts:
+        st.caption(f"No contexts are known for this {what}.")
+    for context in drawn(found, _contexts):
+        st.html(context)
+    rule = literal(f"Labels come from a rule: {found.label_rule}")
+    if found.label:
+        st.caption(
+            literal(f"The label, {found.label}, fits {found.confidence:.0%} of its activation in the sample."),
+            help=rule,
+        )
+    elif found.nearest_label:
+        st.caption(
+            literal(
+                f"No label fits half of its activation in the sample, so it has none here; {found.nearest_label} "
+                f"comes nearest, with {found.confidence:.0%}."
+            ),
+            help=rule,
+        )
 
 
 def _contexts(feature) -> list[str]:
