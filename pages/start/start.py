@@ -11,11 +11,18 @@ from ui.parts.stories import pick_story
 from ui.prompt import header, prompt
 from ui.text import literal
 
+# The page that shows what a lead says, and the one that asks on from there, with the lead's own settings that it takes.
 PAGES = {
     "logit_lens": ("pages/look/logit_lens.py", "Watch the answer form"),
     "attribution": ("pages/look/attribution.py", "See who pushed the answer"),
     "attention": ("pages/look/attention.py", "See what it reads"),
     "features": ("pages/look/features.py", "See the concepts"),
+}
+FURTHER = {
+    "logit_lens": ("pages/look/writing.py", "See it write on", ()),
+    "attribution": ("pages/look/input_attribution.py", "See which words it rests on", ()),
+    "attention": ("pages/look/heads.py", "See what heads do", ("layer", "head")),
+    "features": ("pages/look/neurons.py", "See the neurons", ()),
 }
 HOW_PREDICTIONS = (
     "A language model does one thing: it gives every token a probability of coming next. The bars are its best "
@@ -35,12 +42,15 @@ show.finding(answer)
 if answer.result.leads:
     with st.grid(min_column_width=240, gap="small"):
         for lead in answer.result.leads:
-            path, label = PAGES[lead.page]
             with st.container(border=True, height="stretch", gap="xsmall"):
                 st.markdown(literal(lead.text))
                 choice = {"layer": lead.layer, "head": lead.head, "feature": lead.feature}
                 query = {name: str(value) for name, value in choice.items() if value is not None}
+                path, label = PAGES[lead.page]
                 st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=query)
+                path, label, names = FURTHER[lead.page]
+                further = {name: query[name] for name in names if name in query}
+                st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=further)
 
 pick_story(chosen.prompt)
 
