@@ -199,6 +199,15 @@ def promoted(result: Any) -> alt.LayerChart:
     return bars(_table(result, "promoted"), title=title, label="token", value="effect")
 
 
+def feature_effects(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each feature does to the answer, measured; a click selects one."""
+    effects = _table(result, "effects")
+    return bars(
+        effects.assign(name=_feature_names(effects)), title=title or f"What features do to {result.target.label}",
+        label="name", value="measured", unit="measured effect (logits)", pick=("feature",),
+    )  # fmt: skip
+
+
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """What the strongest neurons add to the answer; a click selects one."""
     strongest = _table(result, "neurons")
@@ -344,6 +353,6 @@ FIGURES: dict[str, Figure] = {
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, attribution, features, feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit,
-        neurons, neuron, neurons_and_features,
+        neurons, neuron, neurons_and_features, feature_effects,
     )
 }  # fmt: skip

@@ -33,6 +33,7 @@ ASKED = {
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],
     "features": [{}],
+    "feature_effects": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],
