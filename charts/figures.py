@@ -320,6 +320,15 @@ def promoted(result: Any) -> alt.LayerChart:
     return bars(_table(result, "promoted"), title=title, label="token", value="effect")
 
 
+def feature_effects(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each feature does to the answer, measured; a click selects one."""
+    effects = _table(result, "effects")
+    return bars(
+        effects.assign(name=_feature_names(effects)), title=title or f"What features do to {result.target.label}",
+        label="name", value="measured", unit="measured effect (logits)", pick=("feature",),
+    )  # fmt: skip
+
+
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """What the strongest neurons add to the answer; a click selects one."""
     strongest = _table(result, "neurons")
@@ -565,6 +574,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features,
+        neurons, neuron, neurons_and_features, feature_effects,
     )
 }  # fmt: skip

@@ -26,6 +26,11 @@ HOW_PROMOTED = (
     "What the feature says to the vocabulary directly: the tokens whose logits rise (right) or fall (left) for each "
     "unit of its activation. Later layers may change this."
 )
+HOW_EFFECTS = (
+    "Each bar is what becomes of the answer's logit when this feature's term is taken off the activation, all else "
+    "left to react, with its sign turned: to the right, the feature helps the answer. The table has the two forecasts "
+    "beside it, what it writes directly and its gradient times its activation, and what no feature explains."
+)
 header("Features", "Which concepts is the model holding at each token?")
 chosen = prompt()
 entries = [entry.name for entry in saes.available(chosen.model) if not entry.refused]
@@ -91,3 +96,15 @@ with over_prompt:
 with speaks:
     show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.draw(one.result)
+if result.pos not in result.skipped_pos:
+    st.divider()
+    effects = compute("feature_effects", chosen.model, **chosen.asking, sae=sae)
+    show.finding(effects)
+    show.chart(
+        effects,
+        figures.feature_effects,
+        key="effects",
+        how=HOW_EFFECTS,
+        table="effects",
+        on_select=selection.pick_feature("effects"),
+    )

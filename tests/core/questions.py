@@ -49,6 +49,7 @@ ASKED = {
     "head_roles": [{}, {"file": str(TEXT), "excerpts": 2, "rows": 2, "period": 4}],
     "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9"},
                           PAIR | {"baseline": "corrupted", "permutations": 20, "methods": ("shapley",)}],
+    "feature_effects": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],
