@@ -36,6 +36,7 @@ _NUMBERS = ("", "2", "3", "4")
 PLACES: dict[str, tuple[str, ...]] = {
     "pos": _TOKEN,
     "token": _TOKEN,
+    "spans": _TOKEN,
     "written": (*_TOKEN, "temperature", "seed"),
     "cell": (*_TOKEN, words.PATCHED.key),
     "head": ("model",),
