@@ -11,7 +11,7 @@ FEATURES, STEERING = "pages/look/features.py", "pages/intervene/steering.py"
 
 
 def open_on(page: str, folder, **state):
-    own = {"subject": "the dog", "new_answer": "cat"}
+    own = {"subject": "the dog", "new_answer": "cat", "plus": "cat", "less": "dog", "onto": "on"}
     return visit(page, model=str(folder), prompt=PROMPT, corrupted=OTHER, **own | state)
 
 
