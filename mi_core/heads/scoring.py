@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from mi_core.errors import InputError
 from mi_core.models import hooks
@@ -114,10 +114,10 @@ def _ways(model: Model, layer: int, d_head: int, turns: list[tuple[Tensor, Tenso
     """All that there are, the usual ones first."""
     attn = model.bridge.blocks[layer].attn
     own = attn.original_component
-    norms = {}
-    for name in ("q_norm", "k_norm"):
-        part = getattr(attn._modules.get(name), "original_component", None)
-        norms[name] = None if part is None else take_apart(part, d_head, model.embedding)
+    parts = {name: getattr(attn._modules.get(name), "original_component", None) for name in ("q_norm", "k_norm")}
+    if not all(part is None or _is_of_a_head(part, d_head) for part in parts.values()):
+        return
+    norms = {name: None if part is None else take_apart(part, d_head, model.embedding) for name, part in parts.items()}
     scales = dict.fromkeys([getattr(own, "scaling", None), d_head**-0.5, 1.0])
     turned = [_both(turn, d_head) for turn in turns if isinstance(turn, tuple) and len(turn) == 2]
     for scale in (scale for scale in scales if isinstance(scale, float)):
@@ -127,6 +127,12 @@ def _ways(model: Model, layer: int, d_head: int, turns: list[tuple[Tensor, Tenso
                 yield replace(plain, cos=cos, sin=sin)
                 yield replace(plain, cos=cos, sin=sin, adjacent=True)
             yield plain
+
+
+def _is_of_a_head(norm: nn.Module, d_head: int) -> bool:
+    """Whether one norm is every head's: not one over all heads together (OLMo 2), nor one for each (StableLM)."""
+    shapes = {name: weight.shape for name, weight in norm.named_parameters()}
+    return set(shapes) <= {"weight", "bias"} and all(shape == (d_head,) for shape in shapes.values())
 
 
 def _both(turn: tuple[Tensor, Tensor], d_head: int) -> tuple[Tensor, Tensor]:
