@@ -22,7 +22,7 @@ from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import place, signed
 from mi_core.result import Check, Reading, check_axes, same_length
-from mi_core.saes.features import check_top_k
+from mi_core.saes.features import check_is_read, check_top_k
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import neuronpedia_url, notes
 
@@ -164,8 +164,7 @@ def feature_effects(
     opened = load_sae(model, sae)
     check_top_k(top_k, opened)
     ids, first = tokens.ids[: position + 1], int(tokens.has_bos)
-    if position < first:
-        raise InputError("The start token is not read for features: choose a later one.", "pos")
+    check_is_read(tokens, position)
     last = hooks.resid_post(model.n_layers - 1)
     acts = model.run(tokens, [opened.hook, last], logits=position)
     answer = resolve(model, target, foil, int(acts.logits[0].argmax()))
@@ -173,7 +172,7 @@ def feature_effects(
     asked = gradient(model, ids, opened.hook, answer.of)[first:]
     parts = feature_parts(opened, x, asked)
     effect = parts.features.sum(0)
-    amounts = opened.amounts(x)
+    amounts = parts.amounts
     active = int((amounts != 0).any(0).sum())
     if not active:
         raise InputError(f"No feature of the SAE at {opened.hook} is active here: choose another one.", "sae")

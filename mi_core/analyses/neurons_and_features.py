@@ -19,6 +19,7 @@ from mi_core.models.tokens import Tokens
 from mi_core.phrases import place, signed
 from mi_core.result import Check, Reading, check_axes, same_length
 from mi_core.saes import loading as saes
+from mi_core.saes.features import check_is_read
 from mi_core.saes.neuron_notes import neuron_notes
 from mi_core.saes.notes import notes
 from mi_core.saes.sae import Sae
@@ -189,8 +190,7 @@ def neurons_and_features(
     """
     tokens = model.tokens(prompt, prepend_bos)
     position = model.position(tokens, pos)
-    if position == 0 and tokens.has_bos:
-        raise InputError("The start token is not read for features: choose a later one.", "pos")
+    check_is_read(tokens, position)
     if reason := logit_parts.obstacle(model):
         raise InputError(reason, "model")
     opened = saes.load_sae(model, sae or _last(model.id))

@@ -18,8 +18,11 @@ from mi_core.saes.sae import Sae
 
 @dataclass(frozen=True)
 class FeatureParts:
-    """Per position: what each feature adds, the SAE's bias, what it does not explain, and the whole activation."""
+    """Per position: how much of each direction there is, what each feature adds with it, the SAE's bias, what it does
+    not explain, and the whole activation.
+    """
 
+    amounts: Float[Tensor, "pos d_sae"]
     features: Float[Tensor, "pos d_sae"]
     bias: Float[Tensor, " pos"]
     error: Float[Tensor, " pos"]
@@ -45,6 +48,7 @@ def feature_parts(sae: Sae, x: Float[Tensor, "pos d_model"], reader: Float[Tenso
     silent = sae.decode(torch.zeros_like(amounts), x)
     along = reader @ sae.directions(list(range(sae.d_sae))).T
     return FeatureParts(
+        amounts=amounts,
         features=amounts * along,
         bias=(silent * reader).sum(-1),
         error=((x - sae.decode(sae.encode(x), x)) * reader).sum(-1),

@@ -19,6 +19,12 @@ def kept_positions(tokens: Tokens) -> list[bool]:
     return [not (pos == 0 and tokens.has_bos) for pos in range(len(tokens))]
 
 
+def check_is_read(tokens: Tokens, pos: int) -> None:
+    """Refuse the start token, which is left out when features are read."""
+    if tokens.has_bos and pos == 0:
+        raise InputError("The start token is not read for features: choose a later one.", "pos")
+
+
 def check_top_k(top_k: int, sae: Sae) -> None:
     """Raises InputError unless 1 ≤ top_k ≤ 100 and the SAE has as many features."""
     most = min(MAX_TOP_K, sae.d_sae)
