@@ -213,9 +213,7 @@ def _result(
 ) -> Neurons:
     of_layer = [part.contribution.float().numpy(force=True) for part in told.values()]
     every = np.concatenate(of_layer)
-    order = np.argsort(-np.abs(every), kind="stable")[:top_k]
-    layers = np.repeat(list(told), [len(each) for each in of_layer])[order]
-    ids = np.concatenate([np.arange(len(each)) for each in of_layer])[order]
+    order, layers, ids = neuron_parts.strongest(dict(zip(told, of_layer, strict=True)), top_k)
     known = [neuron_notes(model.id, int(a)).of(int(b)) for a, b in zip(layers, ids, strict=True)]
     sums = np.array([each.sum(dtype=np.float64) for each in of_layer], dtype=np.float32)
     bias = np.array([float(part.bias) for part in told.values()], dtype=np.float32)

@@ -250,11 +250,10 @@ def _writers(model: Model, sae: Sae) -> list[int]:
 
 def _neurons(model: Model, layers: list[int], written: list[np.ndarray]) -> Units:
     every = np.concatenate(written)
-    where = np.repeat(layers, [len(each) for each in written])
-    number = np.concatenate([np.arange(len(each)) for each in written])
-    best = np.argsort(-np.abs(every), kind="stable")[:LISTED]
-    known = [neuron_notes(model.id, int(where[i])).of(int(number[i])) for i in best]
-    return _units("neuron", every, best, [f"L{where[i]}N{number[i]}" for i in best], known)
+    best, where, numbers = neuron_parts.strongest(dict(zip(layers, written, strict=True)), LISTED)
+    pairs = [(int(layer), int(number)) for layer, number in zip(where, numbers, strict=True)]
+    known = [neuron_notes(model.id, layer).of(number) for layer, number in pairs]
+    return _units("neuron", every, best, [f"L{layer}N{number}" for layer, number in pairs], known)
 
 
 def _features(sae: Sae, every: np.ndarray) -> Units:

@@ -7,10 +7,12 @@ Layers Build Predictions by Promoting Concepts in the Vocabulary Space").
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mi_core.attribution.logit_parts import EXPLAINED
@@ -87,6 +89,17 @@ def written(model: Model, acts: Activations, layer: int, neuron: int, pos: int) 
     if post is None:
         return row * _factor(acts, layer, pos)
     return post.linear(row) / post.scale(value)
+
+
+def strongest(
+    of_layer: Mapping[int, Float[np.ndarray, " d_mlp"]], most: int
+) -> tuple[Int[np.ndarray, " listed"], Int[np.ndarray, " listed"], Int[np.ndarray, " listed"]]:
+    """The neurons of all layers whose numbers are largest in size: their places in one row, layers and numbers."""
+    every = np.concatenate(list(of_layer.values()))
+    order = np.argsort(-np.abs(every), kind="stable")[:most]
+    layers = np.repeat(list(of_layer), [len(each) for each in of_layer.values()])
+    numbers = np.concatenate([np.arange(len(each)) for each in of_layer.values()])
+    return order, layers[order], numbers[order]
 
 
 def _before_stream(
