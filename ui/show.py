@@ -80,8 +80,7 @@ def _framed(
             columns = len(room["columns"])
             least, most = (round(room["beside"] + columns * x) for x in (room["least"], room["most"] * widest))
             st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
-            if room["at"] is not None:
-                opening_place(frame, room, f"{key}-opening")
+            opening_place(frame, room, f"{key}-opening")
         st.vega_lite_chart(
             spec | {"autosize": FILLING, "config": _legible()},
             width="stretch",
