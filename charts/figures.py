@@ -329,6 +329,20 @@ def feature_effects(result: Any, *, title: str | None = None) -> alt.LayerChart:
     )  # fmt: skip
 
 
+def feature_pairs(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What later features lose without earlier ones, measured; a click selects a pair."""
+    pairs = _table(result, "pairs")
+    ends = [
+        _feature_names(pairs.rename(columns={f"{end}_feature": "feature", f"{end}_label": "label"}))
+        for end in ("from", "to")
+    ]
+    return bars(
+        pairs.assign(name=[" → ".join(both) for both in zip(*ends, strict=True)]),
+        title=title or "What a later feature loses without an earlier one",
+        label="name", value="measured", unit="lost of the later activation", pick=("from_feature", "to_feature"),
+    )  # fmt: skip
+
+
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """What the strongest neurons add to the answer; a click selects one."""
     strongest = _table(result, "neurons")
@@ -574,6 +588,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects,
+        neurons, neuron, neurons_and_features, feature_effects, feature_pairs,
     )
 }  # fmt: skip
