@@ -305,6 +305,22 @@ def features(result: Any, *, title: str = "The strongest features on the chosen 
     return bars(here, title=title, label="name", value="activation", pick=("feature",))
 
 
+def feature_list(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The features that are listed, in their order; a click selects one."""
+    where = "on the chosen token" if result.over == "token" else "in the prompt"
+    own = {
+        "activation": f"The strongest features {where}",
+        "effect": f"The features {where} with the largest effect on {result.target.label}, estimated",
+        "density": f"The rarest features {where}",
+    }[result.sort]
+    rows = _table(result, "features")
+    more = f"The first {len(rows)} of {result.n_wanted:,}." if len(rows) < result.n_wanted else ""
+    return bars(
+        rows.assign(name=_feature_names(rows)), title=title or own, label="name", value=result.sort, subtitle=more,
+        sort=result.sort != "density", most=len(rows), pick=("feature",),
+    )  # fmt: skip
+
+
 def _feature_names(frame: pd.DataFrame) -> list[str]:
     return [f"#{number}  {label}".rstrip() for number, label in zip(frame["feature"], frame["label"], strict=True)]
 
@@ -588,6 +604,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects, feature_pairs,
+        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list,
     )
 }  # fmt: skip
