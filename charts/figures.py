@@ -355,8 +355,24 @@ def feature_pairs(result: Any, *, title: str | None = None) -> alt.LayerChart:
     return bars(
         pairs.assign(name=[" → ".join(both) for both in zip(*ends, strict=True)]),
         title=title or "What a later feature loses without an earlier one",
-        label="name", value="measured", unit="lost of the later activation", pick=("from_feature", "to_feature"),
+        label="name", value="measured", unit="lost of the later activation", names=150,
+        pick=("from_feature", "to_feature"),
     )  # fmt: skip
+
+
+PARTS = {
+    "features": "earlier features", "bias": "the autoencoder’s bias", "error": "what it misses",
+    "start_token": "start token", "not_linear": "no straight line",
+}  # fmt: skip
+
+
+def feature_sums(result: Any) -> alt.LayerChart:
+    """What the later feature of the strongest pair is made of: from `feature_pairs`."""
+    number = int(result.to_ids[result.strongest])
+    row = _table(result, "sums").set_index("to_feature").loc[number]
+    parts = pd.DataFrame({"part": [*PARTS.values()], "activation": [row[name] for name in PARTS]})
+    title = f"What makes the {row['activation']:.2f} of feature {number}"
+    return bars(parts, title=title, label="part", value="activation", unit=result.units, sort=False)
 
 
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:

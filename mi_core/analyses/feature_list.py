@@ -207,8 +207,7 @@ def feature_list(
     check_top_k(top_k, opened)
     check_is_read(tokens, position)
     book = notes(opened.entry)
-    density_known = any(np.isfinite(note.density) for note in book.features.values())
-    if sort == "density" and not density_known:
+    if sort == "density" and not book.tell_density:
         raise InputError(f"The SAE at {opened.hook} does not say how often its features fire: sort otherwise.", "sort")
     acts = model.run(tokens, [opened.hook], logits=position)
     answer = resolve(model, target, foil, int(acts.logits[0].argmax()))
@@ -253,7 +252,7 @@ def feature_list(
         hidden_dense=sum(dense),
         hidden_first=int(only_first.sum()),
         hidden_search=sum(not fit and not hide for fit, hide in zip(fits, dense, strict=True)),
-        density_known=density_known,
+        density_known=book.tell_density,
         labelled=any(note.label for note in book.features.values()),
         silent=tuple(f"#{number} {book.of(number).label}" for number in silent[:MOST_SILENT]),
         n_silent=len(silent),

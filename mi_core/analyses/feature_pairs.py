@@ -22,7 +22,7 @@ from mi_core.models.tokens import Tokens
 from mi_core.phrases import place, signed
 from mi_core.result import Check, Reading, check_axes, same_length
 from mi_core.saes.features import check_is_read, check_top_k, feature_name
-from mi_core.saes.loading import available, load_sae
+from mi_core.saes.loading import available, load_sae, neighbour
 from mi_core.saes.notes import notes
 from mi_core.saes.sae import Sae
 
@@ -76,6 +76,11 @@ class FeaturePairs:
         same_length(self, "from_ids", "from_labels", "to_labels")
 
     @property
+    def strongest(self) -> int:
+        """The pair in which most is lost, measured."""
+        return int(np.abs(self.measured).argmax())
+
+    @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Of the columns that other results do not have, or in other units."""
         columns = {
@@ -119,7 +124,7 @@ class FeaturePairs:
 
     def reading(self) -> Reading:
         """The pair in which most is lost without the earlier feature, and how far the forecasts can be trusted."""
-        best = int(np.abs(self.measured).argmax())
+        best = self.strongest
         before, lost = float(self.activation[best]), float(self.measured[best])
         maker = f"{feature_name(int(self.from_ids[best]), self.from_labels[best])} {_at(self.earlier)}"
         made = f"feature {feature_name(int(self.to_ids[best]), self.to_labels[best])[8:]} {_at(self.later)}"
@@ -244,20 +249,16 @@ def _at(sae: str) -> str:
 def _two(model: Model, sae: str | None, other: str | None) -> tuple[Sae, Sae]:
     """Both SAEs, the earlier first."""
     one = load_sae(model, sae)
-    entries = [entry for entry in available(model.id) if not entry.refused]
-    places = [entry.name for entry in entries]
-    if all(entry.hook == one.hook for entry in entries):
+    near = neighbour(model.id, one.entry)
+    if near is None:
         raise InputError(
             f"Pairs of features need autoencoders at two places, and {shortened(model.id)} has one at {one.hook} only.",
             "sae",
         )
-    if other is None:
-        after = [entry for entry in entries[places.index(one.name) :] if entry.hook != one.hook]
-        before = [entry for entry in entries[: places.index(one.name)] if entry.hook != one.hook]
-        other = after[0].name if after else before[-1].name
-    second = load_sae(model, other)
+    second = load_sae(model, other or near.name)
     if second.hook == one.hook:
         raise InputError(f"Both autoencoders read {one.hook}: choose one at another place.", "other")
+    places = [entry.name for entry in available(model.id)]
     first, last = sorted((one, second), key=lambda each: places.index(each.name))
     return first, last
 

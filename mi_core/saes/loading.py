@@ -93,6 +93,20 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
     )
 
 
+def neighbour(model_id: str, sae: SaeEntry) -> SaeEntry | None:
+    """The next SAE at another place in the model's computation, or the one before the last; None where there is none.
+
+    Args:
+        model_id: The model.
+        sae: One of those that are `available`.
+    """
+    entries = [entry for entry in available(model_id) if not entry.refused]
+    at = next((i for i, entry in enumerate(entries) if entry.name == sae.name), 0)
+    after = [entry for entry in entries[at:] if entry.hook != sae.hook]
+    before = [entry for entry in entries[:at] if entry.hook != sae.hook]
+    return after[0] if after else before[-1] if before else None
+
+
 def load_sae(model: Model, hook: str | None = None) -> Sae:
     """An SAE, opened; a public one as soon as `fetch` has brought it. Never uses the network.
 
