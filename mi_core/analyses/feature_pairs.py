@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mi_core.ablation.feature_writes import FeatureWrites
-from mi_core.attribution.feature_gradients import feature_gradients
+from mi_core.attribution.feature_gradients import feature_gradients, rows_at_once
 from mi_core.errors import InputError, shortened
 from mi_core.interventions.intervention import check, intervening
 from mi_core.interventions.restart import Run
@@ -195,13 +196,15 @@ def feature_pairs(
         if not found:
             raise InputError(f"No feature of the SAE at {one.hook} is active here: choose another one.", "sae")
     looked = made[:MOST_LATER]
-    gradients, again = feature_gradients(model, ids, earlier.hook, later, looked)
+    n_runs = len(looked) + top_k
+    gradients, again = feature_gradients(model, ids, earlier.hook, later, looked, lambda done: progress(done, n_runs))
     effects = _effects(earlier, amounts, makers, gradients[:, first:])
     total = effects.sum(1)
     best = total.abs().flatten().argsort(descending=True)[: min(top_k, total.numel())]
     rows, columns = (best // len(makers)).tolist(), (best % len(makers)).tolist()
     pairs = [(looked[row], makers[column]) for row, column in zip(rows, columns, strict=True)]
-    without = _without(model, ids, earlier, later, amounts, sorted({maker for _, maker in pairs}), progress)
+    lacking = sorted({maker for _, maker in pairs})
+    without = _without(model, ids, earlier, later, amounts, lacking, lambda done: progress(len(looked) + done, n_runs))
     estimate = np.zeros((len(pairs), len(tokens)), dtype=np.float32)
     estimate[:, first : len(ids)] = effects[rows, :, columns].numpy(force=True)
     sums = _sums(earlier, x, gradients, total, first)
@@ -302,7 +305,7 @@ def _without(
     later: Sae,
     amounts: Float[Tensor, "read d_sae"],
     makers: list[int],
-    progress: Progress,
+    told: Callable[[int], None],
 ) -> dict[int, Float[Tensor, " d_sae_later"]]:
     """The later features at the last position in runs that each lack one earlier feature, at every position."""
     writes, first = FeatureWrites(earlier, tuple(makers)), len(ids) - len(amounts)
@@ -311,11 +314,12 @@ def _without(
     runs: list[Run] = [(writes.taking(i, taken[:, i], first, len(ids)),) for i in range(len(makers))]
     check(model, [one for run in runs for one in run])
     found: dict[int, Tensor] = {}
-    for start in range(0, len(runs), ROWS_AT_ONCE):
-        rows = runs[start : start + ROWS_AT_ONCE]
+    at_once = rows_at_once(len(ids), ROWS_AT_ONCE)
+    for start in range(0, len(runs), at_once):
+        rows = runs[start : start + at_once]
         with intervening(model, rows):
             acts = model.run_ids(model.rows([ids] * len(rows)), [later.hook])
         encoded = later.encode(acts[later.hook][:, -1].float())
-        found |= zip(makers[start : start + ROWS_AT_ONCE], encoded, strict=True)
-        progress(len(found), len(runs))
+        found |= zip(makers[start : start + at_once], encoded, strict=True)
+        told(len(found))
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.errors import InputError
+from mi_core.interventions.sweep import POSITIONS_AT_ONCE
 from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.saes.sae import Sae
@@ -16,8 +17,13 @@ from mi_core.saes.sae import Sae
 ROWS_AT_ONCE = 8  # each keeps a whole run for its way back
 
 
+def rows_at_once(n_pos: int, most: int = ROWS_AT_ONCE) -> int:
+    """How many rows of so many positions are run together."""
+    return max(1, min(most, POSITIONS_AT_ONCE // n_pos))
+
+
 def feature_gradients(
-    model: Model, ids: Sequence[int], hook: str, later: Sae, features: Sequence[int]
+    model: Model, ids: Sequence[int], hook: str, later: Sae, features: Sequence[int], told: Callable[[int], None]
 ) -> tuple[Float[Tensor, "feature pos d_model"], Float[Tensor, " feature"]]:
     """``∂activation/∂x`` at `hook`, for every position, of features at the last position; and these activations.
 
@@ -29,14 +35,16 @@ def feature_gradients(
         hook: The earlier place.
         later: The SAE of the features.
         features: Which.
+        told: Called between chunks with how many are done.
 
     Raises:
         InputError: Nothing of what is at `hook` reaches the later place.
     """
-    pairs = [
-        _some(model, ids, hook, later, features[i : i + ROWS_AT_ONCE]) for i in range(0, len(features), ROWS_AT_ONCE)
-    ]
-    gradients, activations = zip(*pairs, strict=True)
+    found, rows = [], rows_at_once(len(ids))
+    for start in range(0, len(features), rows):
+        found.append(_some(model, ids, hook, later, features[start : start + rows]))
+        told(min(start + rows, len(features)))
+    gradients, activations = zip(*found, strict=True)
     return torch.cat(gradients), torch.cat(activations)
 
 
