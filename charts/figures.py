@@ -305,6 +305,22 @@ def features(result: Any, *, title: str = "The strongest features on the chosen 
     return bars(here, title=title, label="name", value="activation", pick=("feature",))
 
 
+def feature_list(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The features that are listed, in their order; a click selects one."""
+    where = "on the chosen token" if result.over == "token" else "in the prompt"
+    own = {
+        "activation": f"The strongest features {where}",
+        "effect": f"The features {where} with the largest effect on {result.target.label}, estimated",
+        "density": f"The rarest features {where}",
+    }[result.sort]
+    rows = _table(result, "features")
+    more = f"The first {len(rows)} of {result.n_wanted:,}." if len(rows) < result.n_wanted else ""
+    return bars(
+        rows.assign(name=_feature_names(rows)), title=title or own, label="name", value=result.sort, subtitle=more,
+        sort=result.sort != "density", most=len(rows), pick=("feature",),
+    )  # fmt: skip
+
+
 def _feature_names(frame: pd.DataFrame) -> list[str]:
     return [f"#{number}  {label}".rstrip() for number, label in zip(frame["feature"], frame["label"], strict=True)]
 
@@ -327,6 +343,36 @@ def feature_effects(result: Any, *, title: str | None = None) -> alt.LayerChart:
         effects.assign(name=_feature_names(effects)), title=title or f"What features do to {result.target.label}",
         label="name", value="measured", unit="measured effect (logits)", pick=("feature",),
     )  # fmt: skip
+
+
+def feature_pairs(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What later features lose without earlier ones, measured; a click selects a pair."""
+    pairs = _table(result, "pairs")
+    ends = [
+        _feature_names(pairs.rename(columns={f"{end}_feature": "feature", f"{end}_label": "label"}))
+        for end in ("from", "to")
+    ]
+    return bars(
+        pairs.assign(name=[" → ".join(both) for both in zip(*ends, strict=True)]),
+        title=title or "What a later feature loses without an earlier one",
+        label="name", value="measured", unit="lost of the later activation", names=150,
+        pick=("from_feature", "to_feature"),
+    )  # fmt: skip
+
+
+PARTS = {
+    "features": "earlier features", "bias": "the autoencoder’s bias", "error": "what it misses",
+    "start_token": "start token", "not_linear": "no straight line",
+}  # fmt: skip
+
+
+def feature_sums(result: Any) -> alt.LayerChart:
+    """What the later feature of the strongest pair is made of: from `feature_pairs`."""
+    number = int(result.to_ids[result.strongest])
+    row = _table(result, "sums").set_index("to_feature").loc[number]
+    parts = pd.DataFrame({"part": [*PARTS.values()], "activation": [row[name] for name in PARTS]})
+    title = f"What makes the {row['activation']:.2f} of feature {number}"
+    return bars(parts, title=title, label="part", value="activation", unit=result.units, sort=False)
 
 
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
@@ -574,6 +620,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects,
+        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list,
     )
 }  # fmt: skip

@@ -90,6 +90,7 @@ UNITS = {
     "kl": ("KL divergence (bits)", ".2f"),
     "effect": ("effect on the logit", "+.2f"),
     "activation": ("activation", ".2f"),
+    "density": ("share of all tokens on which it fires", ".1%"),
     "share_of_max": ("activation, share of its largest", ".0%"),
     "measured": ("measured effect (logits)", "+.2f"),
     "direct": ("direct effect (logits)", "+.2f"),

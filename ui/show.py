@@ -20,6 +20,7 @@ from ui.drawn import drawn
 from ui.text import literal
 from ui.text import table as markdown_table
 
+LINKS = {"neuronpedia": st.column_config.LinkColumn()}  # opened when clicked, in another tab
 FILLING = theme.FILLING.to_dict()
 LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
@@ -136,7 +137,9 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
             if box.open:
-                st.dataframe(tables(answer)[table], hide_index=True, width=640, alt=f"{table} table")
+                st.dataframe(
+                    tables(answer)[table], hide_index=True, width=640, alt=f"{table} table", column_config=LINKS
+                )
         with st.popover(
             "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
         ) as box:

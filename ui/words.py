@@ -237,6 +237,11 @@ BASELINE = _options(
     ("corrupted", "another prompt's"),
 )
 
+FEATURES_OVER = _options("over", ("token", "this token"), ("prompt", "whole prompt"))
+FEATURES_SORT = _options(
+    "sort", ("activation", "strongest first"), ("effect", "effect on the answer"), ("density", "rarest first")
+)
+
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
@@ -356,7 +361,7 @@ PLACEBO_MEASURE = _options(
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
-AUTOENCODER = Hook("sae")
+AUTOENCODER, OTHER_AUTOENCODER = Hook("sae"), Hook("other_sae")
 SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
     Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
@@ -383,7 +388,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "writing": (
         Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,
-        Number("written", 0),
+        Number("written", 0), AUTOENCODER,
     ),
     "directions": (
         DIRECTIONS_VIEW, SPACE, Text("plus"), Text("less"), Text("onto"), Text("tokens"), *FURTHER_SOURCES,
@@ -399,7 +404,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         PLAYERS, SHARED_OUT, BASELINE, Text("pattern"), Text("spans"), Text("baseline_token"), SECOND_PROMPT,
         Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
     ),
-    "features": (AUTOENCODER, FEATURE),
+    "features": (
+        AUTOENCODER, FEATURE, FEATURES_OVER, FEATURES_SORT, Number("dense", 0.1, 100, whole=False), Text("label"),
+        Switch("skip_first"), OTHER_AUTOENCODER, Switch("pairs"),
+    ),
     "probing": (
         PROBED, Text("labelled"), PROBED_AT, Text("read_token"), LAYER, Text("towards"), PROBE_KIND,
         Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,

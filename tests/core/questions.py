@@ -53,6 +53,8 @@ ASKED = {
     "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9", "methods": EXACT},
                           PAIR | {"baseline": "corrupted", "permutations": 20, "methods": ("shapley",)}],
     "feature_effects": [{}],
+    "feature_list": [{"over": "prompt"}, {"sort": "effect"}],
+    "feature_pairs": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],

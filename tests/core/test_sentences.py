@@ -35,6 +35,12 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("attention", reading | more) for more in ({}, {"layer": 2, "head": 0}, {"weighted": True, "pos": 1}))
     yield from (("attribution", asking | more) for more in ({}, {"layer": 1, "head": 1}, {"layer": 3}))
     yield from (("features", reading), ("features", reading | {"pos": 1}))
+    yield from (
+        ("feature_effects", asking),
+        ("feature_pairs", reading),
+        ("feature_list", reading | {"sort": "density"}),
+    )
+    yield "feature_list", asking | {"over": "prompt", "sort": "effect", "max_density": 0.05, "search": "facts"}
     yield from (("feature", reading | {"feature": number}) for number in (66, 115, 306))
     yield from (("neurons", asking), ("neurons", asking | {"layer": 2, "pos": 1}), ("neurons_and_features", asking))
     yield from (("neuron", asking | {"layer": layer, "neuron": 17}) for layer in range(4))

@@ -31,6 +31,10 @@ ABLATION = "pages/intervene/ablation.py"
                     "ablation",
                     {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
                 ),
+                (
+                    "ablation",
+                    {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "978"},
+                ),
             ],
         ),
         (
