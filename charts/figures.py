@@ -514,10 +514,11 @@ def probing(
 ) -> alt.LayerChart:
     """The accuracy at every layer, beside its controls; a click selects a layer."""
     texts, classes = len(result.held.texts), len(result.held.classes)
+    c = f"C = {result.among[0]:g}" if len(result.among) == 1 else "C chosen within the texts learned from"
     return probe_layers(
         _table(result, "layers"),
         title=title,
-        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
+        subtitle=f"{texts} texts, {classes} classes, {c}. Bars: 95 % intervals.",
         rules={"the words alone": result.words_alone, "most frequent class": result.majority},
         layer=result.best if layer is None else layer,
     )
