@@ -390,7 +390,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "directions": (
         DIRECTIONS_VIEW, SPACE, Text("plus"), Text("less"), Text("onto"), Text("tokens"), *FURTHER_SOURCES,
-        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0),
+        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0), Number("beside", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "heads": (

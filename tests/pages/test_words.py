@@ -33,7 +33,6 @@ PINNED = {
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
             "probe": (),
-            "probe": (),
             "vector": ("pasted numbers",),
         }
         for number in "234"
@@ -97,7 +96,6 @@ PINNED = {
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
             "probe": (),
-            "probe": (),
             "vector": ("pasted numbers",),
         }
         for number in ("", "2", "3", "4")
@@ -124,7 +122,7 @@ OTHER_KEYS = {
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written",
-    "directions": "plus less onto tokens nearest_to "
+    "directions": "plus less onto tokens nearest_to beside "
     + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} probe{n} vector{n} layer{n}" for n in "234"),
     "attention": "layer head weighted",
     "heads": "layer head distance pair key_pos",
