@@ -19,6 +19,6 @@ def test_from_what_can_be_read_to_what_is_used(page):
     expect(main(page)).to_contain_text("The model uses the direction to “positive” here")
     settled(page)
     page.get_by_role("link", name=re.compile("steer along it after layer 2")).click()
-    expect(page.get_by_role("textbox", name=re.compile("One number for each"))).not_to_have_value("")
+    expect(page.get_by_role("combobox", name=re.compile("Texts and class"))).to_have_value("sentiment: positive")
     expect(finding(page)).to_contain_text(re.compile("top guess"))
     expect(main(page).get_by_role("alert")).to_have_count(0)
