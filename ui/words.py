@@ -394,8 +394,8 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "heads": (
-        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, GAINS, Number("distance", 0, 23), HEARD_BY, Text("pair"),
-        Number("key_pos", 0), SCORE_PARTS,
+        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, Number("least", 5, 100), GAINS, Number("distance", 0, 23), HEARD_BY,
+        Text("pair"), Number("key_pos", 0), SCORE_PARTS,
     ),
     "attribution": (LAYER, HEAD, SPLIT),
     "input_attribution": (

@@ -125,7 +125,7 @@ OTHER_KEYS = {
     "directions": "plus less onto tokens nearest_to beside "
     + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} probe{n} vector{n} layer{n}" for n in "234"),
     "attention": "layer head weighted",
-    "heads": "layer head distance pair key_pos",
+    "heads": "layer head least distance pair key_pos",
     "attribution": "layer head",
     "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
     "features": "sae feature",
