@@ -55,19 +55,6 @@ def test_tokens_that_choose_and_that_attract_are_those_of_the_dense_matrix(archi
     found = head_circuit(model, layer=LAYER, head=HEAD, distance=0).tables()["qk_tokens"]
     tokens = list(model.text_ids)
     e = hf.get_input_embeddings().weight[tokens]
-    dense = (e @ reads(hf, "q")) @ (e @ reads(hf, "k")).T * scoring(model, LAYER, 1).scale
-    for side, by_hand in (("asks", dense.std(1, correction=0)), ("is found by", dense.mean(0) - dense.mean())):
-        ours, most = found[found["side"] == side], by_hand.topk(8)
-        np.testing.assert_allclose(ours["attraction"], most.values.numpy(), rtol=1e-3, atol=1e-6)
-        assert list(ours["token"]) == model.texts(tokens[i] for i in most.indices)
-
-
-def test_tokens_that_choose_and_that_attract_are_those_of_the_dense_matrix(architecture, tiny_model, hf_model):
-    """Its rows' standard deviations and its columns' means, whatever positions add."""
-    model, hf = tiny_model(architecture), hf_model(architecture)
-    found = head_circuit(model, layer=LAYER, head=HEAD, distance=0).tables()["qk_tokens"]
-    tokens = list(model.text_ids)
-    e = hf.get_input_embeddings().weight[tokens]
     q, k = scoring(model, LAYER, 1).turned_matrices(reads(hf, "q"), reads(hf, "k"), 0)
     dense = (e @ q) @ (e @ k).T
     for side, by_hand in (("asks", dense.std(1, correction=0)), ("is found by", dense.mean(0) - dense.mean())):
