@@ -151,12 +151,9 @@ def test_a_probe_s_direction_is_the_one_that_was_tried_out(mini):
 
 
 def test_texts_of_one_s_own_are_found_by_what_they_hold(mini):
-    rows = [
-        f"The {word} was {how},{how}"
-        for word in ["cat", "dog", "house", "tree", "book", "car", "sea", "hill"]
-        for how in ("up", "down")
-    ]
-    path = kept("\n".join(["text,label", *rows]).encode(), "mine.csv")
+    words = ("cat", "dog", "house", "tree", "book", "car", "sea", "hill")
+    rows = [f"The {word} was {how},{how},{word}" for word in words for how in ("up", "down")]
+    path = kept("\n".join(["text,label,group", *rows]).encode(), "mine.csv")
     assert kept(path.read_bytes(), "mine.csv") == path
     found = find(mini, DirectionSpec(f"probe:{path.parent.name}/down", layer=1))
     other = find(mini, DirectionSpec(f"probe:{path.parent.name}/up", layer=1))
