@@ -2,10 +2,10 @@
 that keeps every activation, and against `all_composition_scores` on a smaller model.
 
 Roles: both sides read the same number of random tokens in one batch, and an excerpt of ordinary text of the same
-length. The usual way keeps the whole pass and goes through the heads one by one, a diagonal for each role. Whoever wants
-patterns of all layers must run all blocks; of a pass at GPT-2 small's size only the unembedding of all positions can be
-left out, three tenths of its multiplications (39 of 124 million a token). So 1.45 times is what the arithmetic allows,
-and what is beyond that is the keeping of activations and the loop over heads.
+length. The usual way keeps the whole pass and goes through the heads one by one, a diagonal for each role. Whoever
+wants patterns of all layers must run all blocks; of a pass at GPT-2 small's size only the unembedding of all positions
+can be left out, three tenths of its multiplications (39 of 124 million a token). So 1.45 times is what the arithmetic
+allows; what goes beyond it is the keeping of activations and the loop over heads.
 """
 
 from __future__ import annotations

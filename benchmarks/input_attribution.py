@@ -1,8 +1,8 @@
 """Integrated gradients at 64 steps of all tokens: against a loop over the steps, a forward and a backward pass each.
 
 Loupe takes as many steps in one batch as fill it, asks no weight for a gradient, and makes logits of the last position
-only, in one product for all steps. Both sides end with the same scores. Loupe's figure is of the whole command: it also reads the prompt, finds what takes
-the words' place, takes each word away, and grades both rows.
+only, in one product for all steps. Both sides end with the same scores. Loupe's figure is of the whole command: it also
+reads the prompt, finds what takes the words' place, takes each word away, and grades both rows.
 """
 
 from __future__ import annotations

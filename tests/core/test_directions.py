@@ -310,7 +310,11 @@ def test_strengths_that_are_no_numbers(mini, strength):
         ({"direction": "feature:1024"}, "direction", "no feature 1024: this SAE has features 0 to 1023"),
         ({"direction": "feature:abc"}, "direction", "names no feature: write feature:123"),
         ({"direction": "feature:-1"}, "direction", "names no feature"),
-        ({"direction": "up"}, "direction", "is no direction: write feature:123, token:Paris, contrast, or vector"),
+        (
+            {"direction": "up"},
+            "direction",
+            "is no direction: write feature:123, token:Paris, probe:sentiment/positive, contrast, or vector",
+        ),
         ({"direction": "feature:1", "layer": 5}, "layer", "no layer 5: choose 0 .* to 4"),
         ({"direction": "feature:1", "sae": "blocks.0.hook_mlp_out"}, "sae", "no SAE at"),
         ({"direction": "feature:1", "positions": "some"}, "positions", "use all, prompt or new"),
