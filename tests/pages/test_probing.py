@@ -4,7 +4,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from mi_core.analyses.probing import probing
+from mi_core.jobs.request import Request
 from tests.pages.test_pages import sentences, unescaped, visit
+from ui.compute import STOPPED, WRITTEN
 
 PROBING = "pages/look/probing.py"
 OWN = "text,label\n" + "\n".join(
@@ -72,6 +75,26 @@ def test_a_file_is_read_at_a_named_token():
     assert "“good” or “bad”" in findings(app)[0]
     app.text_input(key="read_token").set_value("book").run()
     assert "has no token “·book”" in unescaped(app.error[0].value)
+
+
+def test_the_layers_so_far_stay_when_it_is_stopped(mini):
+    class Enough(Exception):
+        """The first layers."""
+
+    def progress(done, total, so_far=None):
+        if so_far is not None and len(so_far.layers) == 2:
+            raise Enough(so_far)
+
+    with pytest.raises(Enough) as stopped:
+        probing(mini, "sentiment", shuffles=1, progress=progress)
+    request = Request.of("probing", "loupe-mini", file="sentiment", position="last", token="", prepend_bos=None)
+    app = visit(PROBING, **{STOPPED: request, WRITTEN: stopped.value.args[0]})
+    assert not app.exception and not app.error
+    assert findings(app)[0].startswith(
+        "So far, up to layer 1 of 4: “positive” or “negative” is read best after layer 0"
+    )
+    assert len(app.get("vega_lite_chart")) == 1 and "Stopped before it was finished" in sentences(app)
+    assert app.button(key="run-probing").label == "Run again"
 
 
 @pytest.mark.parametrize(
