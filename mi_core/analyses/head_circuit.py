@@ -63,9 +63,9 @@ class HeadCircuit:
     attraction: Float[np.ndarray, " asked"]
     """[asked] By how much, above the mean over all tokens: in attention scores."""
     chosen: tuple[str, ...]
-    """[side · place] Tokens that choose most sharply, then tokens that are found by most, flattened."""
-    chosen_by: Float[np.ndarray, "end place"]
-    """[end, place] A query's: the standard deviation of its scores over all keys. A key's: its mean score over all
+    """[end · nth] Tokens that choose most sharply, then tokens that are found by most, flattened."""
+    chosen_by: Float[np.ndarray, "end nth"]
+    """[end, nth] A query's: the standard deviation of its scores over all keys. A key's: its mean score over all
     queries, above that of the average key."""
     by_distance: Float[np.ndarray, " back"]
     """[distance] The average token's score for itself: what positions alone do."""

@@ -85,7 +85,7 @@ def test_excerpts_are_counted_by_their_score_and_heads_named_from_a_threshold(mi
         by_hand, _ = np.histogram(scores_there[~np.isnan(scores_there)], bounds)
         assert list(ours["excerpts"]) == list(by_hand)
     assert found.above("previous_token", "random", 0.9).startswith(
-        "1 of 16 heads gives it at least 90% of its attention: L0H0 (97%)"
+        "1 of 16 heads gives it at least 90% of its attention: L0H0 (97.5%)"
     )
     assert found.above("previous_token", "text", 1.0) == "0 of 16 heads give it at least 100% of their attention."
 

@@ -61,7 +61,7 @@ def test_a_pair_leads_to_the_paths_between_them():
 def test_heads_look_at_ones_own_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LOUPE_CACHE", str(tmp_path))
     app = visit(HEADS, role="previous_token", least=90)
-    assert "1 of 16 heads gives it at least 90% of its attention: L0H0 (97%)." in [
+    assert "1 of 16 heads gives it at least 90% of its attention: L0H0 (97.5%)." in [
         unescaped(each.value) for each in app.markdown
     ]
     text = "Tom saw the cat and the cat saw Tom. " * 40
