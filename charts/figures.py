@@ -174,7 +174,7 @@ def head_roles(
 ) -> alt.LayerChart:
     """How much of its attention each head gives to what a role asks for; by default the role that is clearest.
 
-    Heads that give at least `least` have an outline.
+    Heads that give at least `least` have a dashed outline.
     """
     scores = _table(result, "scores" if measured == "random" else "text")
     role = role or scores.loc[scores["score"].idxmax(), "role"]
@@ -195,7 +195,7 @@ def head_spread(result: Any, *, layer: int, head: int, role: str) -> alt.LayerCh
     names = [f"{low:.0%} to {high:.0%}" for low, high in zip(rows["from_score"], rows["to_score"], strict=True)]
     return bars(
         rows.assign(name=names),
-        title=f"In how many excerpts L{layer}H{head} gives {ROLES[role]} how much",
+        title=f"L{layer}H{head}’s attention to {ROLES[role]}, excerpt by excerpt",
         subtitle=f"{rows['excerpts'].sum():,} excerpts of ordinary text",
         label="name",
         value="excerpts",

@@ -35,7 +35,7 @@ def head_grid(
         value: Column that colours the cells.
         unit: Title of the colour scale; None for the column's own.
         mark: Column of truth values; true cells bear a “≠”.
-        outline: The same; true cells have an outline.
+        outline: The same; true cells have a dashed outline, one that is clicked a solid one.
         columns: What the columns are called.
     """
     grid = frame.dropna(subset=["layer", "head"])
@@ -55,7 +55,9 @@ def head_grid(
     layers_drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
     if outline is not None:
         chosen = pd.DataFrame(grid.loc[grid[outline].astype(bool)])
-        framed = alt.Chart(chosen).mark_rect(fill=None, stroke=theme.words(), strokeWidth=2, cursor="pointer")
+        framed = alt.Chart(chosen).mark_rect(
+            fill=None, stroke=theme.MARKED, strokeDash=[4, 3], strokeWidth=2, cursor="pointer"
+        )
         layers_drawn.append(framed.encode(x=x, y=y, tooltip=theme.tooltips(grid)))
     return alt.LayerChart(layer=layers_drawn).properties(
         width=width,
