@@ -248,7 +248,7 @@ def chosen_tokens(result: Any, *, side: str) -> alt.LayerChart:
             "attention score above the average token",
         ),
     }[side]
-    return bars(rows[rows["side"] == side], title=title, label="token", value="attraction", unit=unit)
+    return bars(rows.loc[rows["side"] == side], title=title, label="token", value="attraction", unit=unit)
 
 
 def drawn_by_distance(result: Any) -> alt.LayerChart:

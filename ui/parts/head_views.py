@@ -81,8 +81,8 @@ def roles(given: inputs.Inputs) -> None:
         )
         least = st.slider(
             "Name heads from", 5, 100, 40, 5, format="%d%%", key="least", bind="query-params", width=200,
-            help="Heads that give at least so much of their attention have a dashed outline; the line below the grid names "
-            "them.",
+            help="Heads that give at least so much of their attention have a dashed outline; the line below the grid "
+            "names them.",
         )  # fmt: skip
     measured = "random" if role == "duplicate_token" else measured
     own: dict[str, Any] = {} if file is None else {"file": text_file.sent("heads_file")}
