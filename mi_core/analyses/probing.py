@@ -125,7 +125,7 @@ class Probing:
         return max(map(self.held.labels.count, self.held.classes)) / len(self.held.labels)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`layers`: a row per layer. `baselines`: what is told without the model. `errors`: the texts that a layer's
+        """`layers`: a row per layer; `c_low` to `c_high` is the penalty of its folds. `baselines`: what is told without the model. `errors`: the texts that a layer's
         probe gets wrong. `confusion`: class by class. `groups`: texts that are alike, at the best layer. `directions`
         and `cosines`: how the directions agree, with each other and between layers."""
         at = self.layers.index(self.best)
@@ -159,6 +159,8 @@ class Probing:
                 "codelength": self.codelength,
                 "compression": self.compression,
                 "c": self.c,
+                "c_low": self.fold_c.min(1),
+                "c_high": self.fold_c.max(1),
             }
         )
 
@@ -345,7 +347,7 @@ def _checks(
 def _read(result: Probing) -> Reading:
     at = result.layers.index(result.best)
     frame = result.tables()["layers"].iloc[at].to_dict()
-    said = (_split(result, frame), _controls(frame), *_penalty(result, at), *result.notes, USED)
+    said = (_split(result, frame), _controls(frame), *_penalty(result, frame), *result.notes, USED)
     last = result.layers[-1]
     so_far = "" if last == result.n_layers else f"So far, up to layer {last} of {result.n_layers}: "
     return Reading(f"{so_far}{_title(result, frame)}", said)
@@ -367,11 +369,11 @@ def _title(result: Probing, frame: dict[str, Any]) -> str:
     )
 
 
-def _penalty(result: Probing, at: int) -> tuple[str, ...]:
+def _penalty(result: Probing, frame: dict[str, Any]) -> tuple[str, ...]:
     """How strong the penalty is that was chosen."""
     if len(result.among) == 1:
         return ()
-    low, high = result.fold_c[at].min(), result.fold_c[at].max()
+    low, high = frame["c_low"], frame["c_high"]
     there = f"C = {low:g}" if low == high else f"C = {low:g} to {high:g}"
     return (f"The penalty was chosen within the texts learned from, without those tested on: there, {there}.",)
 
