@@ -125,9 +125,10 @@ class Probing:
         return max(map(self.held.labels.count, self.held.classes)) / len(self.held.labels)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`layers`: a row per layer; `c_low` to `c_high` is the penalty of its folds. `baselines`: what is told without the model. `errors`: the texts that a layer's
-        probe gets wrong. `confusion`: class by class. `groups`: texts that are alike, at the best layer. `directions`
-        and `cosines`: how the directions agree, with each other and between layers."""
+        """`layers`: a row per layer; `c_low` to `c_high` is the penalty of its folds. `baselines`: what is told
+        without the model. `errors`: the texts that a layer's probe gets wrong. `confusion`: class by class.
+        `groups`: texts that are alike, at the best layer. `directions` and `cosines`: how the directions agree, with
+        each other and between layers."""
         at = self.layers.index(self.best)
         return {
             "layers": self._layers(),
