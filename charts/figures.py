@@ -165,16 +165,41 @@ def rollout(result: Any) -> alt.LayerChart:
 
 
 def head_roles(
-    result: Any, *, title: str | None = None, role: str | None = None, measured: str = "random"
+    result: Any,
+    *,
+    title: str | None = None,
+    role: str | None = None,
+    measured: str = "random",
+    least: float | None = None,
 ) -> alt.LayerChart:
-    """How much of its attention each head gives to what a role asks for; by default the role that is clearest."""
+    """How much of its attention each head gives to what a role asks for; by default the role that is clearest.
+
+    Heads that give at least `least` have a dashed outline.
+    """
     scores = _table(result, "scores" if measured == "random" else "text")
     role = role or scores.loc[scores["score"].idxmax(), "role"]
+    scores = scores.loc[scores["role"] == role].rename(columns={"score": "weight"})
     return head_grid(
-        scores.loc[scores["role"] == role].rename(columns={"score": "weight"}),
+        scores if least is None else scores.assign(_clear=scores["weight"] >= least),
         title=title or f"How much each head looks at {ROLES[role]}",
         subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
         value="weight",
+        outline=None if least is None else "_clear",
+    )
+
+
+def head_spread(result: Any, *, layer: int, head: int, role: str) -> alt.LayerChart:
+    """In how many excerpts one head gives a role how much: from `head_roles`."""
+    rows = _table(result, "histogram")
+    rows = rows[(rows["layer"] == layer) & (rows["head"] == head) & (rows["role"] == role)]
+    names = [f"{low:.0%} to {high:.0%}" for low, high in zip(rows["from_score"], rows["to_score"], strict=True)]
+    return bars(
+        rows.assign(name=names),
+        title=f"L{layer}H{head}’s attention to {ROLES[role]}, excerpt by excerpt",
+        subtitle=f"{rows['excerpts'].sum():,} excerpts of ordinary text",
+        label="name",
+        value="excerpts",
+        sort=False,
     )
 
 
@@ -211,6 +236,19 @@ def attracted(result: Any) -> alt.LayerChart:
     title = f"Which token L{result.layer}H{result.head} looks for from which"
     return bars(pairs, title=title, label="pair", value="attraction", unit="attention score, before norms divide",
                 subtitle=f"{result.distance} back" if result.turns else "")  # fmt: skip
+
+
+def chosen_tokens(result: Any, *, side: str) -> alt.LayerChart:
+    """Tokens that choose most sharply (`side` is ``asks``) or attract most (``is found by``): from `head_circuit`."""
+    rows, name = _table(result, "qk_tokens"), f"L{result.layer}H{result.head}"
+    title, unit = {
+        "asks": (f"Tokens from which {name} chooses most sharply", "spread of its attention scores over all tokens"),
+        "is found by": (
+            f"Tokens that {name} looks at most, whatever asks",
+            "attention score above the average token",
+        ),
+    }[side]
+    return bars(rows.loc[rows["side"] == side], title=title, label="token", value="attraction", unit=unit)
 
 
 def drawn_by_distance(result: Any) -> alt.LayerChart:
@@ -560,10 +598,11 @@ def probing(
 ) -> alt.LayerChart:
     """The accuracy at every layer, beside its controls; a click selects a layer."""
     texts, classes = len(result.held.texts), len(result.held.classes)
+    c = f"C = {result.among[0]:g}" if len(result.among) == 1 else "C chosen within the texts learned from"
     return probe_layers(
         _table(result, "layers"),
         title=title,
-        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
+        subtitle=f"{texts} texts, {classes} classes, {c}. Bars: 95 % intervals.",
         rules={"the words alone": result.words_alone, "most frequent class": result.majority},
         layer=result.best if layer is None else layer,
     )

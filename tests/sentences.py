@@ -227,7 +227,7 @@ def _of_neurons_and_features(tables: Tables, result: Any) -> list[float]:
 
 
 def _of_ablation(tables: Tables, result: Any) -> list[float]:
-    return [*(-tables["effects"]["foretold"].dropna())]
+    return [*(-tables["effects"]["foretold"].dropna()), *(tables["effects"]["value"] - tables["baseline"]["value"][0])]
 
 
 def _of_alignment(tables: Tables, result: Any) -> list[float]:

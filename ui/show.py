@@ -71,6 +71,14 @@ def chart(
     footer(answer, key=key, how=how, table=table, spec=spec)
 
 
+def unfinished(result: Result, figure: Figure, *, key: str) -> None:
+    """What there is of a result that is still growing, or was stopped: nothing in it can be clicked or exported."""
+    reading = drawn(result, _reading)
+    st.header(literal(reading.title), anchor=False)
+    st.markdown(" ".join(map(literal, reading.sentences)))
+    _framed(drawn(result, _spec, figure), f"{key}-unfinished")
+
+
 def _framed(
     spec: dict[str, Any], key: str, on_select: Callable[[], None] | None = None, *, widest: float = 1.0
 ) -> None:

@@ -104,7 +104,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Hook:
-    """A place in the model. Which there are depends on the model, so the field itself looks at the value."""
+    """A place in the model, or a class of labelled texts. Which there are depends on the model, or on what a person
+    has brought, so the field itself looks at the value."""
 
     key: str
 
@@ -311,6 +312,7 @@ _SOURCES = (
     ("feature", "a feature", "a feature"),
     ("contrast", "a contrast of prompts", "a contrast of prompts"),
     ("token", "a token", "a token"),
+    ("probe", "a probe"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
 SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
@@ -339,6 +341,7 @@ REMOVED = _options(
     ("feature", "a feature", "a feature"),
     ("token", "a token", "a token"),
     ("contrast", "a contrast of prompts", "a contrast of prompts"),
+    ("probe", "a probe"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
 
@@ -373,8 +376,8 @@ def _direction(number: str) -> tuple[Field, ...]:
     """The keys of one direction to steer with, but for its source."""
     return (
         Hook(f"sae{number}"), Number(f"feature{number}", 0), Text(f"positive{number}"), Text(f"negative{number}"),
-        Text(f"token{number}"), Text(f"vector{number}"), Number(f"strength{number}", -2, 2, whole=False),
-        Number(f"layer{number}", 0),
+        Text(f"token{number}"), Hook(f"probe{number}"), Text(f"vector{number}"),
+        Number(f"strength{number}", -2, 2, whole=False), Number(f"layer{number}", 0),
     )  # fmt: skip
 
 
@@ -392,12 +395,12 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "directions": (
         DIRECTIONS_VIEW, SPACE, Text("plus"), Text("less"), Text("onto"), Text("tokens"), *FURTHER_SOURCES,
-        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0),
+        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0), Number("beside", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "heads": (
-        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, GAINS, Number("distance", 0, 23), HEARD_BY, Text("pair"),
-        Number("key_pos", 0), SCORE_PARTS,
+        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, Number("least", 5, 100), GAINS, Number("distance", 0, 23), HEARD_BY,
+        Text("pair"), Number("key_pos", 0), SCORE_PARTS,
     ),
     "attribution": (LAYER, HEAD, SPLIT),
     "input_attribution": (
@@ -428,7 +431,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "edits": (
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
-        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("edit_numbers"),
+        Text("positive"), Text("negative"), LAYER, Hook("probe"), Text("edit_token"), Text("edit_numbers"),
         Text("paraphrases"), Text("neighbours"), Text("unrelated"),
     ),
 }  # fmt: skip

@@ -71,6 +71,7 @@ class Model:
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self._bos_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
+        self.unembedding.register_forward_pre_hook(_in_one_piece)
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
 
     @property
@@ -563,6 +564,11 @@ class Model:
     def resid_names(self) -> list[str]:
         """Residual stream before each block and after the last: n_layers + 1 hook names."""
         return [hooks.resid_pre(layer) for layer in range(self.n_layers)] + [hooks.resid_post(self.n_layers - 1)]
+
+
+def _in_one_piece(module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The last positions of several rows lie apart, and torch would go through all of the weights for each row anew."""
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def _logits_kept(logits: Literal["last", "all"] | int, ids: Tensor) -> dict[str, Any]:

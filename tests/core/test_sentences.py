@@ -48,6 +48,7 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
         yield "ablation", asking | {"site": site, "mode": "zero"}
     yield "ablation", asking | {"site": "head", "layer": 2, "also": ("L3H0",)}
     yield "ablation", asking | {"site": "head", "layer": 2, "head": 1}
+    yield "ablation", asking | {"site": "position", "layer": 0, "token": 2, "also": ("L0P1",)}
     yield "ablation", asking | {"site": "feature", "mode": "zero", "feature": 115}
     yield from (
         ("ablated_text", reading | {"without": part, "max_new_tokens": 8}) for part in ((), ("L3H0",), ("L0H2",))

@@ -24,6 +24,9 @@ def direction_links(spec: DirectionSpec) -> None:
         )  # fmt: skip
     elif spec.source == "token":
         _links({"source": "token", "token": spec.value}, {"edit_direction": "token", "edit_token": spec.value})
+    elif spec.source == "probe":
+        probe = {"probe": spec.value} | place
+        _links({"source": "probe"} | probe, {"edit_direction": "probe"} | probe)
     elif spec.source == "contrast":
         prompts = {"positive": spec.positive, "negative": spec.negative} | place
         _links({"source": "contrast"} | prompts, {"edit_direction": "contrast"} | prompts)
