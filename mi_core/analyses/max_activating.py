@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import math
 import time
 from collections import Counter
@@ -19,9 +16,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from mi_core import disk
 from mi_core.errors import InputError
-from mi_core.firing import passages
+from mi_core.firing import kept, passages
+from mi_core.firing.excerpt import Excerpt, excerpt, excerpt_table
 from mi_core.firing.passages import activations, parts, windows
 from mi_core.firing.strongest import Peak, Strongest
 from mi_core.firing.unit import Kind, Unit
@@ -33,37 +30,11 @@ from mi_core.phrases import listed, percent, quoted
 from mi_core.probing.labelled import SHIPPED, read_labelled
 from mi_core.result import Check, Reading, check_axes
 from mi_core.saes.features import MAX_TOP_K
-from mi_core.saes.notes import Context
 from mi_core.text.corpus import TextFile, read_texts
 from mi_core.text.sample import TEXTS
 
-BEFORE, AFTER = 20, 10  # tokens of an excerpt, around its peak
 NAMED = 3  # tokens that the sentence on the peaks names
 AGAIN = 5  # peaks that are read once more, alone
-FORM = 1  # of what is kept of an unfinished run
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """One text at its strongest."""
-
-    text: int
-    """Number of the text in its file, from 0."""
-    passage: int
-    """Number of the passage in its text, from 0."""
-    pos: int
-    """Position of the peak in the passage, the start token counted."""
-    activation: float
-    """There."""
-    prompt: str
-    """The passage."""
-    context: Context
-    """What stands around the peak, with the activation at each token."""
-
-    @property
-    def token(self) -> str:
-        """The token at the peak."""
-        return self.context.tokens[self.context.peak]
 
 
 @dataclass(frozen=True)
@@ -102,7 +73,7 @@ class MaxActivating:
     """As many texts at random, each at its own largest activation."""
     edges: Float[np.ndarray, " edge"]
     """[edge] Between bins of equal width; one where there is no bin."""
-    tokens: Int[np.ndarray, " bin"]
+    counts: Int[np.ndarray, " bin"]
     """[bin] Tokens whose activation, other than 0, lies there."""
     checks: tuple[Check, ...]
     """What must hold of these numbers."""
@@ -110,7 +81,7 @@ class MaxActivating:
     """All units, in words."""
 
     def __post_init__(self) -> None:
-        check_axes(self, edge=len(self.tokens) + 1)
+        check_axes(self, edge=len(self.counts) + 1)
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
@@ -121,13 +92,13 @@ class MaxActivating:
     def tables(self) -> dict[str, pd.DataFrame]:
         """`texts`: the strongest, a row each; `random`: texts at random; `histogram`: tokens by activation."""
         ends = (self.edges[:-1], self.edges[1:])
-        counted = {"from_activation": ends[0], "to_activation": ends[1], "tokens": self.tokens}
+        counted = {"from_activation": ends[0], "to_activation": ends[1], "tokens": self.counts}
         histogram = pd.DataFrame(counted)
         if self.zeros:
             zero = pd.DataFrame({"from_activation": [0.0], "to_activation": [0.0], "tokens": [self.zeros]})
             below = int((ends[1] <= 0).sum())
             histogram = pd.concat([histogram[:below], zero, histogram[below:]], ignore_index=True)
-        return {"texts": _rows(self.strongest), "random": _rows(self.random), "histogram": histogram}
+        return {"texts": excerpt_table(self.strongest), "random": excerpt_table(self.random), "histogram": histogram}
 
     def reading(self) -> Reading:
         """Where it is largest, on how much of the text it fires, and how texts at random compare."""
@@ -138,7 +109,7 @@ class MaxActivating:
         best = self.strongest[0]
         return Reading(
             f"{self.says} {quoted(best.token)}: {_written(best.activation)}",
-            (self._peaks(), self._share(read), *self._control()),
+            (self._peaks(), self._share(where, read), *self._control()),
         )
 
     def _peaks(self) -> str:
@@ -153,10 +124,11 @@ class MaxActivating:
             said.append(f"{rest} other {'token' if rest == 1 else 'tokens'}")
         return f"Its {n} strongest texts peak on {listed(said)}."
 
-    def _share(self, read: str) -> str:
+    def _share(self, where: str, read: str) -> str:
         if self.fires:
             share = percent(self.n_firing / self.n_tokens)
-            return f"It fires on {share} of {read}, and in {self.n_firing_texts:,} of these {_texts(2)}."
+            among = f"{self.n_firing_texts:,} of {self.n_texts:,} {_texts(self.n_texts)}"
+            return f"It fires on {share} of the {self.n_tokens:,} tokens read, and in {among} of {where}."
         spread = f"a standard deviation of {self.standard_deviation:.2f}"
         return f"Over {read} it is {_written(self.mean)} on average, with {spread}."
 
@@ -169,15 +141,6 @@ class MaxActivating:
         n = sum(one.activation >= half for one in self.random)
         reach = "reaches" if n <= 1 else "reach"
         return [f"Of {len(self.random)} texts drawn at random, {n or 'none'} {reach} half of the largest activation."]
-
-
-def _rows(excerpts: Sequence[Excerpt]) -> pd.DataFrame:
-    rows = [
-        (rank, one.text, one.passage, one.pos, one.token, one.activation, "".join(one.context.tokens), one.prompt)
-        for rank, one in enumerate(excerpts, start=1)
-    ]
-    names = ["rank", "text", "passage", "pos", "token", "activation", "excerpt", "prompt"]
-    return pd.DataFrame(rows, columns=names)
 
 
 def _texts(n: int) -> str:
@@ -236,14 +199,14 @@ def max_activating(
     _check(top_k)
     one = unit_of(model, unit, feature=feature, sae=sae, layer=layer, neuron=neuron, head=head, direction=direction)
     total = sum(1 for _ in parts(_read(file)))  # all of the file is looked at first: what is wrong with it is told here
-    unfinished = _unfinished(model, one, file, top_k)
-    found, known = _begun(unfinished, top_k), None
+    unfinished = kept.place(model, one, file, top_k)
+    found, known = kept.begun(unfinished, top_k), None
     for window in windows(islice(parts(_read(file)), found.done, None)):
         rows = passages.passages(model, window)
         tell = partial(_tell, progress, found.done, len(window) / max(len(rows), 1), total, known)
         found.add(rows, activations(model, one, rows, tell), len(window))
         if found.done < total:
-            _keep(found, unfinished)
+            kept.keep(found, unfinished)
             known = _result(model, unit, one, file, found) if found.n_texts else None
     found.finish()
     if not found.n_tokens:
@@ -298,29 +261,6 @@ def _sample() -> Iterable[str]:
     return [*TEXTS, *(text for name in SHIPPED for text in read_labelled(name).texts)]
 
 
-def _unfinished(model: Model, one: Unit, file: str, top_k: int) -> Path:
-    """Where a run on this very text is kept until it is done."""
-    held = ""
-    if file:
-        with Path(file).open("rb") as content:
-            held = hashlib.file_digest(content, "sha256").hexdigest()
-    key = (FORM, passages.WINDOW, passages.AT_ONCE, model.fingerprint, one.hook, one.says, one.stamp, held, top_k)
-    return disk.cache_folder() / "firing" / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.json"
-
-
-def _begun(unfinished: Path, top_k: int) -> Strongest:
-    """From where a run that was stopped has left off."""
-    if not unfinished.is_file():
-        return Strongest(top_k)
-    return Strongest.of(json.loads(unfinished.read_text(encoding="utf-8")))
-
-
-def _keep(found: Strongest, path: Path) -> None:
-    """Where there is no room, a run that is stopped begins anew; that is all."""
-    with contextlib.suppress(OSError), disk.whole(path) as unfinished:
-        unfinished.write_text(json.dumps(found.kept()), encoding="utf-8")
-
-
 def _result(model: Model, kind: str, one: Unit, file: str, found: Strongest, *, alone: bool = False) -> MaxActivating:
     """What is known so far; in the end some peaks are read `alone`, once more."""
     peaks = [peak for peak in found.peaks if peak.activation > 0 or not one.fires]
@@ -344,24 +284,12 @@ def _result(model: Model, kind: str, one: Unit, file: str, found: Strongest, *, 
         zeros=found.histogram.zeros,
         mean=mean,
         standard_deviation=math.sqrt(max(found.squares / found.n_tokens - mean**2, 0.0)),
-        strongest=tuple(_excerpt(model, peak) for peak in peaks),
-        random=tuple(_excerpt(model, peak) for _, peak in found.drawn),
+        strongest=tuple(excerpt(model, peak) for peak in peaks),
+        random=tuple(excerpt(model, peak) for _, peak in found.drawn),
         edges=edges,
-        tokens=tokens,
+        counts=tokens,
         checks=tuple(checks),
     )
-
-
-def _excerpt(model: Model, peak: Peak) -> Excerpt:
-    first = len(peak.ids) - len(peak.values)
-    begin, end = max(first, peak.pos - BEFORE), peak.pos + AFTER + 1
-    context = Context(
-        tokens=tuple(model.texts(peak.ids[begin:end])),
-        activations=peak.values[begin - first : end - first],
-        peak=peak.pos - begin,
-    )
-    prompt = model.tokenizer.decode(peak.ids[first:])
-    return Excerpt(peak.text, peak.passage, peak.pos, peak.activation, prompt, context)
 
 
 def _read_alone(model: Model, one: Unit, peaks: Sequence[Peak]) -> Check:
