@@ -45,8 +45,10 @@ class MaxActivating:
     """Id of the model."""
     unit: str
     """``"feature"``, ``"neuron"``, ``"head"`` or ``"direction"``."""
-    says: str
-    """Which one, before the token where it is largest."""
+    name: str
+    """Which one, as a sentence begins."""
+    does: str
+    """Before the token where it is largest: `fires most on`."""
     measure: str
     """What its activation measures."""
     fires: bool
@@ -105,10 +107,10 @@ class MaxActivating:
         where = self.file or "the sample that comes with Loupe"
         read = f"{self.n_tokens:,} tokens in {self.n_texts:,} {_texts(self.n_texts)} of {where}"
         if not self.strongest:
-            return Reading(f"{self.says} no token of {where}", (f"Read: {read}.",))
+            return Reading(f"{self.name} fires on no token of {where}", (f"Read: {read}.",))
         best = self.strongest[0]
         return Reading(
-            f"{self.says} {quoted(best.token)}: {_written(best.activation)}",
+            f"{self.name} {self.does} {quoted(best.token)}: {_written(best.activation)}",
             (self._peaks(), self._share(where, read), *self._control()),
         )
 
@@ -273,7 +275,8 @@ def _result(model: Model, kind: str, one: Unit, file: str, found: Strongest, *, 
     return MaxActivating(
         model=model.id,
         unit=kind,
-        says=one.says,
+        name=one.name,
+        does=one.does,
         measure=one.measure,
         fires=one.fires,
         file=Path(file).name,

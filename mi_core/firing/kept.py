@@ -23,7 +23,7 @@ def place(model: Model, one: Unit, file: str, top_k: int) -> Path:
         with Path(file).open("rb") as content:
             held = hashlib.file_digest(content, "sha256").hexdigest()
     cut = (passages.LONGEST, passages.PART, passages.WINDOW, passages.AT_ONCE)
-    key = (FORM, cut, model.fingerprint, one.hook, one.says, one.stamp, held, top_k)
+    key = (FORM, cut, model.fingerprint, one.hook, one.name, one.stamp, held, top_k)
     return disk.cache_folder() / "firing" / f"{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.json"
 
 

@@ -43,8 +43,10 @@ class Unit:
     """The activation that it is read from."""
     read: Callable[[Tensor], Tensor]
     """From that [token, …] its own activation [token]."""
-    says: str
-    """Before the token where it is largest: `Feature 115 (cities) fires most on`."""
+    name: str
+    """As a sentence begins: `Feature 115 (cities)`."""
+    does: str
+    """Before the token where it is largest: `fires most on`."""
     measure: str
     """What its activation measures."""
     fires: bool
@@ -82,7 +84,7 @@ def _feature(model: Model, feature: int, sae: str | None) -> Unit:
         return torch.cat([opened.encode(part.float())[:, feature] for part in x.split(POSITIONS_AT_ONCE)])
 
     return Unit(
-        opened.hook, activation, f"{name} fires most on", "activation", True,
+        opened.hook, activation, name, "fires most on", "activation", True,
         f"{opened.name} {_digest(opened.directions([feature]))}",
     )  # fmt: skip
 
@@ -92,14 +94,14 @@ def _neuron(model: Model, layer: int, neuron: int) -> Unit:
     check_number(model, Part(NEURON, layer, (neuron,)), "neuron", 1)
     label = neuron_notes(model.id, layer).of(neuron).label
     name = f"Neuron {neuron} of layer {layer}" + (f" ({label})" if label else "")
-    return Unit(hooks.post(layer), lambda x: x[:, neuron], f"{name} fires most on", "activation", True)
+    return Unit(hooks.post(layer), lambda x: x[:, neuron], name, "fires most on", "activation", True)
 
 
 def _head(model: Model, layer: int, head: int) -> Unit:
     model.require(hooks.z(model.layer(layer)))
     w_o = model.w_o(layer)[model.head(head)]
     return Unit(
-        hooks.z(layer), lambda x: (x[:, head] @ w_o).norm(dim=-1), f"L{layer}H{head} writes most at",
+        hooks.z(layer), lambda x: (x[:, head] @ w_o).norm(dim=-1), f"L{layer}H{head}", "writes most at",
         "length of what it writes", False,
     )  # fmt: skip
 
@@ -109,7 +111,7 @@ def _direction(model: Model, direction: str, layer: int | None, sae: str | None)
     where = after_layer(found.layer, model.n_layers)
     return Unit(
         model.resid_names()[found.layer], lambda x: x.float() @ found.unit.float(),
-        f"Along {found.label}, the stream {where} goes furthest at", "length along the direction", False,
+        f"Along {found.label}, the stream {where}", "goes furthest at", "length along the direction", False,
         _digest(found.unit),
     )  # fmt: skip
 
