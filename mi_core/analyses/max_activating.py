@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -24,6 +24,7 @@ from mi_core.firing.strongest import Peak, Strongest
 from mi_core.firing.unit import Kind, Unit
 from mi_core.firing.unit import unit as unit_of
 from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
+from mi_core.models import catalogue
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.phrases import listed, percent, quoted
@@ -34,6 +35,7 @@ from mi_core.text.corpus import TextFile, read_texts
 from mi_core.text.sample import TEXTS
 
 NAMED = 3  # tokens that the sentence on the peaks names
+SAMPLE = "texts.jsonl"  # in the folder of a built-in model
 AGAIN = 5  # peaks that are read once more, alone
 
 
@@ -200,10 +202,12 @@ def max_activating(
     """
     _check(top_k)
     one = unit_of(model, unit, feature=feature, sae=sae, layer=layer, neuron=neuron, head=head, direction=direction)
-    total = sum(1 for _ in parts(_read(file)))  # all of the file is looked at first: what is wrong with it is told here
+    total = sum(
+        1 for _ in parts(_read(model, file))
+    )  # all of the file is looked at first: what is wrong with it is told here
     unfinished = kept.place(model, one, file, top_k)
     found, known = kept.begun(unfinished, top_k), None
-    for window in windows(islice(parts(_read(file)), found.done, None)):
+    for window in windows(islice(parts(_read(model, file)), found.done, None)):
         rows = passages.passages(model, window)
         tell = partial(_tell, progress, found.done, len(window) / max(len(rows), 1), total, known)
         found.add(rows, activations(model, one, rows, tell), len(window))
@@ -226,7 +230,7 @@ def planned(model: Model, *, file: str, unit: str, top_k: int, **settings: Any) 
     """
     _check(top_k)
     one = unit_of(model, unit, **settings)
-    first = next(windows(parts(_read(file))))
+    first = next(windows(parts(_read(model, file))))
     began = time.perf_counter()
     rows = passages.passages(model, first)
     encoding = time.perf_counter() - began
@@ -238,7 +242,7 @@ def planned(model: Model, *, file: str, unit: str, top_k: int, **settings: Any) 
     activations(model, one, sample)
     reading = (time.perf_counter() - began) * sum(lengths) / max(sum(len(row.ids) for row in sample), 1)
     characters, texts = 0, 0
-    for part in parts(_read(file)):
+    for part in parts(_read(model, file)):
         characters, texts = characters + len(part.characters), part.text + 1
     share = characters / sum(len(part.characters) for part in first)
     return texts, (encoding + reading) * share, ROOM + FLOAT * passages.AT_ONCE * BLOCK_WIDTHS * model.d_model
@@ -254,13 +258,12 @@ def _check(top_k: int) -> None:
         raise InputError(f"top_k is {top_k}: choose a number from 1 to {MAX_TOP_K}.", "top_k")
 
 
-def _read(file: str) -> Iterator[str]:
-    return read_texts(Path(file)) if file else iter(_sample())
-
-
-def _sample() -> Iterable[str]:
-    """Everyday prose, and the labelled texts that ship."""
-    return [*TEXTS, *(text for name in SHIPPED for text in read_labelled(name).texts)]
+def _read(model: Model, file: str) -> Iterator[str]:
+    """The texts of the file; without one a built-in model's own, or everyday prose and the labelled texts that ship."""
+    folder = next((entry.folder for entry in catalogue.entries() if entry.id == model.id), None)
+    if file or (folder and (folder / SAMPLE).is_file()):
+        return read_texts(Path(file) if file else folder / SAMPLE)
+    return iter([*TEXTS, *(text for name in SHIPPED for text in read_labelled(name).texts)])
 
 
 def _result(model: Model, kind: str, one: Unit, file: str, found: Strongest, *, alone: bool = False) -> MaxActivating:

@@ -25,14 +25,14 @@ from mi_core.saes.neuron_notes import neuron_notes
 from mi_core.saes.notes import notes
 
 Kind = Literal["feature", "neuron", "head", "direction"]
-#: The settings that say which one is meant; all but the first two of a direction's are needed.
+#: The settings that say which one is meant.
 SETTINGS = {
     "feature": ("feature", "sae"),
     "neuron": ("layer", "neuron"),
     "head": ("layer", "head"),
     "direction": ("direction", "layer", "sae"),
 }
-OPTIONAL = {("feature", "sae"), ("direction", "layer"), ("direction", "sae")}
+NEEDED = {"feature": ("feature",), "neuron": ("layer", "neuron"), "head": ("layer", "head"), "direction": ()}
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def unit(model: Model, kind: str, **settings: int | str | None) -> Unit:
     for name, value in settings.items():
         if value not in (None, "") and name not in own:
             raise InputError(f"A {kind} has no {name}: leave it out.", name)
-        if value in (None, "") and name in own and (kind, name) not in OPTIONAL:
-            raise InputError(f"Which {kind}? Give its {'number' if name == kind != 'direction' else name}.", name)
+        if value is None and name in NEEDED[kind]:
+            raise InputError(f"Which {kind}? Give its {'number' if name == kind else name}.", name)
     return OF_KIND[kind](model, **{name: settings[name] for name in own})
 
 

@@ -11,7 +11,7 @@ from ui.fields import selection
 from ui.fields.sites import pick_site
 from ui.parts import contexts
 from ui.prompt import header, prompt
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 
 HOW_TOP = (
     "A sparse autoencoder (SAE) takes the model's activation on one token apart into a few of many learned "
@@ -96,6 +96,7 @@ with over_prompt:
 with speaks:
     show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.draw(one.result)
+find_texts(unit="feature", sae=sae, feature=followed)
 if result.pos not in result.skipped_pos:
     st.divider()
     effects = compute("feature_effects", chosen.model, **chosen.asking, sae=sae)

@@ -263,7 +263,7 @@ def test_what_never_fires_says_so(tiny_model, tmp_path):
         ({"unit": "head", "layer": 99, "head": 1}, "layer", "There is no layer 99"),
         ({"unit": "neuron", "layer": 1, "neuron": 1, "feature": 3}, "feature", "A neuron has no feature"),
         ({"unit": "neuron", "layer": 1, "neuron": 9999}, "neuron", "9999"),
-        ({"unit": "direction"}, "direction", "Which direction"),
+        ({"unit": "direction"}, "direction", "is no direction: write feature:123"),
         ({"unit": "direction", "direction": "up"}, "direction", "is no direction"),
         ({"feature": 99_999}, "feature", "There is no feature"),
         ({"feature": 3, "file": "gone.txt"}, "file", "There is no file"),
