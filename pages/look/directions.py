@@ -6,8 +6,9 @@ from charts import figures
 from ui import address, inputs, show, slots, words
 from ui.compute import compute
 from ui.fields.direction_set import direction_set
-from ui.parts.direction_links import direction_links, numbers_links, written
+from ui.parts.direction_links import as_fields, direction_links, numbers_links, written
 from ui.prompt import header, prompt
+from ui.proof import find_texts
 
 HOW_SUM = (
     "Every token is a vector, and vectors can be added. The bars are the tokens whose vectors point most nearly the "
@@ -81,6 +82,7 @@ def alike(given: inputs.Inputs) -> None:
     )  # fmt: skip
     number = min(typed, len(names) - 1)
     show.chart(answer, figures.nearest_tokens, name=names[number], key="nearest", how=HOW_NEAREST, table="nearest")
+    find_texts(unit="direction", **as_fields(specs[number]))
     direction_links(specs[number])
 
 

@@ -30,6 +30,8 @@ def found_texts(result) -> None:
 
 def _list(title: str, shown: Sequence[str]) -> None:
     st.markdown(f"**{title}**")
+    if not shown:
+        st.caption("Nowhere in these texts.")
     for one in shown[:AT_FIRST]:
         st.html(one)
     if more := shown[AT_FIRST:]:
