@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 
 from mi_core.analyses.cost import cost
 from mi_core.analyses.feature import feature
-from mi_core.analyses.max_activating import max_activating
+from mi_core.analyses.max_activating import SAMPLE, max_activating
 from mi_core.errors import InputError
 from mi_core.firing import passages
 from mi_core.firing.passages import Passage, batches, parts
 from mi_core.firing.strongest import Strongest
-from mi_core.models import hooks
+from mi_core.models import catalogue, hooks
 from mi_core.text.sampled import start
 from tests.conftest import WORDS
 from tests.core.plain_reference import d_head, mlp_projection, plain, w_o
 from tests.core.sae_folders import k_of, topk_encode, weights_of
+from training import texts as sample
 
 TEXTS = [  # which begin otherwise each, so that no two activations are the same
     str(number) + "".join(WORDS[(number * 7 + place * place) % len(WORDS)] for place in range(length))
@@ -124,6 +125,13 @@ def test_its_passage_as_a_prompt_shows_the_same_feature(mini):
         shown = feature(mini, one.prompt, feature=115, sae="blocks.2.hook_resid_pre")
         assert shown.tokens.texts[one.pos] == one.token
         assert shown.activations[one.pos] == pytest.approx(one.activation, rel=1e-4)
+
+
+def test_the_sample_of_the_built_in_model_is_that_of_its_corpus(tmp_path, mini):
+    sample.write_texts(tmp_path)
+    assert (tmp_path / SAMPLE).read_bytes() == (catalogue.find(mini.id).folder / SAMPLE).read_bytes()
+    found = max_activating(mini, unit="head", layer=0, head=0, top_k=1)
+    assert found.n_texts == len(sample.texts()) and found.file == ""
 
 
 class Stopped(Exception):
