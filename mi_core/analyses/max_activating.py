@@ -260,9 +260,10 @@ def _check(top_k: int) -> None:
 
 def _read(model: Model, file: str) -> Iterator[str]:
     """The texts of the file; without one a built-in model's own, or everyday prose and the labelled texts that ship."""
-    folder = next((entry.folder for entry in catalogue.entries() if entry.id == model.id), None)
-    if file or (folder and (folder / SAMPLE).is_file()):
-        return read_texts(Path(file) if file else folder / SAMPLE)
+    folders = [entry.folder for entry in catalogue.entries() if entry.id == model.id and entry.folder]
+    own = [folder / SAMPLE for folder in folders if (folder / SAMPLE).is_file()]
+    if file or own:
+        return read_texts(Path(file) if file else own[0])
     return iter([*TEXTS, *(text for name in SHIPPED for text in read_labelled(name).texts)])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -117,4 +117,5 @@ def _lot(text: int) -> str:
 
 
 def _peak(plain: dict[str, Any]) -> Peak:
-    return Peak(**plain | {"ids": tuple(plain["ids"]), "values": tuple(plain["values"])})
+    kept = Peak(**plain)
+    return replace(kept, ids=tuple(kept.ids), values=tuple(kept.values))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields as fields_of
 from typing import Any
 
 import streamlit as st
 
-from mi_core.directions.spec import DirectionSpec
+from mi_core.directions.spec import DirectionSpec, read
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.components.number_steps import number_steps
@@ -64,8 +63,7 @@ def _direction(given: Inputs) -> dict[str, Any]:
         width=260,
     )  # fmt: skip
     asked = directions.fields(kind, given.model, hooks) | {"layer": directions.layer_field()}
-    spec = DirectionSpec(**{field.name: asked[field.name] for field in fields_of(DirectionSpec) if field.name in asked})
-    return {"direction": spec.text}
+    return {"direction": read(DirectionSpec, asked).text}
 
 
 OF_KIND = {"neuron": _neuron, "head": _head, "direction": _direction}
