@@ -18,6 +18,7 @@ from charts.cosine_grid import cosine_grid
 from charts.effect_grid import effect_grid
 from charts.gathered import gathered
 from charts.head_grid import head_grid
+from charts.histogram import histogram
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from charts.method_rows import method_rows
@@ -629,6 +630,16 @@ def probe_use(result: Any, *, title: str | None = None, measure: str = "kl") -> 
     return placebo(_table(result, "trials"), title=title or own, value=measure, unit=unit)
 
 
+def max_activating(result: Any, *, title: str = "How many tokens have which activation") -> alt.LayerChart:
+    """The activations of all tokens that were read; half of the largest is marked."""
+    silent = f"{result.zeros / result.n_tokens:.1%} of the tokens, where it is exactly 0, are left out."
+    best = result.strongest[0].activation if result.strongest else 0.0
+    return histogram(
+        _table(result, "histogram"), title=title, value="activation", count="tokens", unit=result.measure,
+        subtitle=silent if result.zeros else "", rule=best / 2 if best > 0 else None, rule_label="half of the largest",
+    )  # fmt: skip
+
+
 def analogy(result: Any, *, title: str | None = None, query: str = "arithmetic") -> alt.LayerChart:
     """The tokens nearest to a − b + c, or to ``c alone``; the inputs are named as such."""
     rows = _table(result, "nearest")
@@ -659,6 +670,6 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list,
+        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
     )
 }  # fmt: skip

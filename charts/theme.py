@@ -125,6 +125,8 @@ UNITS = {
     "selectivity": ("selectivity", "+.0%"),
     "auc": ("area under the ROC curve", ".2f"),
     "compression": ("compression (times)", ".2f"),
+    "from_activation": ("activation, from", ".4~g"),
+    "to_activation": ("to", ".4~g"),
     "side_kl": ("KL divergence on other texts (bits)", ".2f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1

@@ -283,6 +283,15 @@ def _of_writing(tables: Tables, result: Any) -> list[float]:
     return [*(2.0 ** tables["steps"]["entropy"]), 1.0]
 
 
+def _of_max_activating(tables: Tables, result: Any) -> list[float]:
+    texts, random = tables["texts"], tables["random"]
+    times = texts["token"].value_counts()
+    rest = float(len(times) - len(times[times > 1][:3]))
+    reached = float((random["activation"] >= texts["activation"].max() / 2).sum())
+    above = tables["histogram"].loc[lambda rows: rows["to_activation"] > 0, "tokens"].sum()
+    return [*times, rest, reached, above / tables["histogram"]["tokens"].sum()]
+
+
 def _of_directions(tables: Tables, result: Any) -> list[float]:
     n = len(result.names)
     pairs = np.abs(result.cosine[np.triu_indices(n, 1)])
@@ -360,6 +369,10 @@ def _best_layer(tables: Tables, result: Any) -> str:
     return "embeddings" if best["layer"] == 0 else best["stage"]
 
 
+def _strongest_text(tables: Tables, result: Any) -> tuple[str, ...]:
+    return _row("texts", "activation", "token")(tables, result)
+
+
 def _strongest_feature(tables: Tables, result: Any) -> str:
     here = tables["features"][tables["features"]["pos"] == result.pos]
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
@@ -385,6 +398,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
                      (r"^Feature (\d+).* is the rarest ", _row("features", "density", "feature", "idxmin"))],
     "feature_pairs": [(r"^Feature (\d+) .* most$", _row("pairs", "measured", "from_feature", size=True)),
                       (r"^Feature .* feature (\d+) .* most$", _row("pairs", "measured", "to_feature", size=True))],
+    "max_activating": [(r"(?:fires most on|writes most at|goes furthest at) “(.*)”:", _strongest_text)],
     "neurons": [(r"^Of .*, neuron (\d+) of layer", _row("neurons", "contribution", "neuron", size=True))],
     "ablation": [
         (rf"[Ww]ithout ({PARTS}).* falls most, of all", _row("effects", "change", "component", "idxmin")),

@@ -357,6 +357,10 @@ PROBED_AT = _options(
     "read_at", ("last", "the last token"), ("mean", "all tokens, averaged"), ("token", "a named token")
 )
 PROBE_KIND = _options("kind", ("logistic", "the probe's weights"), ("mean difference", "the difference of the means"))
+UNIT = _options(
+    "unit", ("feature", "a feature"), ("neuron", "a neuron"), ("head", "a head"), ("direction", "a direction")
+)
+ALONG = _options("source", *_SOURCES)
 PLACEBO_MEASURE = _options(
     "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
 )
@@ -416,6 +420,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,
     ),
     "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
+    "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),

@@ -43,6 +43,10 @@ class Activations:
         return self.sites[name]
 
 
+class _Reached(Exception):
+    """An activation after which nothing of a pass is wanted."""
+
+
 class Model:
     """A causal language model with raw Hugging Face weights, opened for reading.
 
@@ -324,6 +328,21 @@ class Model:
         with self.hooked(changes or {}), self.hooked(keepers):
             out = self.bridge(ids, **_logits_kept(logits, ids))
         return Activations(kept, out)
+
+    @torch.no_grad()
+    def activation(self, ids: Int[Tensor, "row pos"], name: str) -> Tensor:
+        """One activation over rows of token ids, with the row axis in front; the pass ends where it is there."""
+
+        def end(value: Tensor, hook: HookPoint) -> None:
+            raise _Reached(value)
+
+        self.require(name)
+        try:
+            with self.hooked({name: end}):
+                self.bridge(ids, **_logits_kept("last", ids))
+        except _Reached as reached:
+            return reached.args[0]
+        raise InputError(f"{self.id} never comes to {name} in a pass: choose another place.", "layer")
 
     @torch.no_grad()
     def run_on(

@@ -8,8 +8,9 @@ from charts import figures
 from ui import address, inputs, show, slots, words
 from ui.compute import compute
 from ui.fields.direction_set import direction_set
-from ui.parts.direction_links import direction_links, numbers_links, written
+from ui.parts.direction_links import as_fields, direction_links, numbers_links, written
 from ui.prompt import header, prompt
+from ui.proof import find_texts
 from ui.text import literal
 
 HOW_SUM = (
@@ -87,6 +88,7 @@ def alike(given: inputs.Inputs) -> None:
             with place:
                 name = names[number]
                 show.chart(answer, figures.nearest_tokens, name=name, key=key, how=HOW_NEAREST, table="nearest")
+    find_texts(unit="direction", **as_fields(specs[one]))
     direction_links(specs[one])
 
 

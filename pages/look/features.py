@@ -12,7 +12,7 @@ from ui.fields.feature_list import feature_list_fields
 from ui.fields.sites import pick_site
 from ui.parts import contexts, feature_list, feature_pairs
 from ui.prompt import header, prompt
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 
 HOW_ONE = (
     "Each bar is how strongly this feature fires on that token. The start token is left out: an SAE does not read it."
@@ -86,6 +86,7 @@ with over_prompt:
 with speaks:
     show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.draw(one.result)
+find_texts(unit="feature", sae=sae, feature=followed)
 if result.pos not in result.skipped_pos:
     st.divider()
     effects = compute("feature_effects", chosen.model, **chosen.asking, sae=sae)

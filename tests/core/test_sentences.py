@@ -71,6 +71,8 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("writing", reading | {"max_new_tokens": 8} | more) for more in ({}, {"temperature": 1.5, "seed": 2}))
     yield from (("analogy", words) for words in ({}, {"a": "king", "b": "man", "c": "woman"}))
     yield from (("directions", {"directions": names}) for names in (("token:sad", "feature:306"), ("token:sad",)))
+    units = ({"feature": 66}, {"unit": "neuron", "layer": 2, "neuron": 17}, {"unit": "head", "layer": 1, "head": 2})
+    yield from (("max_activating", which) for which in (*units, {"unit": "direction", "direction": "token:sad"}))
     yield "edit", reading | {"kind": "orthogonalise", "direction": "token:happy"}
 
 

@@ -12,7 +12,7 @@ from ui import address, inputs, show, words
 from ui.components.number_steps import number_steps
 from ui.compute import Answer, compute
 from ui.fields import selection, text_file
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 from ui.text import literal
 
 HOW_ROLES = (
@@ -218,7 +218,8 @@ def _head(otherwise: tuple[int, int], layer: int | None, head: int | None) -> tu
 
 
 def onwards(layer: int, head: int) -> None:
-    """The way to the proof that the model needs a head."""
+    """Where else a head is seen, and the way to the proof that the model needs it."""
+    find_texts(unit="head", layer=layer, head=head)
     prove_it(
         "pages/intervene/ablation.py",
         f"knock out L{layer}H{head} and measure what becomes of the answer",
