@@ -1,12 +1,11 @@
 """Directions: arithmetic with tokens, and how alike any directions are."""
 
-from collections.abc import Callable, Sequence
-
 import streamlit as st
 
 from charts import figures
 from ui import address, inputs, show, slots, words
 from ui.compute import compute
+from ui.fields.direction_pair import direction_pair, pick_pair
 from ui.fields.direction_set import direction_set
 from ui.parts.direction_links import as_fields, direction_links, numbers_links, written
 from ui.prompt import header, prompt
@@ -79,7 +78,7 @@ def alike(given: inputs.Inputs) -> None:
     show.finding(answer)
     names = answer.result.names
     show.chart(answer, figures.directions, key="cosines", how=HOW_SET, table="cosines", on_select=pick_pair(names))
-    one, other = which(len(names))
+    one, other = direction_pair(len(names))
     if other is None:
         show.chart(answer, figures.nearest_tokens, name=names[one], key="nearest", how=HOW_NEAREST, table="nearest")
     else:
@@ -90,32 +89,6 @@ def alike(given: inputs.Inputs) -> None:
                 show.chart(answer, figures.nearest_tokens, name=name, key=key, how=HOW_NEAREST, table="nearest")
     find_texts(unit="direction", **as_fields(specs[one]))
     direction_links(specs[one])
-
-
-def which(n: int) -> tuple[int, int | None]:
-    """The direction that is looked at, and the one beside it."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        one = st.number_input(
-            "Look closer at direction", 0, value=0, step=1, key="nearest_to", bind="query-params", width=220,
-            help="Counted from 0, from the top of the grid.",
-        )  # fmt: skip
-        other = st.number_input(
-            "Beside direction", 0, value=None, step=1, key="beside", bind="query-params", width=220,
-            placeholder="click a cell", help="Counted in the same way. Empty: none.",
-        )  # fmt: skip
-    one = min(one, n - 1)
-    return one, None if other is None or min(other, n - 1) == one else min(other, n - 1)
-
-
-def pick_pair(names: Sequence[str]) -> Callable[[], None]:
-    """What the grid calls when a cell is clicked: its two directions fill the fields."""
-
-    def pick() -> None:
-        for cell in st.session_state["cosines"].selection.get("pair", []):
-            one, other = names.index(cell["first"]), names.index(cell["second"])
-            st.session_state["nearest_to"], st.session_state["beside"] = one, None if one == other else other
-
-    return pick
 
 
 VIEWS = {"analogy": arithmetic, "set": alike}
