@@ -90,18 +90,16 @@ class MaxActivating:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Of a head and of a direction an activation is a length."""
-        measured = dict.fromkeys(("activation", "from_activation", "to_activation"), self.measure)
-        return dict.fromkeys(("texts", "random"), measured) | {"histogram": measured | {"tokens": "tokens"}}
+        measured = {"activation": self.measure, "from_activation": self.measure, "to_activation": self.measure}
+        return {"texts": measured, "random": measured, "histogram": measured | {"tokens": "tokens"}}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`texts`: the strongest, a row each; `random`: texts at random; `histogram`: tokens by activation."""
-        ends = (self.edges[:-1], self.edges[1:])
-        counted = {"from_activation": ends[0], "to_activation": ends[1], "tokens": self.counts}
-        histogram = pd.DataFrame(counted)
-        if self.zeros:
-            zero = pd.DataFrame({"from_activation": [0.0], "to_activation": [0.0], "tokens": [self.zeros]})
-            below = int((ends[1] <= 0).sum())
-            histogram = pd.concat([histogram[:below], zero, histogram[below:]], ignore_index=True)
+        low, high, tokens = self.edges[:-1], self.edges[1:], self.counts
+        if self.zeros:  # a bin of no width
+            at = min(int(np.searchsorted(self.edges, 0.0)), len(tokens))
+            low, high, tokens = np.insert(low, at, 0.0), np.insert(high, at, 0.0), np.insert(tokens, at, self.zeros)
+        histogram = pd.DataFrame({"from_activation": low, "to_activation": high, "tokens": tokens})
         return {"texts": excerpt_table(self.strongest), "random": excerpt_table(self.random), "histogram": histogram}
 
     def reading(self) -> Reading:

@@ -77,7 +77,7 @@ def _contexts(feature) -> list[str]:
 
 def _context(context: Context, largest: float, said: str = "") -> str:
     spans = (
-        _span(text, max(value, 0.0) / (largest or 1.0), place == context.peak)
+        _span(text, max(value, 0.0) / (largest or 1.0), place == context.peak and value != 0)  # silent, it has no peak
         for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
     )
     lead = f"<small>{html.escape(said)}</small>" if said else ""
