@@ -25,7 +25,7 @@ def links(app) -> dict[str, str]:
         (
             {},
             "6 of 16 heads have a clear role; the clearest is L0H3",
-            ("what followed last time", "L1H0 looks at", "L1H0’s attention to what followed last time"),
+            ("what followed last time", "L1H0 looks at", "excerpt by excerpt"),
         ),
         ({"role": "current_token", "measured": "text", "layer": 1, "head": 0}, "6 of 16 heads", ("in ordinary text",)),
         (
