@@ -71,12 +71,16 @@ def chart(
     footer(answer, key=key, how=how, table=table, spec=spec)
 
 
-def unfinished(result: Result, figure: Figure, *, key: str) -> None:
-    """What there is of a result that is still growing, or was stopped: nothing in it can be clicked or exported."""
+def unfinished(result: Result, figure: Figure) -> None:
+    """What there is of a result that is still growing, or was stopped: nothing in it can be clicked or exported.
+
+    It is drawn several times in one run of a page, so nothing in it has a key.
+    """
     reading = drawn(result, _reading)
     st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(map(literal, reading.sentences)))
-    _framed(drawn(result, _spec, figure), f"{key}-unfinished")
+    spec = drawn(result, _spec, figure)
+    st.vega_lite_chart(spec | {"autosize": FILLING, "config": _legible()}, width="stretch")
 
 
 def _framed(

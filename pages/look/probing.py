@@ -31,7 +31,7 @@ place = st.empty()
 def so_far(partial) -> None:
     """The layers that are probed already."""
     with place.container():
-        show.unfinished(partial, figures.probing, key="layers")
+        show.unfinished(partial, figures.probing)
 
 
 answer = compute(
