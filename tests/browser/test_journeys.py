@@ -34,7 +34,7 @@ ABOUT_JAPAN = {
     "Words": "“·Tokyo”",
     "Features": "“·is”",
     "Directions": "comes nearest to “·Rome”",  # of the model, whatever the prompt
-    "Texts": "Feature 66 (“·is”)",
+    "Texts": "Feature 350 fires most on",
     "Probing": "“·Tokyo”",
     "Neurons": "“·Tokyo”",
     "Ablation": "“·Tokyo”",
