@@ -29,6 +29,7 @@ SETTINGS = {
     "feature": ["--feature", "3"],
     "head_circuit": ["--layer", "1", "--head", "1"],
     "neuron": ["--layer", "1", "--neuron", "3"],
+    "max_activating": ["--feature", "3"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
     "probe_use": ["--file", "sentiment", "--placebos", "2"],
     "probing": ["--file", str(LABELLED), "--shuffles", "1"],

@@ -16,7 +16,7 @@ FREE = {
     "prompt", "find", "reference", "unrelated", "edit_token", "edit_numbers", "times", "largest", "new_tokens",
     "temperature", "seed", "reach", "reach_times", "distance",
     "pattern", "baseline_token", "n_steps", "window", "permutations", "plus", "less", "onto", "tokens", "nearest_to",
-    "labelled", "read_token", "towards", "probe_strength",
+    "labelled", "read_token", "towards", "probe_strength", "beside", "least", "dense", "label",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
 }  # fmt: skip

@@ -35,7 +35,7 @@ def test_steering_without_an_autoencoder_offers_a_contrast(tiny_folder):
     app = open_on(STEERING, tiny_folder("llama"))
     assert not app.exception and not app.error
     ways = list(app.segmented_control(key="source").options)
-    assert ways == ["found for this prompt", "a contrast of prompts", "a token", "pasted numbers"]
+    assert ways == ["found for this prompt", "a contrast of prompts", "a token", "a probe", "pasted numbers"]
     app.segmented_control(key="source").set_value("contrast").run()
     assert not app.exception and app.text_area(key="positive").value and app.header
 
