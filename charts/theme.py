@@ -119,6 +119,11 @@ UNITS = {
     "auc": ("area under the ROC curve", ".2f"),
     "compression": ("compression (times)", ".2f"),
     "side_kl": ("KL divergence on other texts (bits)", ".2f"),
+    "counted": ("counted", ".1%"),
+    "loss": ("surprise (bits per letter)", ".3f"),
+    "floor": ("that of counting", ".3f"),
+    "above_floor": ("above that of counting", ".3f"),
+    "of_the_words": ("share of the words", ".1%"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

@@ -130,7 +130,8 @@ def bigram_ablation(
 
     A column is how likely a letter is to come, wherever: without it (logits −∞) the letter never comes, and without
     that of the end no word is ever over. A row is what is known of what follows a letter: without it (logits 0)
-    anything is equally likely there. The mean length of the words solves ``(I − Q) t = 1``, with Q the chances among letters.
+    anything is equally likely there. The mean length of the words solves ``(I − Q) t = 1``, with Q the chances among
+    letters.
 
     Args:
         words: As `bigram`'s.

@@ -46,8 +46,6 @@ class BigramOfModel:
     """[follower] What follows the token in text that the model wrote, most frequent first."""
     counts: Int[np.ndarray, " follower"]
     """[follower] How often."""
-    n_pairs: int
-    """Pairs of tokens in that text."""
     tied: bool
     """Whether embedding and unembedding are the same numbers."""
     checks: tuple[Check, ...]
@@ -103,11 +101,8 @@ class BigramOfModel:
         return f"With the first block it says {self._guess(1)}, the whole model {self._guess(2)}."
 
     def _counted(self) -> str:
-        times = int(self.counts.sum())
-        return (
-            f"In text that the model wrote itself, it is followed by {quoted(self.followed_by[0])} in {self.counts[0]:,} "
-            f"of {times:,} places."
-        )
+        first, times = quoted(self.followed_by[0]), int(self.counts.sum())
+        return f"In text that the model wrote itself, {first} follows it in {self.counts[0]:,} of {times:,} places."
 
 
 def bigram_of_model(model: Model, *, token: str = " of", top_k: int = 6, progress: Progress = silent) -> BigramOfModel:
@@ -138,19 +133,11 @@ def bigram_of_model(model: Model, *, token: str = " of", top_k: int = 6, progres
     stages = [model.resid_names()[at] for at in (0, 1, -1)]
     for name in stages:
         model.require(name)
-    summed, places, followers, n_pairs, errors = 0.0, 0, Counter(), 0, [0.0]
+    seen = _Seen(model, token_id, stages)
     for rows in _texts(model, token_id, progress):
-        acts = model.run_ids(rows, stages)
-        here = (rows == token_id)[:, : rows.shape[1]]
-        streams = torch.stack([acts.sites[name][here] for name in stages])[:, : MOST_PLACES - places]
-        summed = summed + _summed(model, streams)
-        places += streams.shape[1]
-        errors.append(_apart(model, acts.sites[stages[-1]][:, -1], acts.logits[:, -1]))
-        pairs = [pair for row in rows.tolist() for pair in itertools.pairwise(row)]
-        followers.update(second for first, second in pairs if first == token_id)
-        n_pairs += len(pairs)
-    best = distribution.top_k(torch.as_tensor(summed) / places, top_k)
-    followed = followers.most_common()
+        seen.add(rows)
+    best = distribution.top_k(seen.summed / seen.places, top_k)
+    followed = seen.followers.most_common()
     return BigramOfModel(
         model=model.id,
         token=model.text(token_id),
@@ -159,10 +146,33 @@ def bigram_of_model(model: Model, *, token: str = " of", top_k: int = 6, progres
         probability=best.values.numpy(force=True),
         followed_by=tuple(model.text(other) for other, _ in followed),
         counts=np.array([count for _, count in followed]),
-        n_pairs=n_pairs,
         tied=_is_tied(model),
-        checks=(Check("the last layer, read so, equals the model's logits", max(errors), 1e-3),),
+        checks=(Check("the last layer, read so, equals the model's logits", seen.apart, 1e-3),),
     )
+
+
+class _Seen:
+    """What was found at the places where a token stands: the next token's probabilities, summed, and who followed."""
+
+    def __init__(self, model: Model, token_id: int, stages: list[str]) -> None:
+        self._model, self._token_id, self._stages = model, token_id, stages
+        self.summed = torch.zeros(len(stages), model.d_vocab, dtype=torch.float64, device=model.device)
+        self.places, self.apart = 0, 0.0
+        self.followers: Counter[int] = Counter()
+
+    @torch.no_grad()
+    def add(self, rows: Int[Tensor, "row pos"]) -> None:
+        """Read these rows too."""
+        acts = self._model.run_ids(rows, self._stages)
+        here = rows == self._token_id
+        streams = torch.stack([acts.sites[name][here] for name in self._stages])[:, : MOST_PLACES - self.places]
+        self.places += streams.shape[1]
+        for part in streams.split(AT_ONCE, dim=1):
+            self.summed += _logits(self._model, part).double().softmax(-1).sum(1)
+        last = _logits(self._model, acts.sites[self._stages[-1]][:, -1])
+        self.apart = max(self.apart, float((last - acts.logits[:, -1].float()).abs().max()))
+        for row in rows.tolist():
+            self.followers.update(second for first, second in itertools.pairwise(row) if first == self._token_id)
 
 
 def _texts(model: Model, token_id: int, progress: Progress) -> Iterator[Int[Tensor, "row pos"]]:
@@ -174,20 +184,8 @@ def _texts(model: Model, token_id: int, progress: Progress) -> Iterator[Int[Tens
         yield sampled_text(model, first, n_rows, length, lambda: progress(next(done), 2 * length))
 
 
-@torch.no_grad()
-def _summed(model: Model, streams: Float[Tensor, "stage place d_model"]) -> Float[Tensor, "stage d_vocab"]:
-    """The probabilities of the next token, summed over the places."""
-    parts = streams.split(AT_ONCE, dim=1)
-    return torch.stack([_logits(model, part).softmax(-1).sum(1) for part in parts]).sum(0)
-
-
 def _logits(model: Model, resid: Float[Tensor, "*place d_model"]) -> Float[Tensor, "*place d_vocab"]:
     return model.cap(model.unembed(model.final_norm.apply(resid))).float()
-
-
-@torch.no_grad()
-def _apart(model: Model, resid: Float[Tensor, "row d_model"], logits: Float[Tensor, "row d_vocab"]) -> float:
-    return float((_logits(model, resid) - logits.float()).abs().max())
 
 
 def _is_tied(model: Model) -> bool:
