@@ -576,7 +576,7 @@ def bigram(
 ) -> alt.LayerChart:
     """Which letter follows which, by the trained model, or as ``counted``; a click selects a letter's row."""
     own = "What the model has learned" if of == "probability" else "What was counted"
-    frame = _table(result, "pairs")
+    frame = _table(result, "pairs").drop(columns="difference")
     return letter_grid(frame, title=title or own, value=of, letter=letter, subtitle="Row: a letter. Column: the next.")
 
 

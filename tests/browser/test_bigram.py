@@ -15,7 +15,7 @@ def test_from_random_numbers_to_words_that_never_end(page):
     expect(finding(page)).to_contain_text("knows just what counting the letters would tell")
     settled(page)
     grid = charts(page).first
-    grid.locator("path[aria-label*='q']").last.click()
+    grid.locator("[aria-label*='letter: q;']").first.click()
     in_address(page, "letter", "q")
     expect(charts(page).nth(2)).to_contain_text("What comes after “q”")
     settled(page)
