@@ -584,9 +584,9 @@ def bigram_loss(result: Any) -> alt.LayerChart:
     """The loss, step by step, above that of the counts: from `bigram`."""
     return learning_curve(
         _table(result, "loss"),
-        title="How much the words surprise the model as it learns",
+        title="Its surprise at the words, step by step",
         unit="surprise (bits per letter)",
-        floor_name=f"counting: {result.floor:.2f} bits, the least that can be",
+        floor_name=f"counting: {result.floor:.2f} bits",
     )
 
 

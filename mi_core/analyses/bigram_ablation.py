@@ -110,7 +110,8 @@ class BigramAblation:
 
     def _parted(self) -> str:
         same = sum(whole == without for whole, without in zip(self.written, self.written_cut, strict=True))
-        return f"Of {len(self.written)} words drawn with the same random numbers, {same} are the same."
+        verb = "is" if same == 1 else "are"
+        return f"Of {len(self.written)} words drawn with the same random numbers, {same} {verb} the same."
 
     def _some(self, words: tuple[str, ...]) -> str:
         return listed([f"“{word}”" for word in words[:SHOWN]])
