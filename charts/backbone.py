@@ -30,8 +30,8 @@ def backbone(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.Laye
         _y2=[places[name][1] for name in frame["next"]],
         _kind=[_kind(bool(on)) for on in frame["on_the_way"]],
     )
-    height = int(nodes["_y"].max()) + 1
-    x = alt.X("_x:Q", axis=None, scale=alt.Scale(domain=[float(nodes["_x"].min()) - 0.3, 0.3]))
+    height = round(max(y for _, y in places.values())) + 1
+    x = alt.X("_x:Q", axis=None, scale=alt.Scale(domain=[min(x for x, _ in places.values()) - 0.3, 0.3]))
     y = alt.Y("_y:Q", axis=None, scale=alt.Scale(domain=[-0.7, height - 0.3], reverse=True))
     legend = alt.Legend(title=None, orient="top", direction="horizontal", labelLimit=220)
     scale = alt.Scale(domain=[WAY, OTHER], range="category")
@@ -46,7 +46,7 @@ def backbone(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.Laye
         size=alt.condition("length(datum.letter) > 1", alt.value(1500), alt.value(300)),
     )  # fmt: skip
     names = base.mark_text(fontSize=theme.SMALL, fontWeight=600, color=theme.ink("_kind")).encode(text="letter:N")
-    return alt.layer(lines, discs, names).properties(
+    return alt.LayerChart(layer=[lines, discs, names]).properties(
         height=ROW * height,
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,

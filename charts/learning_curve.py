@@ -25,7 +25,7 @@ def learning_curve(
         subtitle: A line below the title.
     """
     drawn = _thinned(frame)
-    last = int(frame["step"].max())
+    last = max(frame["step"].tolist())
     across = alt.X(
         "step:Q",
         axis=alt.Axis(title="steps of training", values=[t for t in TICKS if t <= last], format=",d", grid=False),
@@ -38,8 +38,8 @@ def learning_curve(
     )
     base = alt.Chart(drawn).encode(x=across, y=up)
     dots = base.mark_point(size=200 if len(drawn) == 1 else 40, filled=True, opacity=1)
-    return alt.layer(
-        *_floor(drawn, floor_name), base.mark_line(strokeWidth=2), dots.encode(tooltip=theme.tooltips(drawn))
+    return alt.LayerChart(
+        layer=[*_floor(drawn, floor_name), base.mark_line(strokeWidth=2), dots.encode(tooltip=theme.tooltips(drawn))]
     ).properties(
         height=220,
         title=theme.titled(title, subtitle),
@@ -50,9 +50,9 @@ def learning_curve(
 
 def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
     """Steps that stand apart on the axis."""
-    last = int(frame["step"].max())
-    kept = {round(step) for step in np.geomspace(1, last + 1, MOST_POINTS) - 1}
-    return frame[frame["step"].isin(kept)]
+    last = max(frame["step"].tolist())
+    kept = [round(step) for step in np.geomspace(1, last + 1, MOST_POINTS) - 1]
+    return frame.loc[lambda rows: rows["step"].isin(kept)]
 
 
 def _floor(frame: pd.DataFrame, name: str) -> list[alt.Chart]:

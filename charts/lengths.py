@@ -34,7 +34,7 @@ def lengths(frame: pd.DataFrame, *, title: str, makers: dict[str, str], subtitle
         color=colour,
     )
     dots = base.mark_point(size=60, filled=True, opacity=1).encode(shape=shape, tooltip=theme.tooltips(long))
-    return alt.layer(base.mark_line(strokeWidth=2), dots).properties(
+    return alt.LayerChart(layer=[base.mark_line(strokeWidth=2), dots]).properties(
         height=240,
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,

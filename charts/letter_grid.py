@@ -34,9 +34,9 @@ def letter_grid(
         y=alt.Y("letter:O", axis=theme.band_axis(None, **named), scale=alt.Scale(domain=rows, padding=0)),
         tooltip=theme.tooltips(frame),
     )
-    layers = [_cells(base, frame[value].max(), value)]
+    layers = [_cells(base, max(frame[value].tolist()), value)]
     if letter is not None:
-        here = frame[frame["letter"] == letter].head(1)
+        here = frame.loc[lambda pairs: pairs["letter"] == letter].head(1)
         layers.append(_outline(here, rows))
     step = theme.step(len(columns), room=420, smallest=NARROW, largest=WIDE)
     width = step * len(columns)
@@ -52,7 +52,7 @@ def letter_grid(
 
 def _cells(base: alt.Chart, top: float, value: str) -> alt.Chart:
     """Rectangles; the scale is stretched at its pale end, where most chances are."""
-    scale = alt.Scale(type="pow", exponent=0.5, domain=[0, max(float(top), 1e-9)], range="ramp")
+    scale = alt.Scale(type="pow", exponent=0.5, domain=[0, max(top, 1e-9)], range="ramp")
     legend = theme.gradient("probability", ".0%", [at for at in (0, 0.05, 0.2, 0.5, 1) if at <= top + 0.01])
     chosen = alt.selection_point(name="cell", fields=["letter"], on="click", clear="dblclick")
     return (

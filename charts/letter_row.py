@@ -19,13 +19,15 @@ def letter_row(frame: pd.DataFrame, *, title: str, most: int = 12) -> alt.LayerC
         title: The finding.
         most: How many to draw.
     """
-    known = frame[(frame["count"] > 0) | (frame["probability"] >= LEAST)]
-    kept = known.sort_values("probability", ascending=False, kind="stable").head(most)
-    total = int(frame["count"].sum())
+    known = frame.loc[lambda rows: (rows["count"] > 0) | (rows["probability"] >= LEAST)]
+    kept = known.sort_values(by="probability", ascending=False, kind="stable").head(most)
+    total = sum(frame["count"].tolist())
     kept = kept.assign(
         _number=[
             f"{chance}  ·  {count:,} of {total:,}"
-            for chance, count in zip(theme.written(kept["probability"], "probability"), kept["count"], strict=True)
+            for chance, count in zip(
+                theme.written(kept.loc[:, "probability"], "probability"), kept["count"], strict=True
+            )
         ]
     )
     left_out = f"The {len(kept)} likeliest of {len(known)}. " if len(kept) < len(known) else ""
@@ -41,7 +43,7 @@ def letter_row(frame: pd.DataFrame, *, title: str, most: int = 12) -> alt.LayerC
     numbers = base.transform_calculate(_end="max(datum.probability, datum.counted)").mark_text(
         align="left", dx=8, fontSize=theme.SMALL
     )
-    return alt.layer(bars, ticks, numbers.encode(x="_end:Q", text="_number:N")).properties(
+    return alt.LayerChart(layer=[bars, ticks, numbers.encode(x="_end:Q", text="_number:N")]).properties(
         height=ROW * max(len(names), 1),
         title=theme.titled(
             title, f"{left_out}Bars: the trained model. Upright lines, and so many of so many: counted."

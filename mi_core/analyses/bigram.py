@@ -49,7 +49,7 @@ class Bigram:
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
         """Of all tables."""
-        chances = dict.fromkeys(("counted", "probability", "difference"), "probability")
+        chances: dict[str, str] = dict.fromkeys(("counted", "probability", "difference"), "probability")
         return {
             "pairs": chances | {"count": "pairs"},
             "loss": dict.fromkeys(("loss", "floor", "above_floor"), "bits per letter"),
@@ -99,8 +99,8 @@ class Bigram:
         """Of pairs that do come; of equally sure ones the better founded first."""
         seen = self.pairs.counts.sum(-1)
         known = self._pairs().assign(seen=np.repeat(seen, len(seen)))
-        known = known[known["count"] > 0].sort_values(
-            ["probability", "seen"], ascending=False, kind="stable", ignore_index=True
+        known = known.loc[known["count"] > 0].sort_values(
+            by=["probability", "seen"], ascending=False, kind="stable", ignore_index=True
         )
         rules = [rule(letter, following) for letter, following in zip(known["letter"], known["next"], strict=True)]
         known.insert(0, "rank", np.arange(1, len(known) + 1))

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -189,5 +190,5 @@ def _logits(model: Model, resid: Float[Tensor, "*place d_model"]) -> Float[Tenso
 
 
 def _is_tied(model: Model) -> bool:
-    read, written = model.embedding, model.unembedding.weight
+    read, written = model.embedding, cast(Tensor, model.unembedding.weight)
     return read.shape == written.shape and torch.equal(read, written)
