@@ -577,7 +577,10 @@ def bigram(
     """Which letter follows which, by the trained model, or as ``counted``; a click selects a letter's row."""
     own = "What the model has learned" if of == "probability" else "What was counted"
     frame = _table(result, "pairs").drop(columns="difference")
-    return letter_grid(frame, title=title or own, value=of, letter=letter, subtitle="Row: a letter. Column: the next.")
+    top = max(frame[["counted", "probability"]].to_numpy().ravel().tolist())  # the same for both
+    return letter_grid(
+        frame, title=title or own, value=of, top=top, letter=letter, subtitle="Row: a letter. Column: the next."
+    )
 
 
 def bigram_loss(result: Any) -> alt.LayerChart:

@@ -57,8 +57,8 @@ def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _floor(frame: pd.DataFrame, name: str) -> list[alt.Chart]:
     base = alt.Chart(frame.head(1).assign(_name=name)).encode(y="floor:Q")
-    text = base.mark_text(align="right", baseline="bottom", dx=-4, dy=-8, fontSize=theme.SMALL, color=theme.GREY)
+    text = base.mark_text(align="left", baseline="bottom", dx=4, dy=-4, fontSize=theme.SMALL, color=theme.GREY)
     return [
         base.mark_rule(color=theme.GREY, strokeDash=[4, 3]),
-        text.encode(x=alt.value("width"), text="_name:N"),
+        text.encode(x=alt.value(0), text="_name:N"),
     ]

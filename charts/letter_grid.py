@@ -12,7 +12,7 @@ LABEL = 10  # pixels of type: every letter is named
 
 
 def letter_grid(
-    frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "", letter: str | None = None
+    frame: pd.DataFrame, *, title: str, value: str, top: float, subtitle: str = "", letter: str | None = None
 ) -> alt.LayerChart:
     """A letter's row holds the chances of what follows it; the edge of a word is the first row and the last column.
 
@@ -22,6 +22,7 @@ def letter_grid(
         frame: One row per pair: letter, next and `value`, a probability.
         title: The finding.
         value: Column that colours the cells.
+        top: Where the colour scale ends.
         subtitle: A line below the title.
         letter: The row that is outlined.
     """
@@ -34,7 +35,7 @@ def letter_grid(
         y=alt.Y("letter:O", axis=theme.band_axis(None, **named), scale=alt.Scale(domain=rows, padding=0)),
         tooltip=theme.tooltips(frame),
     )
-    layers = [_cells(base, max(frame[value].tolist()), value)]
+    layers = [_cells(base, top, value)]
     if letter is not None:
         here = frame.loc[lambda pairs: pairs["letter"] == letter].head(1)
         layers.append(_outline(here, rows))

@@ -45,9 +45,7 @@ def letter_row(frame: pd.DataFrame, *, title: str, most: int = 12) -> alt.LayerC
     )
     return alt.LayerChart(layer=[bars, ticks, numbers.encode(x="_end:Q", text="_number:N")]).properties(
         height=ROW * max(len(names), 1),
-        title=theme.titled(
-            title, f"{left_out}Bars: the trained model. Upright lines, and so many of so many: counted."
-        ),
+        title=theme.titled(title, f"{left_out}Bars: the trained model. Upright lines and numbers: counted."),
         autosize=theme.FILLING,
         description=theme.alt_text(title, frame, value="probability", label="next", kind="Bar chart"),
     )
