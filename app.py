@@ -33,6 +33,7 @@ PAGES = {
         _page(
             "pages/look/directions.py", "Directions", "explore", "What adding words gives; how alike directions are."
         ),
+        _page("pages/look/max_activating.py", "Texts", "find_in_page", "Which texts of yours a part fires most for."),
         _page("pages/look/probing.py", "Probing", "troubleshoot", "What can be read off a layer, beside controls."),
     ],
     "Intervene": [

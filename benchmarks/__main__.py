@@ -21,6 +21,7 @@ NAMES = (
     "sweep_cost",
     "steering",
     "probing",
+    "max_activating",
     "analysis_pass",
     "cached_result",
     "many_users",

@@ -1,7 +1,8 @@
 """Integrated gradients at 64 steps of all tokens: against a loop over the steps, a forward and a backward pass each.
 
-Both sides end with the same scores. Loupe's figure is of the whole command: it also reads the prompt, finds what takes
-the words' place, takes each word away, and grades both rows.
+Loupe takes as many steps in one batch as fill it, asks no weight for a gradient, and makes logits of the last position
+only, in one product for all steps. Both sides end with the same scores. Loupe's figure is of the whole command: it also
+reads the prompt, finds what takes the words' place, takes each word away, and grades both rows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mi_core.saliency.gradient import integrated
 from mi_core.saliency.opened import Opened, open_game
 
 STEPS = 64
+AT_LEAST = 3.0
 REPETITIONS = 5
 PLAIN = {
     "metric": "logit_difference", "players": "token", "pattern": "", "spans": "", "baseline": "mean",
@@ -31,25 +33,25 @@ def measure() -> list[Row]:
     mini, large = load("loupe-mini"), gpt2_size.opened()
     answer, foil = (f'"{large.text(token_id)}"' for token_id in (1000, 1001))
     return [
-        *_of(mini, "The capital of Texas is", " Austin", " Paris", "loupe-mini, 6 tokens", 3),
-        *_of(large, gpt2_size.prompt(16), answer, foil, "GPT-2 small's size, 16 tokens", None),
+        *_of(mini, "The capital of Texas is", " Austin", " Paris", "loupe-mini, 6 tokens", whole=True),
+        *_of(large, gpt2_size.prompt(16), answer, foil, "GPT-2 small's size, 16 tokens", whole=False),
     ]
 
 
-def _of(model: Model, prompt: str, target: str, foil: str, where: str, at_least: float | None) -> list[Row]:
+def _of(model: Model, prompt: str, target: str, foil: str, where: str, *, whole: bool) -> list[Row]:
     opened = open_game(model, prompt, target=target, foil=foil, **PLAIN)
     ask = {"target": target, "foil": foil, "methods": ("integrated_gradients",), "n_steps": STEPS}
     ways = {"usual": lambda: usual(opened), "loupe": lambda: integrated(opened.game, STEPS)}
-    if at_least:
+    if whole:
         ways["whole"] = lambda: input_attribution(model, prompt, **ask)
-    seconds = in_turns(ways, REPETITIONS if at_least else 1)
+    seconds = in_turns(ways, REPETITIONS if whole else 1)
     found, _ = integrated(opened.game, STEPS)
     apart = np.abs(found - usual(opened)).max() / np.abs(found).max()
     task = f"integrated gradients, 64 steps, {where}"
-    whole = [faster(f"{task}: the whole command, graded", seconds["usual"], seconds["whole"])] if at_least else []
+    graded = [faster(f"{task}: the whole command, graded", seconds["usual"], seconds["whole"])] if whole else []
     return [
-        faster(task, seconds["usual"], seconds["loupe"], at_least),
-        *whole,
+        faster(task, seconds["usual"], seconds["loupe"], AT_LEAST),
+        *graded,
         bounded(f"{task}: apart from the loop's, share of the largest", float(apart), 1e-3, ""),
     ]
 

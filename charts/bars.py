@@ -21,6 +21,7 @@ def bars(
     most: int = 20,
     sort: bool = True,
     pick: tuple[str, ...] = (),
+    names: int = 260,
 ) -> alt.LayerChart:
     """Bars from zero, sorted by size whatever the sign, each with its number; colour tells the sign too.
 
@@ -34,6 +35,7 @@ def bars(
         most: How many bars to draw; the largest are kept.
         sort: Largest first; False keeps the frame's order.
         pick: Columns that a click selects: selection ``bar`` with these fields.
+        names: Pixels that names may take; longer ones are cut.
     """
     known = frame[frame[value].notna()].reset_index(drop=True)
     largest = known[value].abs().sort_values(ascending=False, kind="stable").index[:most]
@@ -45,7 +47,7 @@ def bars(
     kept = kept.assign(_row=rows, _sign=theme.signs(kept[value]), _number=numbers)
     count = f"The {len(kept):,} largest of {len(known):,}." if len(kept) < len(known) else ""
     lengths = _lengths(kept[value], value, unit)
-    base = alt.Chart(kept).encode(y=_names(rows), x=lengths, tooltip=theme.tooltips(kept))
+    base = alt.Chart(kept).encode(y=_names(rows, names), x=lengths, tooltip=theme.tooltips(kept))
     layers = [_bars(base, pick), *_numbers(base, value, signed), *([_zero()] if signed else [])]
     return alt.layer(*layers).properties(
         height=ROW * max(len(rows), 1),
@@ -55,8 +57,8 @@ def bars(
     )
 
 
-def _names(rows: list[str]) -> alt.Y:
-    axis = theme.band_axis(None, labelLimit=260, labelPadding=6)
+def _names(rows: list[str], widest: int) -> alt.Y:
+    axis = theme.band_axis(None, labelLimit=widest, labelPadding=6)
     return alt.Y("_row:N", axis=axis, scale=alt.Scale(domain=rows, paddingInner=0.25, paddingOuter=0.1))
 
 

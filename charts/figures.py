@@ -19,6 +19,7 @@ from charts.cosine_grid import cosine_grid
 from charts.effect_grid import effect_grid
 from charts.gathered import gathered
 from charts.head_grid import head_grid
+from charts.histogram import histogram
 from charts.learning_curve import learning_curve
 from charts.lengths import lengths
 from charts.lens_heatmap import lens_cells, lens_heatmap
@@ -170,16 +171,41 @@ def rollout(result: Any) -> alt.LayerChart:
 
 
 def head_roles(
-    result: Any, *, title: str | None = None, role: str | None = None, measured: str = "random"
+    result: Any,
+    *,
+    title: str | None = None,
+    role: str | None = None,
+    measured: str = "random",
+    least: float | None = None,
 ) -> alt.LayerChart:
-    """How much of its attention each head gives to what a role asks for; by default the role that is clearest."""
+    """How much of its attention each head gives to what a role asks for; by default the role that is clearest.
+
+    Heads that give at least `least` have a dashed outline.
+    """
     scores = _table(result, "scores" if measured == "random" else "text")
     role = role or scores.loc[scores["score"].idxmax(), "role"]
+    scores = scores.loc[scores["role"] == role].rename(columns={"score": "weight"})
     return head_grid(
-        scores.loc[scores["role"] == role].rename(columns={"score": "weight"}),
+        scores if least is None else scores.assign(_clear=scores["weight"] >= least),
         title=title or f"How much each head looks at {ROLES[role]}",
         subtitle="on random tokens that come twice" if measured == "random" else "in ordinary text",
         value="weight",
+        outline=None if least is None else "_clear",
+    )
+
+
+def head_spread(result: Any, *, layer: int, head: int, role: str) -> alt.LayerChart:
+    """In how many excerpts one head gives a role how much: from `head_roles`."""
+    rows = _table(result, "histogram")
+    rows = rows[(rows["layer"] == layer) & (rows["head"] == head) & (rows["role"] == role)]
+    names = [f"{low:.0%} to {high:.0%}" for low, high in zip(rows["from_score"], rows["to_score"], strict=True)]
+    return bars(
+        rows.assign(name=names),
+        title=f"L{layer}H{head}’s attention to {ROLES[role]}, excerpt by excerpt",
+        subtitle=f"{rows['excerpts'].sum():,} excerpts of ordinary text",
+        label="name",
+        value="excerpts",
+        sort=False,
     )
 
 
@@ -216,6 +242,19 @@ def attracted(result: Any) -> alt.LayerChart:
     title = f"Which token L{result.layer}H{result.head} looks for from which"
     return bars(pairs, title=title, label="pair", value="attraction", unit="attention score, before norms divide",
                 subtitle=f"{result.distance} back" if result.turns else "")  # fmt: skip
+
+
+def chosen_tokens(result: Any, *, side: str) -> alt.LayerChart:
+    """Tokens that choose most sharply (`side` is ``asks``) or attract most (``is found by``): from `head_circuit`."""
+    rows, name = _table(result, "qk_tokens"), f"L{result.layer}H{result.head}"
+    title, unit = {
+        "asks": (f"Tokens from which {name} chooses most sharply", "spread of its attention scores over all tokens"),
+        "is found by": (
+            f"Tokens that {name} looks at most, whatever asks",
+            "attention score above the average token",
+        ),
+    }[side]
+    return bars(rows.loc[rows["side"] == side], title=title, label="token", value="attraction", unit=unit)
 
 
 def drawn_by_distance(result: Any) -> alt.LayerChart:
@@ -310,6 +349,22 @@ def features(result: Any, *, title: str = "The strongest features on the chosen 
     return bars(here, title=title, label="name", value="activation", pick=("feature",))
 
 
+def feature_list(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """The features that are listed, in their order; a click selects one."""
+    where = "on the chosen token" if result.over == "token" else "in the prompt"
+    own = {
+        "activation": f"The strongest features {where}",
+        "effect": f"The features {where} with the largest effect on {result.target.label}, estimated",
+        "density": f"The rarest features {where}",
+    }[result.sort]
+    rows = _table(result, "features")
+    more = f"The first {len(rows)} of {result.n_wanted:,}." if len(rows) < result.n_wanted else ""
+    return bars(
+        rows.assign(name=_feature_names(rows)), title=title or own, label="name", value=result.sort, subtitle=more,
+        sort=result.sort != "density", most=len(rows), pick=("feature",),
+    )  # fmt: skip
+
+
 def _feature_names(frame: pd.DataFrame) -> list[str]:
     return [f"#{number}  {label}".rstrip() for number, label in zip(frame["feature"], frame["label"], strict=True)]
 
@@ -332,6 +387,36 @@ def feature_effects(result: Any, *, title: str | None = None) -> alt.LayerChart:
         effects.assign(name=_feature_names(effects)), title=title or f"What features do to {result.target.label}",
         label="name", value="measured", unit="measured effect (logits)", pick=("feature",),
     )  # fmt: skip
+
+
+def feature_pairs(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What later features lose without earlier ones, measured; a click selects a pair."""
+    pairs = _table(result, "pairs")
+    ends = [
+        _feature_names(pairs.rename(columns={f"{end}_feature": "feature", f"{end}_label": "label"}))
+        for end in ("from", "to")
+    ]
+    return bars(
+        pairs.assign(name=[" → ".join(both) for both in zip(*ends, strict=True)]),
+        title=title or "What a later feature loses without an earlier one",
+        label="name", value="measured", unit="lost of the later activation", names=150,
+        pick=("from_feature", "to_feature"),
+    )  # fmt: skip
+
+
+PARTS = {
+    "features": "earlier features", "bias": "the autoencoder’s bias", "error": "what it misses",
+    "start_token": "start token", "not_linear": "no straight line",
+}  # fmt: skip
+
+
+def feature_sums(result: Any) -> alt.LayerChart:
+    """What the later feature of the strongest pair is made of: from `feature_pairs`."""
+    number = int(result.to_ids[result.strongest])
+    row = _table(result, "sums").set_index("to_feature").loc[number]
+    parts = pd.DataFrame({"part": [*PARTS.values()], "activation": [row[name] for name in PARTS]})
+    title = f"What makes the {row['activation']:.2f} of feature {number}"
+    return bars(parts, title=title, label="part", value="activation", unit=result.units, sort=False)
 
 
 def neurons(result: Any, *, title: str | None = None) -> alt.LayerChart:
@@ -519,10 +604,11 @@ def probing(
 ) -> alt.LayerChart:
     """The accuracy at every layer, beside its controls; a click selects a layer."""
     texts, classes = len(result.held.texts), len(result.held.classes)
+    c = f"C = {result.among[0]:g}" if len(result.among) == 1 else "C chosen within the texts learned from"
     return probe_layers(
         _table(result, "layers"),
         title=title,
-        subtitle=f"{texts} texts, {classes} classes, C = {result.c:g}. Bars: 95 % intervals.",
+        subtitle=f"{texts} texts, {classes} classes, {c}. Bars: 95 % intervals.",
         rules={"the words alone": result.words_alone, "most frequent class": result.majority},
         layer=result.best if layer is None else layer,
     )
@@ -547,6 +633,16 @@ def probe_use(result: Any, *, title: str | None = None, measure: str = "kl") -> 
         "side_kl": "how far other texts' odds move: KL (bits)",
     }[measure]
     return placebo(_table(result, "trials"), title=title or own, value=measure, unit=unit)
+
+
+def max_activating(result: Any, *, title: str = "How many tokens have which activation") -> alt.LayerChart:
+    """The activations of all tokens that were read; half of the largest is marked."""
+    silent = f"{result.zeros / result.n_tokens:.1%} of the tokens, where it is exactly 0, are left out."
+    best = result.strongest[0].activation if result.strongest else 0.0
+    return histogram(
+        _table(result, "histogram"), title=title, value="activation", count="tokens", unit=result.measure,
+        subtitle=silent if result.zeros else "", rule=best / 2 if best > 0 else None, rule_label="half of the largest",
+    )  # fmt: skip
 
 
 def analogy(result: Any, *, title: str | None = None, query: str = "arithmetic") -> alt.LayerChart:
@@ -649,6 +745,7 @@ FIGURES: dict[str, Figure] = {
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects, bigram, bigram_ablation, bigram_of_model,
+        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
+        bigram, bigram_ablation, bigram_of_model,
     )
 }  # fmt: skip

@@ -20,6 +20,7 @@ def head_grid(
     value: str = "contribution",
     unit: str | None = None,
     mark: str | None = None,
+    outline: str | None = None,
     columns: str = "head",
 ) -> alt.LayerChart:
     """Layers run downwards, heads to the right; the colours are centred at zero where numbers can be
@@ -34,6 +35,7 @@ def head_grid(
         value: Column that colours the cells.
         unit: Title of the colour scale; None for the column's own.
         mark: Column of truth values; true cells bear a “≠”.
+        outline: The same; true cells have a dashed outline, one that is clicked a solid one.
         columns: What the columns are called.
     """
     grid = frame.dropna(subset=["layer", "head"])
@@ -51,6 +53,12 @@ def head_grid(
     layers_drawn = [rects, *([_numbers(base, value)] if numbers else [])]
     layers_drawn += [theme.minus(base, value)] if not numbers and bool((grid[value] < 0).any()) else []
     layers_drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
+    if outline is not None:
+        chosen = pd.DataFrame(grid.loc[grid[outline].astype(bool)])
+        framed = alt.Chart(chosen).mark_rect(
+            fill=None, stroke=theme.MARKED, strokeDash=[4, 3], strokeWidth=2, cursor="pointer"
+        )
+        layers_drawn.append(framed.encode(x=x, y=y, tooltip=theme.tooltips(grid)))
     return alt.LayerChart(layer=layers_drawn).properties(
         width=width,
         height=(30 if numbers else 20) * len(layers),

@@ -53,6 +53,7 @@ THINGS = {
     "push_that_shows": "steering",
     "patched_run": "patching",
     "bigram_of_model": "bigrams",
+    "max_activating": "texts",
     "cost": "",
 }
 #: Answers of a tiny random model that say nothing of its architecture.

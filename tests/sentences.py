@@ -18,7 +18,7 @@ from mi_core.models.tokens import visible
 from mi_core.result import Reading
 
 SHORT = 16  # characters of a token that a sentence shows
-NAMES = r"L\d+(?:[HNP]\d+)?(?:@\d+)?|(?:MLP|attention|attention bias|[Ll]ayer|[Ff]eature|neuron|position) \d+"
+NAMES = r"L\d+(?:[HNP]\d+)?(?:@\d+)?|(?:MLP|attention|attention bias|[Ll]ayer|[Ff]eature|neuron|position) \d+|#\d+"
 NUMBER = re.compile(r"(?<![\w.])(?:over |under )?[−+]?\d[\d,]*(?:\.\d+)?(?:%|(?![\w]))")
 PARTS = r"L\d+H\d+|MLP \d+|attention \d+|feature \d+"
 Tables = dict[str, pd.DataFrame]
@@ -202,6 +202,18 @@ def _of_feature(tables: Tables, result: Any) -> list[float]:
     return [float((values.fillna(0) != 0).sum()), float(values.notna().sum()), 1.0, *density]
 
 
+def _of_feature_list(tables: Tables, result: Any) -> list[float]:
+    hidden = tables["hidden"].set_index("reason")["features"].drop("beyond the list")
+    return [hidden.sum(), result.max_density, result.n_silent - len(result.silent)]
+
+
+def _of_feature_pairs(tables: Tables, result: Any) -> list[float]:
+    pairs = tables["pairs"]
+    without = [*(pairs["activation"] - pairs["measured"]), *(pairs["activation"] - pairs["estimate"])]
+    alike = (np.sign(pairs["estimate"]) == np.sign(pairs["measured"])).sum()
+    return [*without, alike, len(pairs), result.left_out]
+
+
 def _of_neurons(tables: Tables, result: Any) -> list[float]:
     return [0.8, tables["layers"]["neurons"].sum(), tables["layers"]["bias"].sum()]
 
@@ -215,7 +227,7 @@ def _of_neurons_and_features(tables: Tables, result: Any) -> list[float]:
 
 
 def _of_ablation(tables: Tables, result: Any) -> list[float]:
-    return [*(-tables["effects"]["foretold"].dropna())]
+    return [*(-tables["effects"]["foretold"].dropna()), *(tables["effects"]["value"] - tables["baseline"]["value"][0])]
 
 
 def _of_alignment(tables: Tables, result: Any) -> list[float]:
@@ -269,6 +281,15 @@ def _of_push_that_shows(tables: Tables, result: Any) -> list[float]:
 
 def _of_writing(tables: Tables, result: Any) -> list[float]:
     return [*(2.0 ** tables["steps"]["entropy"]), 1.0]
+
+
+def _of_max_activating(tables: Tables, result: Any) -> list[float]:
+    texts, random = tables["texts"], tables["random"]
+    times = texts["token"].value_counts()
+    rest = float(len(times) - len(times[times > 1][:3]))
+    reached = float((random["activation"] >= texts["activation"].max() / 2).sum())
+    above = tables["histogram"].loc[lambda rows: rows["to_activation"] > 0, "tokens"].sum()
+    return [*times, rest, reached, above / tables["histogram"]["tokens"].sum()]
 
 
 def _of_directions(tables: Tables, result: Any) -> list[float]:
@@ -357,6 +378,10 @@ def _best_layer(tables: Tables, result: Any) -> str:
     return "embeddings" if best["layer"] == 0 else best["stage"]
 
 
+def _strongest_text(tables: Tables, result: Any) -> tuple[str, ...]:
+    return _row("texts", "activation", "token")(tables, result)
+
+
 def _strongest_feature(tables: Tables, result: Any) -> str:
     here = tables["features"][tables["features"]["pos"] == result.pos]
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
@@ -388,6 +413,13 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
     ],
     "input_attribution": [(r"^“(.*)” \(.*counts most", _strongest_part)],
     "features": [(r"^Feature (\d+).* is strongest on", _strongest_feature)],
+    "feature_effects": [(r"^Feature (\d+).* most: ", _row("effects", "measured", "feature", size=True))],
+    "feature_list": [(r"^Feature (\d+).* is the strongest ", _row("features", "activation", "feature", size=True)),
+                     (r"^Feature (\d+).* moves ", _row("features", "effect", "feature", size=True)),
+                     (r"^Feature (\d+).* is the rarest ", _row("features", "density", "feature", "idxmin"))],
+    "feature_pairs": [(r"^Feature (\d+) .* most$", _row("pairs", "measured", "from_feature", size=True)),
+                      (r"^Feature .* feature (\d+) .* most$", _row("pairs", "measured", "to_feature", size=True))],
+    "max_activating": [(r"(?:fires most on|writes most at|goes furthest at) “(.*)”:", _strongest_text)],
     "neurons": [(r"^Of .*, neuron (\d+) of layer", _row("neurons", "contribution", "neuron", size=True))],
     "ablation": [
         (rf"[Ww]ithout ({PARTS}).* falls most, of all", _row("effects", "change", "component", "idxmin")),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from training import contexts, jacobian, lens, neurons, saes, seen, tokenizer
+from training import contexts, jacobian, lens, neurons, saes, seen, texts, tokenizer
 from training.checkpoints import write_checkpoints
 from training.export import network_of, read, to_transformers, write
 from training.highlights import write_highlights
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         about = {"heads": recipe.heads, "tokens_per_step": recipe.rows * recipe.context, "start": "random weights"}
         write_checkpoints(run, snapshots, made, read(made)[1], about)
     seen.write_words(made, recipe.seed)
+    texts.write_texts(made, recipe.seed)
     shutil.copytree(made, options.out, dirs_exist_ok=True)
     say(f"all files are in {options.out}")
 

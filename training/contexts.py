@@ -24,6 +24,7 @@ later layers do. A norm without centring (RMSNorm) does not subtract `mean(d)`.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -156,6 +157,9 @@ def label(fires: Firing, sample: list[Document], texts: list[str]) -> tuple[str,
     return rule, f"often {name}", share
 
 
+_quoted = functools.cache(quoted)  # few texts, asked for each time that one stands beside a feature
+
+
 def _shares(fires: Firing, sample: list[Document], texts: list[str]) -> Iterator[tuple[str, str, float]]:
     """The commonest token, token before, token after and kind, weighted by activation."""
     if not len(fires.value):
@@ -163,10 +167,10 @@ def _shares(fires: Firing, sample: list[Document], texts: list[str]) -> Iterator
     tallies: dict[str, dict[str, float]] = {"token": {}, "after": {}, "before": {}, "kind": {}}
     for where, pos, value in zip(fires.document, fires.pos, fires.value.astype(float), strict=True):
         ids, kinds = sample[where].ids, sample[where].kinds
-        seen = {"token": quoted(texts[ids[pos]]), "kind": f"in {kinds[pos]}"}
-        seen["after"] = f"after {quoted(texts[ids[pos - 1]])}" if pos > 1 else "on the first token"
+        seen = {"token": _quoted(texts[ids[pos]]), "kind": f"in {kinds[pos]}"}
+        seen["after"] = f"after {_quoted(texts[ids[pos - 1]])}" if pos > 1 else "on the first token"
         if pos + 1 < len(ids):
-            seen["before"] = f"before {quoted(texts[ids[pos + 1]])}"
+            seen["before"] = f"before {_quoted(texts[ids[pos + 1]])}"
         for rule, name in seen.items():
             tallies[rule][name] = tallies[rule].get(name, 0.0) + value
     whole = float(fires.value.astype(float).sum())

@@ -179,9 +179,16 @@ def choose(
     return chosen
 
 
-def link_to(**fields: Any) -> dict[str, str]:
-    """The query of a link that fills these fields of the page it opens; those that are None stay empty."""
-    return {TRAVELLING + key: str(value) for key, value in fields.items() if value is not None}
+def link_to(**fields: Any) -> dict[str, str | list[str]]:
+    """The query of a link that fills these fields of the page it opens; those that are None stay empty.
+
+    A tuple fills a field that holds several words.
+    """
+    return {
+        TRAVELLING + key: [str(each) for each in value] if isinstance(value, tuple) else str(value)
+        for key, value in fields.items()
+        if value is not None
+    }
 
 
 def carry(*names: str) -> None:

@@ -86,7 +86,7 @@ def bring(prompt: str, **values: str) -> None:
         suggest(key, value)
 
 
-def suggest(key: str, value: str) -> None:
+def suggest(key: str, value: str | int) -> None:
     """Fill a field with what was proposed for this very prompt: for callbacks."""
     st.session_state[key] = value
     _records()[key] = Record(value, _owners(key), came=True)

@@ -154,9 +154,10 @@ def _wait(job: Job, model: str, on_partial: Callable[[Any], None] | None) -> Non
         if not offered and job.progress is not None and time.monotonic() - began > STOP_SECONDS:
             button.button("Stop", key=f"stop-{job.request.analysis}", on_click=_stop, args=(job.request,))
             offered = True
-        if on_partial and job.progress and job.progress.partial is not None:
-            st.session_state[WRITTEN] = job.progress.partial
-            on_partial(job.progress.partial)
+        partial = job.progress.partial if job.progress else None
+        if on_partial and partial is not None and partial is not st.session_state.get(WRITTEN):
+            st.session_state[WRITTEN] = partial
+            on_partial(partial)
     place.empty()
 
 

@@ -17,3 +17,13 @@ def prove_it(page: str, what: str, **fields: Any) -> None:
         icon=":material/arrow_forward:",
         query_params=address.link_to(**fields),
     )
+
+
+def find_texts(**fields: Any) -> None:
+    """A link to the texts in which this part of the model fires most, of a file of one's own too."""
+    st.page_link(
+        "pages/look/max_activating.py",
+        label="Find the texts in which it is strongest, in a file of your own too",
+        icon=":material/find_in_page:",
+        query_params=address.link_to(**fields),
+    )

@@ -20,6 +20,7 @@ from ui.drawn import drawn
 from ui.text import literal
 from ui.text import table as markdown_table
 
+LINKS = {"neuronpedia": st.column_config.LinkColumn()}  # opened when clicked, in another tab
 FILLING = theme.FILLING.to_dict()
 LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
@@ -70,6 +71,14 @@ def chart(
     footer(answer, key=key, how=how, table=table, spec=spec)
 
 
+def unfinished(result: Result, figure: Figure, *, key: str) -> None:
+    """What there is of a result that is still growing, or was stopped: nothing in it can be clicked or exported."""
+    reading = drawn(result, _reading)
+    st.header(literal(reading.title), anchor=False)
+    st.markdown(" ".join(map(literal, reading.sentences)))
+    _framed(drawn(result, _spec, figure), f"{key}-unfinished")
+
+
 def _framed(
     spec: dict[str, Any], key: str, on_select: Callable[[], None] | None = None, *, widest: float = 1.0
 ) -> None:
@@ -80,8 +89,7 @@ def _framed(
             columns = len(room["columns"])
             least, most = (round(room["beside"] + columns * x) for x in (room["least"], room["most"] * widest))
             st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
-            if room["at"] is not None:
-                opening_place(frame, room, f"{key}-opening")
+            opening_place(frame, room, f"{key}-opening")
         st.vega_lite_chart(
             spec | {"autosize": FILLING, "config": _legible()},
             width="stretch",
@@ -137,7 +145,9 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
             if box.open:
-                st.dataframe(tables(answer)[table], hide_index=True, width=640, alt=f"{table} table")
+                st.dataframe(
+                    tables(answer)[table], hide_index=True, width=640, alt=f"{table} table", column_config=LINKS
+                )
         with st.popover(
             "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
         ) as box:

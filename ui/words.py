@@ -104,7 +104,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Hook:
-    """A place in the model. Which there are depends on the model, so the field itself looks at the value."""
+    """A place in the model, or a class of labelled texts. Which there are depends on the model, or on what a person
+    has brought, so the field itself looks at the value."""
 
     key: str
 
@@ -237,6 +238,11 @@ BASELINE = _options(
     ("corrupted", "another prompt's"),
 )
 
+FEATURES_OVER = _options("over", ("token", "this token"), ("prompt", "whole prompt"))
+FEATURES_SORT = _options(
+    "sort", ("activation", "strongest first"), ("effect", "effect on the answer"), ("density", "rarest first")
+)
+
 SPLIT = _options("by", ("component", "by component"), ("head", "by head"), ("layer", "by layer"))
 
 KNOCKED_OUT = _options(
@@ -306,6 +312,7 @@ _SOURCES = (
     ("feature", "a feature", "a feature"),
     ("contrast", "a contrast of prompts", "a contrast of prompts"),
     ("token", "a token", "a token"),
+    ("probe", "a probe"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
 SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
@@ -334,6 +341,7 @@ REMOVED = _options(
     ("feature", "a feature", "a feature"),
     ("token", "a token", "a token"),
     ("contrast", "a contrast of prompts", "a contrast of prompts"),
+    ("probe", "a probe"),
     ("vector", "pasted numbers", "pasted numbers"),
 )
 
@@ -349,6 +357,10 @@ PROBED_AT = _options(
     "read_at", ("last", "the last token"), ("mean", "all tokens, averaged"), ("token", "a named token")
 )
 PROBE_KIND = _options("kind", ("logistic", "the probe's weights"), ("mean difference", "the difference of the means"))
+UNIT = _options(
+    "unit", ("feature", "a feature"), ("neuron", "a neuron"), ("head", "a head"), ("direction", "a direction")
+)
+ALONG = _options("source", *_SOURCES)
 PLACEBO_MEASURE = _options(
     "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
 )
@@ -362,7 +374,7 @@ BIGRAM_CUT = _options(
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
-AUTOENCODER = Hook("sae")
+AUTOENCODER, OTHER_AUTOENCODER = Hook("sae"), Hook("other_sae")
 SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
     Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
@@ -374,8 +386,8 @@ def _direction(number: str) -> tuple[Field, ...]:
     """The keys of one direction to steer with, but for its source."""
     return (
         Hook(f"sae{number}"), Number(f"feature{number}", 0), Text(f"positive{number}"), Text(f"negative{number}"),
-        Text(f"token{number}"), Text(f"vector{number}"), Number(f"strength{number}", -2, 2, whole=False),
-        Number(f"layer{number}", 0),
+        Text(f"token{number}"), Hook(f"probe{number}"), Text(f"vector{number}"),
+        Number(f"strength{number}", -2, 2, whole=False), Number(f"layer{number}", 0),
     )  # fmt: skip
 
 
@@ -389,28 +401,32 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "writing": (
         Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,
-        Number("written", 0),
+        Number("written", 0), AUTOENCODER,
     ),
     "directions": (
         DIRECTIONS_VIEW, SPACE, Text("plus"), Text("less"), Text("onto"), Text("tokens"), *FURTHER_SOURCES,
-        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0),
+        *_further("2"), *_further("3"), *_further("4"), Number("nearest_to", 0), Number("beside", 0),
     ),
     "attention": (LAYER, HEAD, Switch("weighted"), READS),
     "heads": (
-        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, GAINS, Number("distance", 0, 23), HEARD_BY, Text("pair"),
-        Number("key_pos", 0), SCORE_PARTS,
+        HEADS_VIEW, LAYER, HEAD, ROLE, MEASURED_ON, Number("least", 5, 100), GAINS, Number("distance", 0, 23), HEARD_BY,
+        Text("pair"), Number("key_pos", 0), SCORE_PARTS,
     ),
     "attribution": (LAYER, HEAD, SPLIT),
     "input_attribution": (
         PLAYERS, SHARED_OUT, BASELINE, Text("pattern"), Text("spans"), Text("baseline_token"), SECOND_PROMPT,
         Switch("approximations"), Number("n_steps", 0), Number("window", 0), Number("permutations", 0),
     ),
-    "features": (AUTOENCODER, FEATURE),
+    "features": (
+        AUTOENCODER, FEATURE, FEATURES_OVER, FEATURES_SORT, Number("dense", 0.1, 100, whole=False), Text("label"),
+        Switch("skip_first"), OTHER_AUTOENCODER, Switch("pairs"),
+    ),
     "probing": (
         PROBED, Text("labelled"), PROBED_AT, Text("read_token"), LAYER, Text("towards"), PROBE_KIND,
         Number("probe_strength", 0, 2, whole=False), PLACEBO_MEASURE,
     ),
     "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
+    "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
         Number("token", 0), Text("also", several=True), Text("reference"),
@@ -426,7 +442,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "edits": (
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
-        Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("edit_numbers"),
+        Text("positive"), Text("negative"), LAYER, Hook("probe"), Text("edit_token"), Text("edit_numbers"),
         Text("paraphrases"), Text("neighbours"), Text("unrelated"),
     ),
     "bigram": (

@@ -293,7 +293,7 @@ def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
     title = _of_many(result) if len(result.components) > 1 else _of_one(result)
     if result.also:
-        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}"
+        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}{_together(result)}"
     return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
 
 
@@ -313,6 +313,11 @@ def _of_one(result: Ablation) -> str:
     if _is_nothing(change):
         return f"Without {result.said(0)}, {_what(result)} stays as it is"
     return f"Without {result.said(0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
+
+
+def _together(result: Ablation) -> str:
+    """What one part and those that are out already do in all."""
+    return f"; all together {signed(result.value[0] - result.plain)}" if len(result.components) == 1 else ""
 
 
 def _what(result: Ablation) -> str:

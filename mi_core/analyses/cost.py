@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses import ablation, input_attribution, patching, path_patching, probing
+from mi_core.analyses import ablation, input_attribution, max_activating, patching, path_patching, probing
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
@@ -27,8 +27,13 @@ SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
     "path_patching": path_patching.planned,
     "input_attribution": input_attribution.planned,
 }
-#: Those that learn from texts, and what each would take: (texts read, seconds, bytes), from all of its settings.
-LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {"probing": probing.planned}
+#: Those that read many texts, and what each would take: (texts read, seconds, bytes), from all of its settings.
+LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
+    "probing": probing.planned,
+    "max_activating": max_activating.planned,
+}
+#: What a sentence calls an analysis whose name it cannot use.
+CALLED = {"max_activating": "search"}
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,11 @@ class Cost:
 
     def reading(self) -> Reading:
         """How long and how much memory, in words."""
-        name = self.analysis.replace("_", " ")
+        name = CALLED.get(self.analysis, self.analysis.replace("_", " "))
         title = f"This {name} takes about {duration(self.seconds)} and {self.megabytes:,.0f} MB of memory"
         if self.analysis in LEARNERS:
-            return Reading(title, (f"It reads {self.runs:,} texts, and fits probes to them.",))
+            then = ", and fits probes to them" if self.analysis == "probing" else ""
+            return Reading(title, (f"It reads {self.runs:,} texts{then}.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
 
 
@@ -70,7 +76,7 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
 
     Args:
         model: The model.
-        of: An analysis that sweeps or learns from texts: ``"ablation"``, ``"patching"``, ``"probing"`` …
+        of: An analysis that sweeps or reads many texts: ``"ablation"``, ``"patching"``, ``"probing"`` …
         settings: Its settings, as a JSON object.
 
     Returns:

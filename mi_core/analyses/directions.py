@@ -86,6 +86,14 @@ class Directions:
         title = f"{_capital(self.names[one])} and {self.names[other]} {how}: cosine {signed(value)}"
         return Reading(title, (self._chance(), self._beyond(pairs)))
 
+    def pair(self, one: int, other: int) -> str:
+        """How two of them lie to each other, beside what chance would give."""
+        value = float(self.cosine[one, other])
+        return (
+            f"{_capital(self.names[one])} and {self.names[other]}: cosine {signed(value)}, "
+            f"{abs(value) / self.chance:.1f} times what chance gives"
+        )
+
     def _chance(self) -> str:
         return (
             f"Two random directions of this width have a cosine of about {self.chance:.2f} in size: what is not well "

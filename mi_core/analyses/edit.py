@@ -194,11 +194,11 @@ def edit(
         kind: ``"rome"`` or ``"orthogonalise"``.
         subject: For ROME, the words of the prompt that the fact is about.
         target: For ROME, the new answer, one token; otherwise the answer to follow, None for the top guess.
-        layer: For ROME, the block that is edited, None for the usual one; for a contrast, the blocks passed where the
-            prompts are read, None for the middle.
+        layer: For ROME, the block that is edited, None for the usual one; for a contrast or a probe, the blocks passed
+            where the texts are read, None for the middle.
         direction: To take out, in the words that `steering` takes, which stand for the same vector: ``"feature:123"``;
-            ``"token:Paris"``, what the output reads for a token, so that nothing can make it likelier; ``"contrast"``;
-            or ``"vector"``.
+            ``"token:Paris"``, what the output reads for a token, so that nothing can make it likelier;
+            ``"probe:sentiment/positive"``; ``"contrast"``; or ``"vector"``.
         sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
         positive: Prompts for the contrast, one per line.
         negative: What they are contrasted with, one per line.
@@ -259,7 +259,8 @@ def _orthogonalise(direction: str, settings: dict[str, Any]) -> Orthogonalise:
     """The edit, without the settings that a direction of its kind does not read."""
     asked = spec.read(Orthogonalise, {"direction": direction} | settings)
     read = {name: getattr(asked, name) for name in spec.SETTINGS.get(asked.source, ())}
-    return Orthogonalise(asked.direction, **read, layer=asked.layer if asked.source == "contrast" else None)
+    at = asked.layer if asked.source in ("contrast", "probe") else None
+    return Orthogonalise(asked.direction, **read, layer=at)
 
 
 def _asked(

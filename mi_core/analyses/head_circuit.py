@@ -21,6 +21,7 @@ from mi_core.phrases import listed, percent, quoted
 from mi_core.result import Check, Reading, check_axes, within
 
 DISTANCES = 24  # positions back that are looked at
+CHOSEN = 8  # tokens that ask most sharply, and that are found by most
 DIRECTIONS, SPELLED = 5, 5  # singular directions of each circuit, and tokens of each of their ends
 COPIES = 0.3  # a copying score from there on, or below its negative, is called copying, or suppressing
 STANDS_OUT = 0.5  # of its own score: by so much the best distance is above the mean of all, where it is said
@@ -61,6 +62,11 @@ class HeadCircuit:
     """[asked] The token that attracts it most."""
     attraction: Float[np.ndarray, " asked"]
     """[asked] By how much, above the mean over all tokens: in attention scores."""
+    chosen: tuple[str, ...]
+    """[end · nth] Tokens that choose most sharply, then tokens that are found by most, flattened."""
+    chosen_by: Float[np.ndarray, "end nth"]
+    """[end, nth] A query's: the standard deviation of its scores over all keys. A key's: its mean score over all
+    queries, above that of the average key."""
     by_distance: Float[np.ndarray, " back"]
     """[distance] The average token's score for itself: what positions alone do."""
     singular_value: Float[np.ndarray, "circuit direction"]
@@ -86,20 +92,30 @@ class HeadCircuit:
         return {
             "ov": {"effect": "logits, before norms divide"},
             "qk": {"attraction": score},
+            "qk_tokens": {"attraction": score},
             "positions": {"attraction": score},
             "circuit": {"copying": "from −1 to 1", "copied": "share of tokens"},
         }
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`ov` and `qk`: token pairs; `positions`: by distance; `directions`: tokens of each; `circuit`: one row."""
+        """`ov` and `qk`: token pairs; `qk_tokens`: what asks most sharply, and what is found by most, whatever the
+        other is; `positions`: by distance; `directions`: tokens of each; `circuit`: one row."""
         place = {"layer": [self.layer], "head": [self.head]}
         return {
             "ov": pd.DataFrame({"token": self.token, "prediction": self.prediction, "effect": self.effect}),
             "qk": pd.DataFrame({"query_token": self.query, "key_token": self.key, "attraction": self.attraction}),
+            "qk_tokens": self._tokens(),
             "positions": pd.DataFrame({"distance": range(len(self.by_distance)), "attraction": self.by_distance}),
             "directions": self._directions(),
             "circuit": pd.DataFrame(place | {"copying": [self.copying], "copied": [self.copied]}),
         }
+
+    def _tokens(self) -> pd.DataFrame:
+        side, place = (axis.ravel() for axis in np.indices(self.chosen_by.shape))
+        sides = np.asarray(CIRCUITS["QK"], dtype=object)[side]
+        return pd.DataFrame(
+            {"side": sides, "place": place + 1, "token": self.chosen, "attraction": self.chosen_by.ravel()}
+        )
 
     def _directions(self) -> pd.DataFrame:
         which, direction, side, place = (axis.ravel() for axis in np.indices(self.along.shape))
@@ -162,10 +178,11 @@ def head_circuit(
     """Read one head's weights through the vocabulary, without any text.
 
     OV, W_E W_V W_O W_U: what each token, once read, makes the head say. QK, W_E W_Q W_Kᵀ W_Eᵀ: which token each token
-    looks for; positions apart, or for models that turn queries and keys (rotary) at a chosen distance. Each token's
-    best partner, the strongest first; numbers are above the mean over all partners, which alone changes anything. The
-    copying score is Σλ / Σ|λ| of the OV circuit's eigenvalues (Elhage et al. 2021). This is what the head would do with
-    the embeddings themselves: what earlier layers add to them, and biases, are left out.
+    looks for, and which tokens choose most sharply or attract most whatever the other is; positions apart, or for
+    models that turn queries and keys (rotary) at a chosen distance. Each token's best partner, the strongest first;
+    numbers are above the mean over all partners, which alone changes anything. The copying score is Σλ / Σ|λ| of the OV
+    circuit's eigenvalues (Elhage et al. 2021). This is what the head would do with the embeddings themselves: what
+    earlier layers add to them, and biases, are left out.
 
     Args:
         model: The model.
@@ -203,6 +220,7 @@ def head_circuit(
     def texts(which: Int[Tensor, " some"]) -> tuple[str, ...]:
         return tuple(model.texts(tokens[which].tolist()))
 
+    ends = [one.topk(min(CHOSEN, len(tokens))) for one in (both[1].sharpness(), both[1].mean_over_left())]
     singular, spelled, along = _directions(model, heads, head, tokens, gains, way, distance)
     return HeadCircuit(
         model=model.id,
@@ -221,6 +239,8 @@ def head_circuit(
         query=texts(asks.token[asked.indices]),
         key=texts(asks.best[asked.indices]),
         attraction=asked.values.numpy(force=True),
+        chosen=tuple(text for end in ends for text in texts(end.indices)),
+        chosen_by=torch.stack([end.values for end in ends]).numpy(force=True),
         by_distance=circuit.by_distance(model, heads, head, tokens, way, n_back).numpy(force=True),
         singular_value=singular,
         spelled=spelled,

@@ -27,6 +27,8 @@ from mi_core.text.sampled import start
 MOST_BYTES = 128 * 2**20  # of patterns held at once
 PERIOD = 50  # tokens, where the context holds twice as many
 CLEAR = 0.4  # of its attention: from there on a head has a role
+MOST_NAMED = 12  # heads above a threshold
+BINS = 10  # of a score, from 0 to 1
 NAMED, EXAMPLES = 3, 3  # heads of a role that a sentence names; excerpts of each head in the table
 
 
@@ -75,7 +77,8 @@ class HeadRoles:
     def column_units(self) -> dict[str, dict[str, str]]:
         """Scores are shares of attention, whatever the table."""
         scores = {"score": "share of attention", "even": "share of attention"}
-        return {"scores": scores, "text": scores, "examples": scores, "spread": {"distance": "tokens"}}
+        return {"scores": scores, "text": scores, "examples": scores, "spread": {"distance": "tokens"},
+                "histogram": dict.fromkeys(("from_score", "to_score"), "share of attention")}  # fmt: skip
 
     @property
     def clearest(self) -> tuple[int, int]:
@@ -89,12 +92,14 @@ class HeadRoles:
         return _mean(self.text, self.weight[:, :, None, None])
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`scores`: on random tokens; `text`: in text; `spread` there; `examples`: each head’s clearest excerpts."""
+        """`scores`: on random tokens; `text`: in text; `spread` there; `examples`: each head’s clearest excerpts;
+        `histogram`: how many excerpts each head gives how much."""
         return {
             "scores": self._scored(ROLES, self.random, self.random_even),
             "text": self._scored(IN_TEXT, self.in_text, _mean(self.text_even, self.weight)),
             "spread": self._spread(),
             "examples": self._examples(),
+            "histogram": self._histogram(),
         }
 
     def _scored(
@@ -136,6 +141,39 @@ class HeadRoles:
         }
         frame = pd.DataFrame(columns).sort_values(["layer", "head", "role", "place"], kind="stable")
         return frame.dropna(subset=["score"]).reset_index(drop=True)
+
+    def _histogram(self) -> pd.DataFrame:
+        """How many excerpts each score of a head falls on; those in which nothing comes again have none."""
+        bins = np.clip(np.nan_to_num(self.text * BINS, nan=-1.0).astype(int), -1, BINS - 1)
+        count = np.stack([(bins == number).sum(0) for number in range(BINS)], -1)
+        role, layer, head, number = (axis.ravel() for axis in np.indices(count.shape))
+        return pd.DataFrame(
+            {
+                "layer": np.asarray(self.layers)[layer],
+                "head": head,
+                "role": np.asarray([one.name for one in IN_TEXT], dtype=object)[role],
+                "from_score": number / BINS,
+                "to_score": (number + 1) / BINS,
+                "excerpts": count.ravel(),
+            }
+        )
+
+    def above(self, role: str, measured: str, least: float) -> str:
+        """The heads that give a role at least so much, in a sentence.
+
+        Args:
+            role: Name of the role.
+            measured: ``"random"`` tokens, or ``"text"``.
+            least: Share of attention.
+        """
+        scores = self.tables()["scores" if measured == "random" else "text"]
+        scores = scores.loc[scores["role"] == role].sort_values("score", ascending=False, kind="stable")
+        clear = scores.loc[scores["score"] >= least]
+        said = [f"L{one.layer}H{one.head} ({percent(one.score)})" for one in clear.head(MOST_NAMED).itertuples()]
+        said += [f"{len(clear) - MOST_NAMED} more"] if len(clear) > MOST_NAMED else []
+        give = "gives it at least {} of its" if len(clear) == 1 else "give it at least {} of their"
+        which = f"{len(clear)} of {len(scores)} heads {give.format(f'{least:.0%}')} attention"
+        return f"{which}: {listed(said)}." if said else f"{which}."
 
     def reading(self) -> Reading:
         """How many heads have a clear role, which is clearest, who has which, and whether it holds in text."""

@@ -20,11 +20,10 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import after_layer, bits, listed, quoted, signed
-from mi_core.probing import fit
-from mi_core.probing.activations import activations, readings
+from mi_core.phrases import bits, listed, quoted, signed
+from mi_core.probing import penalty
 from mi_core.probing.labelled import read_labelled
-from mi_core.probing.probe_direction import KINDS, directions
+from mi_core.probing.probe_direction import KINDS, direction_to
 from mi_core.probing.trial import OPERATIONS, Trial, beaten, placebos, trial
 from mi_core.result import Check, Reading
 from mi_core.text.corpus import TextFile
@@ -124,7 +123,7 @@ def probe_use(
     kind: Literal["logistic", "mean difference"] = "logistic",
     position: Literal["last", "mean", "token"] = "last",
     token: str = "",
-    c: float = 0.1,
+    c: float | None = None,
     strength: float = 0.5,
     placebos: int = 20,
     target: str | None = None,
@@ -151,13 +150,13 @@ def probe_use(
         kind: ``"logistic"``, the probe's weights; or ``"mean difference"`` of the activations.
         position: Where the texts are read, as in `probing`.
         token: That token.
-        c: Inverse of the strength of the probe's L2 penalty.
+        c: Inverse of the strength of the probe's L2 penalty; None: chosen as `probing` does, from all texts.
         strength: Of the pushes, in mean lengths of the prompt's residuals.
         placebos: How many random directions.
         target: The answer; None for the model's top guess.
         foil: A second token whose logit is subtracted, or None.
         pos: Position that is read; None for the last.
-        seed: Of the random directions.
+        seed: Of the random directions, and of the folds in which the penalty is chosen.
         prepend_bos: None follows the model's own habit.
         progress: Called between runs.
 
@@ -167,7 +166,7 @@ def probe_use(
     Raises:
         InputError: As `probing`; a bad prompt, answer, layer, class, strength or number of random directions.
     """
-    fit.check_penalty(c)
+    penalty.choices(c)
     choose(kind, KINDS, "kind", "kind of direction")
     check_strength(strength)
     if not 1 <= placebos <= MOST_PLACEBOS:
@@ -176,19 +175,14 @@ def probe_use(
     at = model.position(tokens, pos)
     passed = model.n_layers // 2 if layer is None else residual_layer(model, layer)
     held = read_labelled(file)
-    wanted = held.classes[0] if label is None else choose(label, held.classes, "label", "class of these texts")
-    places = readings(model, held.texts, position, token, prepend_bos=prepend_bos)
+    wanted = held.classes[0] if label is None else label
     total = 1 + SIDE_TEXTS
-    x = activations(model, places, lambda done: progress(0, total))[passed].astype(float)
-    number = held.classes.index(wanted)
-    unit = directions(x, np.array(held.numbers), len(held.classes), c)[KINDS.index(kind), number]
-    if not np.linalg.norm(unit) > 0:
-        raise InputError(
-            f"Nothing tells the classes apart {after_layer(passed, model.n_layers)}: choose another.", "layer"
-        )
-    ready = _Trials(
-        model, passed, torch.tensor(unit, dtype=torch.float32, device=model.device), float((x @ unit).mean())
-    )
+    probe = direction_to(
+        model, held, wanted, passed, kind=kind, position=position, token=token, c=c, seed=seed,
+        prepend_bos=prepend_bos, between=functools.partial(progress, 0, total),
+    )  # fmt: skip
+    unit = torch.tensor(probe.unit, dtype=torch.float32, device=model.device)
+    ready = _Trials(model, passed, unit, probe.mean)
     base = model.run(tokens, (), at).logits[0]
     goal = resolve(model, target, foil, int(base.argmax()))
     found = ready.on(tokens, at, goal, strength, placebos, seed, functools.partial(progress, 0, total))
@@ -208,13 +202,13 @@ def probe_use(
         kind=kind,
         layer=passed,
         strength=strength,
-        direction=unit.astype(np.float32),
+        direction=probe.unit.astype(np.float32),
         change=np.stack([one.change for one in found]),
         kl=np.stack([one.kl for one in found]),
         side_kl=np.mean(side, axis=0),
         top_before=model.text(int(base.argmax())),
         tops=tuple(model.text(one.tops[0]) for one in found),
-        checks=_checks(ready, tokens, at, goal, found[0], x),
+        checks=_checks(ready, tokens, at, goal, found[0], probe.largest),
     )  # fmt: skip
 
 
@@ -256,15 +250,12 @@ class _Trials:
         return [trial(self.model, tokens, pos, target, self.hook, rows, way, self.mean, between) for way in ways]
 
 
-def _checks(
-    ready: _Trials, tokens: Tokens, pos: int, target: Target, out: Trial, x: Float[np.ndarray, "text d_model"]
-) -> tuple[Check, ...]:
+def _checks(ready: _Trials, tokens: Tokens, pos: int, target: Target, out: Trial, largest: float) -> tuple[Check, ...]:
     nothing = trial(
         ready.model, tokens, pos, target, ready.hook, ready.unit[None], lambda x: x[:, 0] * 0, 0.0, _nothing
     )
-    scale = max(1.0, float(np.abs(x).max()))
     return (
-        Check("where the direction is taken out, only its mean is left along it", out.left / scale, 1e-4),
+        Check("where the direction is taken out, only its mean is left along it", out.left / max(1.0, largest), 1e-4),
         Check("a push of strength 0 changes nothing", float(np.abs(nothing.change).max()), 1e-3),
     )  # fmt: skip
 

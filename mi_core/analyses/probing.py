@@ -16,7 +16,7 @@ from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.untrained import untrained
 from mi_core.phrases import after_layer, listed
-from mi_core.probing import controls, fit, outcome
+from mi_core.probing import controls, fit, outcome, penalty
 from mi_core.probing.activations import Reading as Place
 from mi_core.probing.activations import Streams, activations, batches, readings
 from mi_core.probing.codelength import codelength
@@ -43,10 +43,16 @@ class Probing:
     position: str
     """Where each text is read: ``last``, ``mean`` or ``token``."""
     token: str
-    c: float
-    """Inverse of the penalty's strength, the same in all fits."""
+    among: tuple[float, ...]
+    """The choices of C, the inverse of the penalty's strength; one where it is given."""
+    c: Float[np.ndarray, " layer"]
+    """[layer] What was chosen from all texts: of the direction and the codelength."""
+    fold_c: Float[np.ndarray, "layer fold"]
+    """[layer][fold] What was chosen without the texts of the fold."""
     layers: tuple[int, ...]
     """[layer] Blocks passed; 0 is the embeddings."""
+    n_layers: int
+    """Blocks of the model; of a probing that was stopped, the last ones may be missing."""
     probability: Float[np.ndarray, "layer text class_"]
     """Of each class, by a probe that has not seen the text's group."""
     auc: Float[np.ndarray, " layer"]
@@ -119,9 +125,10 @@ class Probing:
         return max(map(self.held.labels.count, self.held.classes)) / len(self.held.labels)
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`layers`: a row per layer. `baselines`: what is told without the model. `errors`: the texts that a layer's
-        probe gets wrong. `confusion`: class by class. `groups`: texts that are alike, at the best layer. `directions`
-        and `cosines`: how the directions agree, with each other and between layers."""
+        """`layers`: a row per layer; `c_low` to `c_high` is the penalty of its folds. `baselines`: what is told
+        without the model. `errors`: the texts that a layer's probe gets wrong. `confusion`: class by class.
+        `groups`: texts that are alike, at the best layer. `directions` and `cosines`: how the directions agree, with
+        each other and between layers."""
         at = self.layers.index(self.best)
         return {
             "layers": self._layers(),
@@ -138,7 +145,7 @@ class Probing:
         return pd.DataFrame(
             {
                 "layer": self.layers,
-                "stage": [after_layer(layer, self.layers[-1]) for layer in self.layers],
+                "stage": [after_layer(layer, self.n_layers) for layer in self.layers],
                 "accuracy": self.accuracy,
                 "low": low,
                 "high": high,
@@ -152,6 +159,9 @@ class Probing:
                 "untrained": self.untrained,
                 "codelength": self.codelength,
                 "compression": self.compression,
+                "c": self.c,
+                "c_low": self.fold_c.min(1),
+                "c_high": self.fold_c.max(1),
             }
         )
 
@@ -176,7 +186,7 @@ def probing(
     *,
     position: Literal["last", "mean", "token"] = "last",
     token: str = "",
-    c: float = 0.1,
+    c: float | None = None,
     seed: int = 0,
     shuffles: int = 20,
     random_weights: bool = True,
@@ -202,12 +212,14 @@ def probing(
         position: Where each text is read: its ``"last"`` token, the ``"mean"`` over all of them, or a named
             ``"token"``, where it stands for the last time.
         token: That token.
-        c: Inverse of the strength of the probe's L2 penalty.
+        c: Inverse of the strength of the probes' L2 penalty. None: of 0.001, 0.01 and 0.1 that which needs the
+            fewest bits in three folds, by group, of the texts that a probe learns from: those it is tested on have no
+            say. Controls with other labels take what was chosen with the true ones.
         seed: Of the splits, the controls and the random weights.
         shuffles: How often the labels are shuffled.
         random_weights: Whether the same model with random weights is probed too.
         prepend_bos: None follows the model's own habit.
-        progress: Called after every pass and before every fit.
+        progress: Called after every pass and before every fit, and after every layer with the layers so far.
 
     Returns:
         Accuracies as shares of the texts, with 95 % intervals (Wilson), by layer.
@@ -215,39 +227,60 @@ def probing(
     Raises:
         InputError: The file cannot be used, or holds too little to be tested honestly; no such token or setting.
     """
-    fit.check_penalty(c)
+    among = penalty.choices(c)
     if not 1 <= shuffles <= MOST_SHUFFLES:
         raise InputError(f"There are {shuffles} shuffles: choose 1 to {MOST_SHUFFLES}.", "shuffles")
     held = read_labelled(file)
     places = readings(model, held.texts, position, token, prepend_bos=prepend_bos)
-    ask = protocol(held, c, seed, shuffles)
+    ask = protocol(held, among, seed, shuffles)
     count = Count(progress, len(held.texts) * (1 + random_weights), _fits(model, ask, random_weights))
     streams = count.read(lambda passed: activations(model, places, passed))
-    probes = [measured(x.astype(float), ask, count.tick) for x in streams]
-    control, notes = _untrained(model, places, ask, seed, count) if random_weights else (None, ())
+    random, notes = _untrained(model, places, seed, count) if random_weights else (None, ())
     words = controls.word_counts(held.texts)
-    alone = [fit.right(fit.held_out(words, [ask.y], folds, c, count.tick)[0], ask.y)
-             for folds in (ask.by_group, ask.at_random)]  # fmt: skip
+    known: dict[str, Any] = {
+        "model": model.id,
+        "held": held,
+        "position": position,
+        "token": token,
+        "among": among,
+        "n_layers": len(streams) - 1,
+        "words_alone": ask.accuracy(words, ask.by_group, count.tick),
+        "words_at_random": ask.accuracy(words, ask.at_random, count.tick),
+        "notes": notes,
+    }
+    probes: list[LayerProbes] = []
+    by_chance: list[float] = []
+    for layer, x in enumerate(streams):
+        probes.append(measured(x.astype(float), ask, count.tick))
+        other = math.nan if random is None else ask.accuracy(random[layer].astype(float), ask.by_group, count.tick)
+        by_chance.append(other)
+        count.so_far(_result(known, ask, probes, by_chance))
+    return _result(known, ask, probes, by_chance, _checks(model, places, streams, ask, probes, count.tick))
+
+
+def _result(
+    known: dict[str, Any],
+    ask: Protocol,
+    probes: list[LayerProbes],
+    by_chance: list[float],
+    checks: tuple[Check, ...] = (),
+) -> Probing:
+    """Of the layers so far."""
     return Probing(
-        model=model.id,
-        held=held,
-        position=position,
-        token=token,
-        c=c,
-        layers=tuple(range(len(streams))),
+        **known,
+        c=np.array([one.c for one in probes]),
+        fold_c=np.array([one.cs for one in probes]),
+        layers=tuple(range(len(probes))),
         probability=np.stack([one.probability for one in probes]),
-        auc=np.array([fit.auc(one.probability, ask.y, ask.by_group) for one in probes]),
+        auc=np.array([fit.auc(one.probability, ask.y, ask.by_group.folds) for one in probes]),
         random_split=np.array([one.at_random for one in probes]),
         held_out_words=np.array([one.by_word for one in probes]),
         shuffles=np.stack([one.shuffled for one in probes]),
         control=np.array([one.control for one in probes]),
-        untrained=np.full(len(streams), np.nan) if control is None else control,
+        untrained=np.array(by_chance),
         codelength=np.array([one.codelength for one in probes]),
         directions=np.stack([one.directions for one in probes]),
-        words_alone=alone[0],
-        words_at_random=alone[1],
-        notes=notes,
-        checks=_checks(model, places, streams, ask, probes, count.tick),
+        checks=checks,
     )
 
 
@@ -257,11 +290,11 @@ def planned(model: Model, *, file: str, random_weights: bool, **settings: Any) -
     Raises:
         InputError: As `probing` does.
     """
-    fit.check_penalty(settings["c"])
+    among = penalty.choices(settings["c"])
     held = read_labelled(file)
     bos = settings["prepend_bos"]
     places = readings(model, held.texts, settings["position"], settings["token"], prepend_bos=bos)
-    ask = protocol(held, settings["c"], settings["seed"], settings["shuffles"])
+    ask = protocol(held, among, settings["seed"], settings["shuffles"])
     reading, fitting = pace(model, places, ask)
     seconds = reading * (1 + random_weights) + fitting * _fits(model, ask, random_weights)
     size = len(places) * (model.n_layers + 1) * model.d_model * 4
@@ -270,15 +303,14 @@ def planned(model: Model, *, file: str, random_weights: bool, **settings: Any) -
 
 
 def _fits(model: Model, ask: Protocol, random_weights: bool) -> int:
-    """How many probes are fitted in all."""
-    baselines = len(ask.by_group) + fit.FOLDS
-    return (model.n_layers + 1) * (ask.n_fits + random_weights * len(ask.by_group)) + baselines + len(ask.by_group)
+    """How many probes are fitted in all, at the most."""
+    by_group = ask.fits_of(ask.by_group)
+    baselines, checks = by_group + ask.fits_of(ask.at_random), len(ask.by_group.folds)
+    return (model.n_layers + 1) * (ask.n_fits + random_weights * by_group) + baselines + checks
 
 
-def _untrained(
-    model: Model, places: list[Place], ask: Protocol, seed: int, count: Count
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Accuracy by layer of the same model with random weights; None, and why, where there is none."""
+def _untrained(model: Model, places: list[Place], seed: int, count: Count) -> tuple[Streams | None, tuple[str, ...]]:
+    """What the same model with random weights holds; None, and why, where there is none."""
     try:
         other = untrained(model, seed)
     except InputError as error:
@@ -286,8 +318,7 @@ def _untrained(
     streams = count.read(lambda passed: activations(other, places, passed, keep=False))
     if not np.isfinite(streams).all():
         return None, (f"{model.id} with random weights computes numbers that are none.",)
-    held_out = (fit.held_out(x.astype(float), [ask.y], ask.by_group, ask.c, count.tick)[0] for x in streams)
-    return np.array([fit.right(probability, ask.y) for probability in held_out]), ()
+    return streams, ()
 
 
 def _checks(
@@ -304,7 +335,7 @@ def _checks(
     apart = float(np.abs(alone - streams[:, number]).max()) / max(float(np.abs(alone).max()), 1.0)
     accuracies = [fit.right(one.probability, ask.y) for one in probes]
     best = int(np.argmax(accuracies))
-    same = controls.control(streams[best].astype(float), [ask.y], ask.by_group, ask.c, tick)
+    same = controls.control(streams[best].astype(float), [ask.y], ask.by_group.folds, probes[best].cs, tick)
     n, k = len(ask.y), ask.n_classes
     uniform = codelength(ask.y, k, np.arange(n), lambda known, block: np.full((len(block), k), 1 / k))
     return (
@@ -317,7 +348,10 @@ def _checks(
 def _read(result: Probing) -> Reading:
     at = result.layers.index(result.best)
     frame = result.tables()["layers"].iloc[at].to_dict()
-    return Reading(_title(result, frame), (_split(result, frame), _controls(frame), *result.notes, USED))
+    said = (_split(result, frame), _controls(frame), *_penalty(result, frame), *result.notes, USED)
+    last = result.layers[-1]
+    so_far = "" if last == result.n_layers else f"So far, up to layer {last} of {result.n_layers}: "
+    return Reading(f"{so_far}{_title(result, frame)}", said)
 
 
 USED = "Decodable is not used: that a probe can read it does not show that the model does."
@@ -334,6 +368,15 @@ def _title(result: Probing, frame: dict[str, Any]) -> str:
         f"{what} is read best {where}: {frame['accuracy']:.0%} right on groups of texts it has not seen, {but} the "
         f"words alone give {result.words_alone:.0%}"
     )
+
+
+def _penalty(result: Probing, frame: dict[str, Any]) -> tuple[str, ...]:
+    """How strong the penalty is that was chosen."""
+    if len(result.among) == 1:
+        return ()
+    low, high = frame["c_low"], frame["c_high"]
+    there = f"C = {low:g}" if low == high else f"C = {low:g} to {high:g}"
+    return (f"The penalty was chosen within the texts learned from, without those tested on: there, {there}.",)
 
 
 def _split(result: Probing, frame: dict[str, Any]) -> str:

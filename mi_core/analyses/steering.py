@@ -178,8 +178,9 @@ def steering(
         direction: ``"feature:123"``, the decoder direction of an SAE feature; ``"token:Paris"``, what the output reads
             for a token: its unembedding taken back through the final norm's weight, the gradient of its logit at the
             end of the stream; ``"contrast"``, the mean last-token activation of the `positive` prompts less that of the
-            `negative` ones; or ``"vector"``, the numbers in `vector`. The same words are the same vector in an edit;
-            see `mi_core.directions.spec`, also for a JSON object that says all in one string.
+            `negative` ones; ``"probe:sentiment/positive"``, where a probe of labelled texts finds a class, the texts a
+            set that ships or one's own by their key; or ``"vector"``, the numbers in `vector`. The same words are the
+            same vector in an edit; see `mi_core.directions.spec`, also for a JSON object that says all in one string.
         sae: Hook name of the SAE the feature belongs to; None for the model's only one, or the middle one.
         positive: Prompts for the contrast, one per line.
         negative: What they are contrasted with, one per line.

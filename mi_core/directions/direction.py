@@ -11,9 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.directions.spec import DirectionSpec
-from mi_core.errors import InputError, shortened
+from mi_core.errors import InputError, choose, shortened
 from mi_core.models.model import Model
 from mi_core.phrases import quoted
+from mi_core.probing import labelled
+from mi_core.probing.probe_direction import direction_to
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import notes
 from mi_core.text.sentences import lines
@@ -47,8 +49,8 @@ def find(
     Args:
         model: The model.
         spec: The words.
-        prepend_bos: Of contrast prompts; None follows the model's own habit.
-        between: Called between prompts.
+        prepend_bos: Of contrast prompts and labelled texts; None follows the model's own habit.
+        between: Called between runs.
 
     Raises:
         InputError: The words are no direction, or name something that this model has not.
@@ -57,12 +59,15 @@ def find(
         return feature_direction(model, spec.value, spec.sae, spec.layer)
     if spec.source == "token":
         return token_direction(model, spec.value, spec.layer)
+    if spec.source == "probe":
+        return probed(model, spec.value, spec.layer, prepend_bos=prepend_bos, between=between)
     if spec.direction == "contrast":
         return contrast(model, spec.positive, spec.negative, spec.layer, prepend_bos=prepend_bos, between=between)
     if spec.direction == "vector":
         return pasted(model, spec.vector, spec.layer)
     raise InputError(
-        f"“{shortened(spec.direction)}” is no direction: write feature:123, token:Paris, contrast, or vector.",
+        f"“{shortened(spec.direction)}” is no direction: write feature:123, token:Paris, probe:sentiment/positive, "
+        "contrast, or vector.",
         "direction",
     )
 
@@ -92,6 +97,41 @@ def feature_direction(model: Model, number: str, sae: str | None, layer: int | N
     label = notes(opened.entry).of(feature).label or f"feature {feature}"
     layer = opened.residual_layer if at is None else at
     return Direction(row / row.norm(), layer, label, opened.name, feature)
+
+
+def probed(
+    model: Model,
+    words: str,
+    layer: int | None,
+    *,
+    prepend_bos: bool | None = None,
+    between: Callable[[], None] | None = None,
+) -> Direction:
+    """Where a logistic probe of the texts' last tokens finds one class: that which `probe_use` tries out.
+
+    Args:
+        model: The model.
+        words: The name of the texts and the class, such as ``sentiment/positive``; see `labelled.named`.
+        layer: Blocks passed where the texts are read; None for the middle of the model.
+        prepend_bos: None follows the model's own habit.
+        between: Called between passes and fits.
+
+    Raises:
+        InputError: No such texts, class or layer; texts that cannot be used; or nothing tells the classes apart here.
+    """
+    key, slash, label = words.partition("/")
+    if not slash:
+        raise InputError(
+            f"“probe:{shortened(words)}” lacks its class: write the texts and the class, such as "
+            "probe:sentiment/positive.",
+            "direction",
+        )
+    at = model.n_layers // 2 if layer is None else residual_layer(model, layer)
+    held = labelled.named(key)
+    choose(label, held.classes, "direction", "class of these texts")
+    found = direction_to(model, held, label, at, prepend_bos=prepend_bos, between=between or (lambda: None))
+    unit = torch.tensor(found.unit, dtype=torch.float32, device=model.device)
+    return Direction(unit, at, f"the probe of “{shortened(label, 24)}”")
 
 
 def contrast(

@@ -5,6 +5,8 @@ wherever they are written::
 
     feature:123     the decoder direction of an SAE feature (`sae`: of which SAE)
     token:Paris     what the output reads for a token: its unembedding, taken back through the final norm's weight
+    probe:sentiment/positive    where a probe of labelled texts finds one class, at `layer`; the texts are a set that
+                    ships, or one's own by their key
     contrast        mean last-token activation of the `positive` prompts less that of the `negative` ones, at `layer`
     vector          the d_model numbers in `vector`, such as a probe's weights
 
@@ -23,7 +25,7 @@ from mi_core.errors import InputError, shortened
 from mi_core.models.tokens import whole
 
 # What each kind reads beside its words; `layer` says where a direction is read or added.
-SETTINGS = {"feature": ("sae",), "token": (), "contrast": ("positive", "negative"), "vector": ("vector",)}
+SETTINGS = {"feature": ("sae",), "token": (), "probe": (), "contrast": ("positive", "negative"), "vector": ("vector",)}
 # Praise against complaint: the contrast that stands where none is typed.
 POSITIVE = "I loved this movie. It was wonderful.\nThe acting was great."
 NEGATIVE = "I hated this movie. It was terrible.\nThe acting was bad."
@@ -38,7 +40,7 @@ class DirectionSpec:
     """A direction in words: plain values that can be compared, hashed and written as JSON."""
 
     direction: str
-    """``"feature:123"``, ``"token:Paris"``, ``"contrast"`` or ``"vector"``."""
+    """``"feature:123"``, ``"token:Paris"``, ``"probe:sentiment/positive"``, ``"contrast"`` or ``"vector"``."""
     sae: str | None = None
     """Hook name of the feature's SAE; None for the model's only one, or the middle one."""
     positive: str = ""

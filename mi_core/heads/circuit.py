@@ -39,6 +39,16 @@ class Circuit:
         """The small product whose eigenvalues are the whole circuit's, but for zeros."""
         return self.right.double().mT @ self.left.double()
 
+    def sharpness(self) -> Float[Tensor, " token"]:
+        """The standard deviation of each row: how much difference it makes to token i which token j is."""
+        away = self.right - self.right.mean(0)
+        spread = away.mT @ away / len(away)
+        return ((self.left @ spread) * self.left).sum(-1).clamp(min=0).sqrt()
+
+    def mean_over_left(self) -> Float[Tensor, " token"]:
+        """The mean of each column above the mean of all: what token j is to any token i."""
+        return (self.right - self.right.mean(0)) @ self.left.mean(0)
+
     def copying(self) -> float:
         """Σλ / Σ|λ| over its eigenvalues: 1 where every token raises itself, −1 where each holds itself down."""
         values = torch.linalg.eigvals(self.core().cpu())

@@ -43,6 +43,10 @@ class Activations:
         return self.sites[name]
 
 
+class _Reached(Exception):
+    """An activation after which nothing of a pass is wanted."""
+
+
 class Model:
     """A causal language model with raw Hugging Face weights, opened for reading.
 
@@ -71,6 +75,7 @@ class Model:
         self.prepends_bos: bool = bool(config.default_prepend_bos) and self._bos_id is not None
         cap = getattr(config, "output_logits_soft_cap", None) or 0.0
         self.logit_cap: float | None = cap if cap > 0 else None
+        self.unembedding.register_forward_pre_hook(_in_one_piece)
         self._texts: dict[int, str] = {}  # asking the tokenizer takes longer than a small model's pass
 
     @property
@@ -325,6 +330,21 @@ class Model:
         return Activations(kept, out)
 
     @torch.no_grad()
+    def activation(self, ids: Int[Tensor, "row pos"], name: str) -> Tensor:
+        """One activation over rows of token ids, with the row axis in front; the pass ends where it is there."""
+
+        def end(value: Tensor, hook: HookPoint) -> None:
+            raise _Reached(value)
+
+        self.require(name)
+        try:
+            with self.hooked({name: end}):
+                self.bridge(ids, **_logits_kept("last", ids))
+        except _Reached as reached:
+            return reached.args[0]
+        raise InputError(f"{self.id} never comes to {name} in a pass: choose another place.", "layer")
+
+    @torch.no_grad()
     def run_on(
         self, ids: Int[Tensor, "row pos"], cache: Cache | Reread, logits: Literal["last", "all"] | int = "last"
     ) -> Float[Tensor, "run kept_pos d_vocab"]:
@@ -563,6 +583,11 @@ class Model:
     def resid_names(self) -> list[str]:
         """Residual stream before each block and after the last: n_layers + 1 hook names."""
         return [hooks.resid_pre(layer) for layer in range(self.n_layers)] + [hooks.resid_post(self.n_layers - 1)]
+
+
+def _in_one_piece(module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The last positions of several rows lie apart, and torch would go through all of the weights for each row anew."""
+    return (inputs[0].contiguous(), *inputs[1:])
 
 
 def _logits_kept(logits: Literal["last", "all"] | int, ids: Tensor) -> dict[str, Any]:

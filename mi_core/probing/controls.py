@@ -13,12 +13,12 @@ DRAWS = 5  # of the control task
 
 
 def shuffled(
-    x: Inputs, y: Labels, folds: Folds, c: float, seed: int, times: int, tick: Tick
+    x: Inputs, y: Labels, folds: Folds, cs: Sequence[float], seed: int, times: int, tick: Tick
 ) -> Float[np.ndarray, " shuffle"]:
     """The accuracy of probes that learned from shuffled labels, asked for the true ones."""
     random = np.random.default_rng(seed)
     learned = [random.permutation(y) for _ in range(times)]
-    return np.array([right(probability, y) for probability in held_out(x, learned, folds, c, tick)])
+    return np.array([right(probability, y) for probability in held_out(x, learned, folds, cs, tick)])
 
 
 def control_labels(y: Labels, fillers: Sequence[str], seed: int) -> Labels:
@@ -31,9 +31,9 @@ def control_labels(y: Labels, fillers: Sequence[str], seed: int) -> Labels:
     return np.array([drawn[filler] for filler in fillers])
 
 
-def control(x: Inputs, labels: Sequence[Labels], folds: Folds, c: float, tick: Tick) -> float:
+def control(x: Inputs, labels: Sequence[Labels], folds: Folds, cs: Sequence[float], tick: Tick) -> float:
     """The accuracy in control tasks, the mean over their draws; with true labels, the accuracy in the task."""
-    probability = held_out(x, labels, folds, c, tick)
+    probability = held_out(x, labels, folds, cs, tick)
     return float(np.mean([right(of_draw, drawn) for of_draw, drawn in zip(probability, labels, strict=True)]))
 
 

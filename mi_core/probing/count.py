@@ -31,6 +31,10 @@ class Count:
         before = self.done
         return reading(lambda texts: self._tell(before + texts))
 
+    def so_far(self, partial: object) -> None:
+        """Hands on what there is."""
+        self.progress(self.done, self.total, partial)
+
     def _tell(self, done: int) -> None:
         self.done = min(done, self.total)
         self.progress(self.done, self.total)

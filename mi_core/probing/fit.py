@@ -57,7 +57,7 @@ def told(probe: Any, x: Inputs, n_classes: int) -> Float[np.ndarray, "text class
 
 
 def held_out(
-    x: Inputs, learned: Sequence[Labels], folds: Folds, c: float, tick: Tick
+    x: Inputs, learned: Sequence[Labels], folds: Folds, cs: Sequence[float], tick: Tick
 ) -> Float[np.ndarray, "labelling text class_"]:
     """The probability of each class for every text, by probes that were fitted on the other folds.
 
@@ -65,12 +65,12 @@ def held_out(
         x: A row per text.
         learned: Labels to learn from, the true ones or others; each labelling has probes of its own.
         folds: The texts of each fold.
-        c: See `fitted`.
+        cs: [fold] See `fitted`.
         tick: Called before every fit.
     """
     n_classes = int(max(y.max() for y in learned)) + 1
     found = np.empty((len(learned), len(x), n_classes))
-    for test in folds:
+    for test, c in zip(folds, cs, strict=True):
         rest = np.setdiff1d(np.arange(len(x)), test)
         scaler = _scaler(x[rest])
         known, unseen = scaler.transform(x[rest]), scaler.transform(x[test])
@@ -83,28 +83,24 @@ def held_out(
     return found
 
 
-def check_penalty(c: float) -> None:
-    """Raises InputError unless `c` is a number that a fit ends with."""
-    if not 1e-6 <= c <= 1e4:
-        raise InputError(f"C is {c:g}: choose a number from 0.000001 (a strong penalty) to 10,000 (hardly any).", "c")
-
-
 def right(probability: Float[np.ndarray, "text class_"], y: Labels) -> float:
     """Share of the texts whose likeliest class is their own."""
     return float((probability.argmax(1) == y).mean())
 
 
-def group_folds(y: Labels, groups: Sequence[str], seed: int) -> list[np.ndarray]:
-    """Up to five folds that hold whole groups, the classes as evenly as that allows.
+def group_folds(y: Labels, groups: Sequence[str], seed: int, most: int = FOLDS) -> list[np.ndarray]:
+    """Up to `most` folds that hold whole groups, the classes as evenly as that allows.
 
     Raises:
         InputError: Some class would have nothing left to learn from.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    n = min(FOLDS, len(set(groups)))
-    splits = StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(y[:, None], y, list(groups))
-    folds = [test for _, test in splits if len(test)]
+    n = min(most, len(set(groups)), int(np.unique(y, return_counts=True)[1].min()))
+    folds = [np.arange(len(y))]
+    if n > 1:
+        splits = StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(y[:, None], y, list(groups))
+        folds = [test for _, test in splits if len(test)]
     for test in folds:
         if len(set(np.delete(y, test))) < len(set(y)):
             raise InputError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mi_core.errors import InputError, shortened
 from mi_core.probing import groups
-from mi_core.text.corpus import MOST_BYTES
+from mi_core.text.corpus import MOST_BYTES, find_kept
 
 HERE = Path(__file__).parent / "texts"
 #: Sets that ship, by the name that stands for their file.
@@ -70,6 +70,25 @@ def read_labelled(file: str, field: str = "file") -> LabelledTexts:
     labels = tuple(row[1] for row in rows)
     named = groups.found(texts) if found else [row[2] for row in rows]
     return _checked(LabelledTexts(name, texts, labels, tuple(named), found), field)
+
+
+def named(key: str) -> LabelledTexts:
+    """Labelled texts by a name that fits into a direction's words.
+
+    Args:
+        key: One of `SHIPPED`; or of texts that were `corpus.kept`, which is what the dashboard does with one's own.
+
+    Raises:
+        InputError: There are none of that name on this computer, or they cannot be used.
+    """
+    path = key if key in SHIPPED else find_kept(key)
+    if path is None:
+        raise InputError(
+            f"There are no labelled texts “{shortened(key)}” on this computer: name one of {', '.join(SHIPPED)}, "
+            "or open your own on the page Probing and choose its direction there.",
+            "direction",
+        )
+    return read_labelled(str(path), "direction")
 
 
 def _content(path: Path, field: str) -> str:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from mi_core.errors import InputError
-from mi_core.probing import codelength, controls, fit
+from mi_core.probing import codelength, controls, fit, penalty
 from mi_core.probing.fit import Folds, Inputs, Labels, Tick
 from mi_core.probing.groups import fillers
 from mi_core.probing.labelled import LabelledTexts
 from mi_core.probing.probe_direction import directions
+
+
+@dataclass(frozen=True)
+class Split:
+    """Texts held out in turn, and which of them go together."""
+
+    folds: Folds
+    groups: Sequence[str]
+    """[text] Texts of one group are held out together, here and where the penalty is chosen."""
 
 
 @dataclass(frozen=True)
@@ -23,24 +33,38 @@ class Protocol:
     y: Labels
     """[text] The class of each."""
     n_classes: int
-    by_group: Folds
+    by_group: Split
     """Whole groups are held out: the accuracy that counts."""
-    at_random: Folds
+    at_random: Split
     """The usual split, which flatters where texts are alike."""
-    by_word: Folds | None
+    by_word: Split | None
     """The words that fill the texts are held out; None where they do not come again."""
     control: tuple[Labels, ...]
     """[draw][text] Labels of the control tasks."""
-    c: float
+    among: tuple[float, ...]
+    """The choices of C."""
     seed: int
     shuffles: int
 
     @property
     def n_fits(self) -> int:
         """The most fits that a layer takes."""
-        by_word = 0 if self.by_word is None else len(self.by_word)
-        each = len(self.by_group)
-        return each * (1 + self.shuffles + len(self.control)) + fit.FOLDS + by_word + len(codelength.PORTIONS)
+        each = len(self.by_group.folds) * (self.shuffles + len(self.control))
+        own = [self.by_group, self.at_random, *([] if self.by_word is None else [self.by_word])]
+        return each + sum(map(self.fits_of, own)) + penalty.n_fits(self.among) + len(codelength.PORTIONS)
+
+    def fits_of(self, split: Split) -> int:
+        """The most fits that one split takes, the choice of C within each fold among them."""
+        return len(split.folds) * (1 + penalty.n_fits(self.among))
+
+    def told(self, x: Inputs, split: Split, tick: Tick) -> tuple[Float[np.ndarray, "text class_"], list[float]]:
+        """What probes that have not seen a text's group make of it, and the C of each fold."""
+        cs = penalty.of_folds(x, self.y, split.folds, split.groups, self.among, self.seed, tick)
+        return fit.held_out(x, [self.y], split.folds, cs, tick)[0], cs
+
+    def accuracy(self, x: Inputs, split: Split, tick: Tick) -> float:
+        """The share that they tell right."""
+        return fit.right(self.told(x, split, tick)[0], self.y)
 
 
 @dataclass(frozen=True)
@@ -49,6 +73,10 @@ class LayerProbes:
 
     probability: Float[np.ndarray, "text class_"]
     """Of each class, by a probe that has not seen the text's group."""
+    cs: list[float]
+    """[fold] Its C, chosen without the fold."""
+    c: float
+    """Chosen from all texts: of the codelength and the direction."""
     at_random: float
     by_word: float
     shuffled: Float[np.ndarray, " shuffle"]
@@ -57,46 +85,49 @@ class LayerProbes:
     directions: Float[np.ndarray, "kind class_ d_model"]
 
 
-def protocol(held: LabelledTexts, c: float, seed: int, shuffles: int) -> Protocol:
+def protocol(held: LabelledTexts, among: tuple[float, ...], seed: int, shuffles: int) -> Protocol:
     """The splits and controls for these texts. Raises InputError where they cannot be made."""
     y = np.array(held.numbers)
     words = fillers(held.texts, held.groups)
     return Protocol(
         y=y,
         n_classes=len(held.classes),
-        by_group=fit.group_folds(y, held.groups, seed),
-        at_random=fit.random_folds(y, seed),
+        by_group=Split(fit.group_folds(y, held.groups, seed), held.groups),
+        at_random=Split(fit.random_folds(y, seed), [str(number) for number in range(len(y))]),
         by_word=_by_word(y, words, held.groups, seed),
         control=tuple(controls.control_labels(y, words, seed + draw) for draw in range(controls.DRAWS)),
-        c=c,
+        among=among,
         seed=seed,
         shuffles=shuffles,
     )
 
 
-def _by_word(y: Labels, words: list[str], groups: tuple[str, ...], seed: int) -> Folds | None:
-    """Folds that hold out the words that fill the texts, where that is another split than the others."""
+def _by_word(y: Labels, words: list[str], groups: tuple[str, ...], seed: int) -> Split | None:
+    """The words that fill the texts held out, where that is another split than the others."""
     if len(set(words)) > len(words) // 2 or tuple(words) == groups:
         return None
     try:
-        return fit.group_folds(y, words, seed)
+        return Split(fit.group_folds(y, words, seed), words)
     except InputError:  # a class that has one word only
         return None
 
 
 def measured(x: Inputs, ask: Protocol, tick: Tick) -> LayerProbes:
-    """The probes of one layer, its controls, its codelength and its directions."""
-    y, c = ask.y, ask.c
+    """The probes of one layer, its controls, its codelength and its directions.
 
-    def accuracy(folds: Folds) -> float:
-        return fit.right(fit.held_out(x, [y], folds, c, tick)[0], y)
-
+    The controls are the same probes but for their labels: each fold's have the C that was chosen with the true ones.
+    """
+    y, folds, groups = ask.y, ask.by_group.folds, ask.by_group.groups
+    probability, cs = ask.told(x, ask.by_group, tick)
+    c = penalty.chosen(x, y, groups, ask.among, ask.seed, tick)
     return LayerProbes(
-        probability=fit.held_out(x, [y], ask.by_group, c, tick)[0],
-        at_random=accuracy(ask.at_random),
-        by_word=math.nan if ask.by_word is None else accuracy(ask.by_word),
-        shuffled=controls.shuffled(x, y, ask.by_group, c, ask.seed, ask.shuffles, tick),
-        control=controls.control(x, ask.control, ask.by_group, c, tick),
-        codelength=codelength.of_probe(x, y, ask.n_classes, c, ask.seed, tick),
+        probability=probability,
+        cs=cs,
+        c=c,
+        at_random=ask.accuracy(x, ask.at_random, tick),
+        by_word=math.nan if ask.by_word is None else ask.accuracy(x, ask.by_word, tick),
+        shuffled=controls.shuffled(x, y, folds, cs, ask.seed, ask.shuffles, tick),
+        control=controls.control(x, ask.control, folds, cs, tick),
+        codelength=math.log2(len(ask.among)) + codelength.of_probe(x, y, ask.n_classes, c, ask.seed, tick),
         directions=directions(x, y, ask.n_classes, c),
     )

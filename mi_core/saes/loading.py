@@ -93,6 +93,20 @@ def pick(model_id: str, hook: str | None = None) -> SaeEntry:
     )
 
 
+def neighbour(model_id: str, sae: SaeEntry) -> SaeEntry | None:
+    """The next SAE at another place in the model's computation, or the one before the last; None where there is none.
+
+    Args:
+        model_id: The model.
+        sae: One of those that are `available`.
+    """
+    entries = [entry for entry in available(model_id) if not entry.refused]
+    at = next((i for i, entry in enumerate(entries) if entry.name == sae.name), 0)
+    after = [entry for entry in entries[at:] if entry.hook != sae.hook]
+    before = [entry for entry in entries[:at] if entry.hook != sae.hook]
+    return after[0] if after else before[-1] if before else None
+
+
 def load_sae(model: Model, hook: str | None = None) -> Sae:
     """An SAE, opened; a public one as soon as `fetch` has brought it. Never uses the network.
 
@@ -138,7 +152,8 @@ def _ready(entry: SaeEntry, model: Model) -> Sae:
     remarks = _remarks(sae, model)
     if (centred, remarks, entry) == (sae.centred, sae.remarks, sae.entry):
         return sae
-    return replace(sae, entry=replace(entry, centred=centred), centred=centred, remarks=remarks)
+    page = entry.neuronpedia or sae.entry.neuronpedia  # which its weights' file may name
+    return replace(sae, entry=replace(entry, centred=centred, neuronpedia=page), centred=centred, remarks=remarks)
 
 
 def _remarks(sae: Sae, model: Model) -> tuple[str, ...]:
@@ -235,8 +250,10 @@ def _open(entry: SaeEntry, device: str) -> Sae:
     if hasattr(inner.cfg, "d_out"):
         raise InputError(_transcoder(entry.hook), "sae")
     inner = inner.eval().requires_grad_(False)
-    centred = entry.centred or _wants_centring(inner.cfg.metadata.to_dict())
-    return Sae(entry=replace(entry, centred=centred), inner=inner, centred=centred)
+    metadata = inner.cfg.metadata.to_dict()
+    centred = entry.centred or _wants_centring(metadata)
+    found = replace(entry, centred=centred, neuronpedia=entry.neuronpedia or _page(metadata))
+    return Sae(entry=found, inner=inner, centred=centred)
 
 
 def _check_fits(sae: Sae, model: Model) -> None:
@@ -315,10 +332,14 @@ def _described(cfg: Path) -> SaeEntry | None:
         refused = _refused(config, {**metadata, "hook_name": metadata.get("hook_name")}, hook)
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return None
-    neuronpedia = metadata.get("neuronpedia_id")
-    return SaeEntry(
-        hook=hook, folder=cfg.parent, centred=_wants_centring(metadata), neuronpedia=neuronpedia, refused=refused
-    )
+    page = _page(metadata)
+    return SaeEntry(hook=hook, folder=cfg.parent, centred=_wants_centring(metadata), neuronpedia=page, refused=refused)
+
+
+def _page(metadata: dict[str, Any]) -> str | None:
+    """The path of its features on neuronpedia.org (``gpt2-small/8-res-jb``), where its metadata names one."""
+    named = metadata.get("neuronpedia_id")
+    return named if isinstance(named, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", named) else None
 
 
 def _wants_centring(metadata: dict[str, Any]) -> bool:

@@ -63,6 +63,11 @@ class Notes:
     features: dict[int, FeatureNote]
     label_rule: str = ""
 
+    @property
+    def tell_density(self) -> bool:
+        """Whether they say how often features fire."""
+        return any(not math.isnan(note.density) for note in self.features.values())
+
     def of(self, feature: int) -> FeatureNote:
         """The note of a feature, an empty one where there is none."""
         return self.features.get(feature, UNKNOWN)

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+from mi_core.disk import cache_folder, whole
 from mi_core.errors import InputError
 
 FILE = "file"
 #: The path of a file with texts, as a setting: what the file holds is part of what was asked (`jobs.request`).
 TextFile = Annotated[str, FILE]
 
+KEY = re.compile(r"[0-9a-f]{16}")  # of a text that was kept
 MOST_BYTES = 50_000_000
 FORMATS = (".txt", ".csv", ".tsv", ".jsonl")
+
+
+def kept(content: bytes, name: str) -> Path:
+    """A file of this name that holds this, in a folder by its content: the same text is the same file."""
+    path = _kept() / hashlib.sha256(content).hexdigest()[:16] / Path(name).name[-80:]
+    if not path.is_file():
+        with whole(path) as unfinished:
+            unfinished.write_bytes(content)
+    return path
+
+
+def find_kept(key: str) -> Path | None:
+    """A file that was `kept`, by the name of its folder; None where there is none."""
+    return next((_kept() / key).glob("*.*"), None) if KEY.fullmatch(key) else None
+
+
+def _kept() -> Path:
+    return cache_folder() / "texts"
 
 
 def read_texts(path: Path, field: str = "file") -> Iterator[str]:

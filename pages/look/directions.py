@@ -1,13 +1,17 @@
 """Directions: arithmetic with tokens, and how alike any directions are."""
 
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
 from charts import figures
 from ui import address, inputs, show, slots, words
 from ui.compute import compute
 from ui.fields.direction_set import direction_set
-from ui.parts.direction_links import direction_links, numbers_links, written
+from ui.parts.direction_links import as_fields, direction_links, numbers_links, written
 from ui.prompt import header, prompt
+from ui.proof import find_texts
+from ui.text import literal
 
 HOW_SUM = (
     "Every token is a vector, and vectors can be added. The bars are the tokens whose vectors point most nearly the "
@@ -20,7 +24,7 @@ HOW_ALONE = (
 )
 HOW_SET = (
     "Each cell is the cosine of two directions: 1 is the same direction, 0 nothing in common, −1 the opposite. The "
-    "line below the title says what two random directions would have."
+    "line below the title says what two random directions would have. Click a cell to see both beside each other."
 )
 HOW_NEAREST = "The tokens whose vectors point most nearly the same way as this direction."
 SPACE_HELP = (
@@ -73,15 +77,45 @@ def alike(given: inputs.Inputs) -> None:
     asked = {"directions": tuple(spec.text for spec in specs), "space": space}
     answer = compute("directions", given.model, prepend_bos=given.prepend_bos, **asked)
     show.finding(answer)
-    show.chart(answer, figures.directions, key="cosines", how=HOW_SET, table="cosines")
     names = answer.result.names
-    typed = st.number_input(
-        "Look closer at direction", 0, value=0, step=1, key="nearest_to", bind="query-params", width=220,
-        help="Counted from 0, from the top of the grid.",
-    )  # fmt: skip
-    number = min(typed, len(names) - 1)
-    show.chart(answer, figures.nearest_tokens, name=names[number], key="nearest", how=HOW_NEAREST, table="nearest")
-    direction_links(specs[number])
+    show.chart(answer, figures.directions, key="cosines", how=HOW_SET, table="cosines", on_select=pick_pair(names))
+    one, other = which(len(names))
+    if other is None:
+        show.chart(answer, figures.nearest_tokens, name=names[one], key="nearest", how=HOW_NEAREST, table="nearest")
+    else:
+        st.subheader(literal(answer.result.pair(one, other)), anchor=False)
+        for place, number, key in zip(st.columns(2), (one, other), ("nearest", "nearest_beside"), strict=True):
+            with place:
+                name = names[number]
+                show.chart(answer, figures.nearest_tokens, name=name, key=key, how=HOW_NEAREST, table="nearest")
+    find_texts(unit="direction", **as_fields(specs[one]))
+    direction_links(specs[one])
+
+
+def which(n: int) -> tuple[int, int | None]:
+    """The direction that is looked at, and the one beside it."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        one = st.number_input(
+            "Look closer at direction", 0, value=0, step=1, key="nearest_to", bind="query-params", width=220,
+            help="Counted from 0, from the top of the grid.",
+        )  # fmt: skip
+        other = st.number_input(
+            "Beside direction", 0, value=None, step=1, key="beside", bind="query-params", width=220,
+            placeholder="click a cell", help="Counted in the same way. Empty: none.",
+        )  # fmt: skip
+    one = min(one, n - 1)
+    return one, None if other is None or min(other, n - 1) == one else min(other, n - 1)
+
+
+def pick_pair(names: Sequence[str]) -> Callable[[], None]:
+    """What the grid calls when a cell is clicked: its two directions fill the fields."""
+
+    def pick() -> None:
+        for cell in st.session_state["cosines"].selection.get("pair", []):
+            one, other = names.index(cell["first"]), names.index(cell["second"])
+            st.session_state["nearest_to"], st.session_state["beside"] = one, None if one == other else other
+
+    return pick
 
 
 VIEWS = {"analogy": arithmetic, "set": alike}

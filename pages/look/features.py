@@ -8,17 +8,12 @@ from ui import show
 from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
+from ui.fields.feature_list import feature_list_fields
 from ui.fields.sites import pick_site
-from ui.parts import contexts
+from ui.parts import contexts, feature_list, feature_pairs
 from ui.prompt import header, prompt
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 
-HOW_TOP = (
-    "A sparse autoencoder (SAE) takes the model's activation on one token apart into a few of many learned "
-    "directions, called features. The bars are those active on the chosen token, the strongest first. A label is a "
-    "guess from the texts in which the feature fires: check it below before believing it. Click a bar to follow "
-    "its feature."
-)
 HOW_ONE = (
     "Each bar is how strongly this feature fires on that token. The start token is left out: an SAE does not read it."
 )
@@ -33,7 +28,7 @@ HOW_EFFECTS = (
 )
 header("Features", "Which concepts is the model holding at each token?")
 chosen = prompt()
-entries = [entry.name for entry in saes.available(chosen.model) if not entry.refused]
+entries = [entry for entry in saes.available(chosen.model) if not entry.refused]
 if not entries:
     st.info(
         "This model has no sparse autoencoder here, so there are no features to show. "
@@ -43,7 +38,7 @@ if not entries:
     st.stop()
 
 site, number = st.columns([3, 1], vertical_alignment="bottom")
-sae = pick_site(site, entries)
+sae = pick_site(site, [entry.name for entry in entries])
 answer = compute("features", chosen.model, **chosen.reading, pos=chosen.pos, sae=sae)
 result = answer.result
 active = [int(feature) for feature in result.feature_ids[result.pos] if feature >= 0]
@@ -59,15 +54,10 @@ feature = number.number_input(
 )
 number_steps("feature", {"feature": active[0] if active else None}, high=result.d_sae - 1)
 show.finding(answer)
-if active:
-    show.chart(
-        answer,
-        figures.features,
-        key="top-features",
-        how=HOW_TOP,
-        table="features",
-        on_select=selection.pick_feature("top-features"),
-    )
+if result.pos not in result.skipped_pos:
+    wanted = feature_list_fields(chosen.model, sae, has_start=result.tokens.has_bos)
+    listing = compute("feature_list", chosen.model, **chosen.asking, sae=sae, **wanted)
+    feature_list.draw(listing)
 
 followed = feature if feature is not None else (active[0] if active else None)
 if followed is None:
@@ -96,6 +86,7 @@ with over_prompt:
 with speaks:
     show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.draw(one.result)
+find_texts(unit="feature", sae=sae, feature=followed)
 if result.pos not in result.skipped_pos:
     st.divider()
     effects = compute("feature_effects", chosen.model, **chosen.asking, sae=sae)
@@ -108,3 +99,4 @@ if result.pos not in result.skipped_pos:
         table="effects",
         on_select=selection.pick_feature("effects"),
     )
+    feature_pairs.draw(chosen, sae, entries)

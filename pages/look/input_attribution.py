@@ -3,7 +3,7 @@
 import streamlit as st
 
 from charts import figures
-from mi_core.phrases import place
+from mi_core.phrases import place, quoted
 from ui import show
 from ui.compute import compute
 from ui.fields import saliency
@@ -44,13 +44,16 @@ with st.expander("How far to trust each row"):
     columns = {"method": "", "of_gap": ".0%", "comprehensiveness": ".0%", "sufficiency": ".0%", "agreement": "+.2f"}
     show.rows(grades, columns, alt="grades")
     show.footer(answer, key="grades", how=HOW_GRADES, table="grades")
-pos = saliency.part(answer.result, chosen.prompt).positions[0]
+part = saliency.part(answer.result, chosen.prompt)
+*others, pos = part.positions
+named = f"all {len(part.positions)} tokens of {quoted(part.text)}" if others else place(answer.result.tokens, pos)
 prove_it(
     "pages/intervene/ablation.py",
-    f"knock {place(answer.result.tokens, pos)} out before every layer and see where the model still needs it",
+    f"knock {named} out before every layer and see where the model still needs it",
     site="position",
     layer=0,
     token=pos,
+    also=tuple(f"L0P{other}" for other in others),
     mode=MODES[asked["baseline"]],
     reference=asked["corrupted"] or None,
 )

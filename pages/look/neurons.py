@@ -11,7 +11,7 @@ from ui.fields.neuron import neuron_choice
 from ui.fields.sites import pick_site
 from ui.parts import contexts
 from ui.prompt import header, prompt
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 
 HOW_ALL = (
     "An MLP is a list of neurons; each writes its own vector, as strongly as it is active. A bar is how far one neuron "
@@ -65,6 +65,7 @@ with over_prompt:
 with speaks:
     show.chart(one, figures.promoted, key="promoted", how=HOW_PROMOTED, table="promoted")
 contexts.texts(one.result, "neuron")
+find_texts(unit="neuron", layer=layer, neuron=neuron)
 
 entries = [entry for entry in saes.available(chosen.model) if not entry.refused]
 st.divider()

@@ -25,9 +25,24 @@ given = inputs.current()
 read = labelled.fields()
 if read is None:
     st.stop()
+place = st.empty()
+
+
+def so_far(partial) -> None:
+    """The layers that are probed already."""
+    with place.container():
+        show.unfinished(partial, figures.probing, key="layers")
+
+
 answer = compute(
-    "probing", given.model, **read, prepend_bos=given.prepend_bos, ask_first=not labelled.is_shipped(read["file"])
+    "probing",
+    given.model,
+    **read,
+    prepend_bos=given.prepend_bos,
+    ask_first=not labelled.is_shipped(read["file"]),
+    on_partial=so_far,
 )
+place.empty()
 result = answer.result
 show.finding(answer)
 show.chart(

@@ -7,6 +7,7 @@ from ui import address, show, slots, words
 from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import selection
+from ui.fields.sites import sae_field
 from ui.parts.written import Growing, inside
 from ui.prompt import header, prompt
 
@@ -34,11 +35,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             "Seed", 0, 10_000, 0, key="seed", bind="query-params", width=140,
             help="The same seed draws the same text, another draws another.",
         )  # fmt: skip
+    autoencoder = sae_field(chosen.model)
 slots.place("max_new_tokens")
 slots.place("temperature")
 
 text, overview = Growing(), st.container()
-settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed}
+settings = {"max_new_tokens": new_tokens, "temperature": temperature, "seed": seed, "sae": autoencoder}
 answer = compute("writing", chosen.model, **chosen.reading, **settings, on_partial=text.update)
 result = answer.result
 first, last = result.n_prompt, len(result.tokens) - 1

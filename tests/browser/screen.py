@@ -20,6 +20,7 @@ PAGES = (
     ("Words", "input_attribution", "Words"),
     ("Features", "features", "Features"),
     ("Directions", "directions", "Directions"),
+    ("Texts", "max_activating", "Texts"),
     ("Probing", "probing", "Probing"),
     ("Neurons", "neurons", "Neurons"),
     ("Ablation", "ablation", "Ablation"),

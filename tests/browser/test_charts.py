@@ -24,6 +24,13 @@ PLACES = """key => {
   })
   return { beyond: frame.scrollWidth - frame.clientWidth, scrolled: frame.scrollLeft, width: box.width, names }
 }"""
+# What lies directly behind the name of a row
+BEHIND = """name => {
+  const text = [...document.querySelectorAll("svg.marks text")].find(text => text.textContent === name)
+  text.scrollIntoView({ block: "center", inline: "nearest" })
+  const { left, right, top, bottom } = text.getBoundingClientRect()
+  return document.elementFromPoint((left + right) / 2, (top + bottom) / 2).getAttribute("class")
+}"""
 
 
 def shown(page: Page, address: str, key: str) -> dict:
@@ -52,6 +59,8 @@ def test_wide_charts_fit_a_desk_and_open_at_their_finding_on_a_phone(visitor):
     assert lens["beyond"] > 100 and lens["scrolled"] > 0
     seen = {name["name"] for name in lens["names"] if name["seen"]}
     assert "14 ·to" in seen and "0 <|endoftext|>" not in seen
+    assert {"embeddings", "after 3 · output"} <= seen, "rows keep their names"
+    assert phone.evaluate(BEHIND, "after 1") == "ground"
     frame = phone.locator(".st-key-lens-frame")
     frame.evaluate("element => { element.scrollLeft = 0 }")
     settled(phone)

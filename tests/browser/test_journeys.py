@@ -35,6 +35,7 @@ ABOUT_JAPAN = {
     "Words": "“·Tokyo”",
     "Features": "“·is”",
     "Directions": "comes nearest to “·Rome”",  # of the model, whatever the prompt
+    "Texts": "Feature 66 (“·is”)",
     "Probing": "“·Tokyo”",
     "Neurons": "“·Tokyo”",
     "Ablation": "“·Tokyo”",

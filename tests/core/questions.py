@@ -8,6 +8,7 @@ from charts.export import FIGURES
 from charts.ready import ready
 from mi_core.analyses._index import find_analysis, parameters
 from mi_core.errors import InputError
+from mi_core.saliency.methods import APPROXIMATE, METHODS
 from mi_core.sharing import export
 
 PROMPT = " the cat sat on the dog" * 2
@@ -22,6 +23,8 @@ LABELLED.write_text(
                 for word in ("cat", "dog"))
 )  # fmt: skip
 PAIR = {"corrupted": CORRUPTED}
+# KernelSHAP and LIME ask the model what Shapley asks, a thousand times.
+EXACT = tuple(method.name for method in METHODS if method not in APPROXIMATE)
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
 
 #: Analysis → settings of each question that is asked, beside the prompt.
@@ -50,14 +53,19 @@ ASKED = {
     "features": [{}],
     "head_circuit": [{"layer": 1, "head": 1}, {"layer": 1, "head": 1, "gains": "folded", "distance": 3}],
     "head_roles": [{}, {"file": str(TEXT), "excerpts": 2, "rows": 2, "period": 4}],
-    "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9"},
+    "input_attribution": [{"players": "span", "spans": "1-3, 5, 8-9", "methods": EXACT},
                           PAIR | {"baseline": "corrupted", "permutations": 20, "methods": ("shapley",)}],
     "feature_effects": [{}],
+    "feature_list": [{"over": "prompt"}, {"sort": "effect"}],
+    "feature_pairs": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],
     "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
+    "max_activating": [{"feature": 1}, {"unit": "neuron", "layer": 0, "neuron": 1},
+                       {"unit": "head", "layer": 1, "head": 1, "file": str(TEXT), "top_k": 3},
+                       {"unit": "direction", "direction": "token: cat"}],
     "neuron": [{"layer": 0, "neuron": 1}, {"layer": 2, "neuron": 1}],
     "neurons": [{}, {"layer": 0}, {"pos": 1}],
     "neurons_and_features": [{}],
@@ -91,16 +99,22 @@ def refusal(model, name: str, settings: dict) -> str:
         assert error.message[0].isupper() or error.message.startswith(model.id), error.message
         assert error.message.endswith("."), error.message
         return error.message
-    _show(name, result)
+    _check(name, result)
+    if settings is ASKED[name][0]:
+        _draw(name, result)
     return ""
 
 
-def _show(name, result):
-    """All that is made of a result: tables, sentences, chart, file."""
+def _check(name, result):
     reading = result.reading()
     assert "nan" not in f"{reading.title} {' '.join(reading.sentences)}".lower().split()
     broken = [check for check in result.checks if not check.passed]
     assert not broken, f"{name}: {broken}"
+
+
+def _draw(name, result):
+    """All that people are given: sentences, tables and chart, in a file."""
+    reading = result.reading()
     export.html_page(result.tables(), reading.title, reading.sentences)
     if name in FIGURES:
         ready(FIGURES[name](result))

@@ -3,6 +3,7 @@
 import functools
 import json
 import math
+import re
 import subprocess
 import sys
 from shutil import copytree
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mi_core.analyses.directions import directions
+from mi_core.analyses.probe_use import probe_use
 from mi_core.analyses.steering import steering
 from mi_core.directions import push, spec
 from mi_core.directions.direction import Direction, find, token_direction
@@ -29,6 +31,7 @@ from mi_core.models import hooks
 from mi_core.models.loading import load
 from mi_core.saes.loading import load_sae
 from mi_core.saes.notes import Notes, contexts, notes
+from mi_core.text.corpus import kept
 from mi_core.text.sentences import sentences
 from tests.core.plain_reference import final_norm, normalise, plain
 from tests.core.plain_steering import Steered, assert_shift, mean_norm
@@ -135,6 +138,42 @@ def test_one_string_says_all_of_a_direction(asked):
         return  # which is such a string itself
     assert spec.read(DirectionSpec, {"direction": asked.text}) == asked
     assert DirectionSpec(asked.direction).direction == asked.direction
+
+
+def test_a_probe_s_direction_is_the_one_that_was_tried_out(mini):
+    used = probe_use(mini, "The French word for dog is", file="language", label="French", layer=3, placebos=1)
+    found = find(mini, DirectionSpec("probe:language/French", layer=3))
+    np.testing.assert_allclose(found.unit, used.direction, atol=1e-6)
+    assert found.layer == 3 and found.label == "the probe of “French”"
+    assert find(mini, DirectionSpec("probe:language/French")).layer == mini.n_layers // 2
+    removed = removal(mini, Orthogonalise("probe:language/French", layer=3)).direction
+    torch.testing.assert_close(removed.unit, found.unit)
+
+
+def test_texts_of_one_s_own_are_found_by_what_they_hold(mini):
+    words = ("cat", "dog", "house", "tree", "book", "car", "sea", "hill")
+    rows = [f"The {word} was {how},{how},{word}" for word in words for how in ("up", "down")]
+    path = kept("\n".join(["text,label,group", *rows]).encode(), "mine.csv")
+    assert kept(path.read_bytes(), "mine.csv") == path
+    found = find(mini, DirectionSpec(f"probe:{path.parent.name}/down", layer=1))
+    other = find(mini, DirectionSpec(f"probe:{path.parent.name}/up", layer=1))
+    torch.testing.assert_close(found.unit, -other.unit)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("probe:sentiment", "“probe:sentiment” lacks its class"),
+        ("probe:elsewhere/positive", "There are no labelled texts “elsewhere” on this computer"),
+        ("probe:../texts/positive", "There are no labelled texts “..” on this computer"),
+        ("probe:0123456789abcdef/positive", "There are no labelled texts “0123456789abcdef” on this computer"),
+        ("probe:sentiment/happy", "“happy” is no class of these texts: use positive or negative"),
+    ],
+)
+def test_a_probe_that_there_is_not_gets_a_sentence(mini, words, said):
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        find(mini, DirectionSpec(words))
+    assert caught.value.field == "direction"
 
 
 def test_words_need_neither_torch_nor_a_model():
@@ -271,7 +310,11 @@ def test_strengths_that_are_no_numbers(mini, strength):
         ({"direction": "feature:1024"}, "direction", "no feature 1024: this SAE has features 0 to 1023"),
         ({"direction": "feature:abc"}, "direction", "names no feature: write feature:123"),
         ({"direction": "feature:-1"}, "direction", "names no feature"),
-        ({"direction": "up"}, "direction", "is no direction: write feature:123, token:Paris, contrast, or vector"),
+        (
+            {"direction": "up"},
+            "direction",
+            "is no direction: write feature:123, token:Paris, probe:sentiment/positive, contrast, or vector",
+        ),
         ({"direction": "feature:1", "layer": 5}, "layer", "no layer 5: choose 0 .* to 4"),
         ({"direction": "feature:1", "sae": "blocks.0.hook_mlp_out"}, "sae", "no SAE at"),
         ({"direction": "feature:1", "positions": "some"}, "positions", "use all, prompt or new"),

@@ -25,7 +25,8 @@ from tests.families import FAMILIES, family
 @pytest.fixture(scope="module", params=FAMILIES)
 def model(request, tmp_path_factory):
     folder = family(tmp_path_factory.mktemp("family") / "model", request.param, _tokenizer())
-    save_sae(folder, hooks.resid_pre(1), "topk")
+    for layer in (0, 1):
+        save_sae(folder, hooks.resid_pre(layer), "topk")
     return load(str(folder))
 
 

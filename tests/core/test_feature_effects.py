@@ -5,13 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from mi_core.analyses.ablation import ablation
 from mi_core.analyses.feature_effects import feature_effects
 from mi_core.errors import InputError
 from mi_core.models import hooks
+from mi_core.models.loading import load
+from tests.conftest import _tokenizer
 from tests.core.plain_reference import blocks
-from tests.core.sae_folders import topk_encode, weights_of
+from tests.core.sae_folders import save_sae, topk_encode, weights_of
+from tests.families import family
 
 PROMPT = " the cat sat on the dog, é"
 
@@ -49,6 +53,33 @@ def test_what_is_measured_is_the_ablation_of_the_same_features(architecture, wit
     table = ablation(model, PROMPT, target="cat", site="feature", mode="zero").tables()["effects"].set_index("feature")
     np.testing.assert_allclose(found.measured, -table["change"][found.features], atol=2e-4)
     np.testing.assert_allclose(found.direct, table["direct"][found.features], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "qwen3_next"])
+def test_estimates_are_small_steps_of_plain_transformers(name, tmp_path):
+    """Capped logits, norms after each part, gated linear attention, experts: the slope of the answer itself, where a
+    little more and a little less of a feature is written."""
+    folder = family(tmp_path / "model", name, _tokenizer())
+    at = save_sae(folder, hooks.resid_pre(1), "topk")
+    found = feature_effects(load(str(folder)), PROMPT, target="cat", foil="dog", top_k=3)
+    hf = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    w, first, step = weights_of(at), int(found.tokens.has_bos), 0.002
+
+    @torch.no_grad()
+    def answer(number: int, share: float) -> float:
+        def more(module, args, kwargs):
+            x = (args[0] if args else kwargs["hidden_states"]).clone()
+            amounts = topk_encode(x[0, first:], w, 6)[:, number, None]
+            x[0, first:] += share * amounts * w["W_dec"][number] / w["W_dec"][number].norm()
+            return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": x})
+
+        handle = hf.eval().model.layers[1].register_forward_pre_hook(more, with_kwargs=True)
+        logits = hf(torch.tensor([found.tokens.ids]), use_cache=False).logits[0, -1]
+        handle.remove()
+        return float(logits[found.target.token_id] - logits[found.target.foil_id])
+
+    slopes = [(answer(i, step) - answer(i, -step)) / (2 * step) for i in found.features.tolist()]
+    np.testing.assert_allclose(found.estimate.sum(1), slopes, rtol=1e-2, atol=1e-3)
 
 
 def test_the_start_token_gets_a_sentence(mini):

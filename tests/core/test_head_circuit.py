@@ -49,6 +49,20 @@ def test_ov_equals_the_dense_matrix(architecture, tiny_model, hf_model):
     assert all(check.passed for check in found.checks)
 
 
+def test_tokens_that_choose_and_that_attract_are_those_of_the_dense_matrix(architecture, tiny_model, hf_model):
+    """Its rows' standard deviations and its columns' means, whatever positions add."""
+    model, hf = tiny_model(architecture), hf_model(architecture)
+    found = head_circuit(model, layer=LAYER, head=HEAD, distance=0).tables()["qk_tokens"]
+    tokens = list(model.text_ids)
+    e = hf.get_input_embeddings().weight[tokens]
+    q, k = scoring(model, LAYER, 1).turned_matrices(reads(hf, "q"), reads(hf, "k"), 0)
+    dense = (e @ q) @ (e @ k).T
+    for side, by_hand in (("asks", dense.std(1, correction=0)), ("is found by", dense.mean(0) - dense.mean())):
+        ours, most = found[found["side"] == side], by_hand.topk(8)
+        np.testing.assert_allclose(ours["attraction"], most.values.numpy(), rtol=1e-3, atol=1e-6)
+        assert list(ours["token"]) == model.texts(tokens[i] for i in most.indices)
+
+
 @pytest.mark.parametrize("distance", [0, 5])
 def test_qk_of_a_rotary_model_equals_its_own_rotation(tiny_model, hf_model, distance):
     """Grouped queries, turned by transformers' own function."""

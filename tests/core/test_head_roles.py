@@ -75,6 +75,21 @@ def test_text_equals_plain_transformers(architecture, tiny_model, hf_model):
     np.testing.assert_allclose(spread["distance"].to_numpy().reshape(3, 4), distance / n, atol=1e-3)
 
 
+def test_excerpts_are_counted_by_their_score_and_heads_named_from_a_threshold(mini):
+    found = head_roles(mini, excerpts=6)
+    histogram = found.tables()["histogram"]
+    bounds = [*np.arange(0, 1, 0.1), 1.0 + 1e-6]
+    for at, role in enumerate(TEXT_NAMES):
+        ours = histogram[(histogram["layer"] == 1) & (histogram["head"] == 0) & (histogram["role"] == role)]
+        scores_there = found.text[:, at, 1, 0]
+        by_hand, _ = np.histogram(scores_there[~np.isnan(scores_there)], bounds)
+        assert list(ours["excerpts"]) == list(by_hand)
+    assert found.above("previous_token", "random", 0.9).startswith(
+        "1 of 16 heads gives it at least 90% of its attention: L0H0 (97.5%)"
+    )
+    assert found.above("previous_token", "text", 1.0) == "0 of 16 heads give it at least 100% of their attention."
+
+
 def test_the_built_in_models_known_heads(mini):
     found = head_roles(mini, excerpts=2)
     first = found.tables()["scores"].query("rank == 1").set_index("role")

@@ -17,6 +17,7 @@ from mi_core.analyses.ablation import ablation
 from mi_core.analyses.attention import attention
 from mi_core.analyses.input_attribution import input_attribution, planned
 from mi_core.errors import InputError
+from mi_core.phrases import signed
 from mi_core.saliency import gradient
 from mi_core.saliency.grade import counts
 from mi_core.saliency.methods import METHODS
@@ -99,6 +100,13 @@ def test_leave_one_out_is_the_ablation_of_a_token_to_the_last_bit(tiny_model, ar
     kept = [player.positions[0] for player in found.players]
     assert (found.score[0].astype(np.float32) == -ablated.change[kept]).all()
     holds(found)
+
+
+def test_a_part_of_several_tokens_is_the_ablation_of_all_of_them(mini):
+    found = input_attribution(mini, **FRANCE, methods=("leave_one_out",), players="span", spans="2-4")
+    ablated = ablation(mini, **FRANCE, site="position", layer=0, token=4, also=("L0P2", "L0P3"))
+    assert ablated.value[0] - ablated.plain == pytest.approx(-found.tables()["scores"]["score"].iloc[0], abs=1e-4)
+    assert f"; all together {signed(ablated.value[0] - ablated.plain)}" in ablated.reading().title
 
 
 def test_leave_one_out_at_an_earlier_token_and_with_a_start_token(mini):

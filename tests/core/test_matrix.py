@@ -33,7 +33,8 @@ CLOSE = {"rtol": 0, "atol": 2e-3}
 @pytest.mark.parametrize("name", MODELS)
 def test_every_architecture_is_right_or_refused(name, tmp_path, monkeypatch, record_property, unchecked_shapes):
     folder = family(tmp_path / MODELS[name][0], name, _tokenizer())
-    save_sae(folder, hooks.resid_pre(1), "topk")
+    for layer in (0, 1):
+        save_sae(folder, hooks.resid_pre(layer), "topk")
     monkeypatch.chdir(tmp_path)
     try:
         model = load(folder.name)

@@ -95,7 +95,7 @@ def test_random_directions_change_as_much_and_do_less(mini, monkeypatch):
         return acts
 
     monkeypatch.setattr(mini, "run_ids", watched)
-    result = probe_use(mini, "This movie was terrible. I", file="sentiment", layer=2)
+    result = probe_use(mini, "This movie was terrible. I", file="sentiment", layer=3)
     assert seen[0].shape[0] == 21 and float(seen[0][:, 1:].min()) > 0
     torch.testing.assert_close(seen[0], seen[0][:1].expand_as(seen[0]), atol=1e-4, rtol=1e-4)
     summary = result.tables()["summary"].set_index("operation")

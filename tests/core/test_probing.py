@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -19,7 +19,7 @@ from mi_core.analyses.cost import cost
 from mi_core.analyses.probing import probing
 from mi_core.errors import InputError
 from mi_core.models.untrained import untrained
-from mi_core.probing import controls, fit
+from mi_core.probing import controls, fit, penalty
 from mi_core.probing.codelength import codelength
 from mi_core.probing.groups import fillers, found
 from mi_core.probing.labelled import SHIPPED, read_labelled
@@ -58,7 +58,7 @@ def test_accuracies_are_those_of_scikit_learn_on_plain_transformers(
 ):
     model = tiny_model(architecture)
     result = probing(model, table(ROWS), position=position, shuffles=1, random_weights=False, c=0.5)
-    assert all(check.passed for check in result.checks)
+    assert all(check.passed for check in result.checks) and set(result.c) == {0.5}
     y, groups = np.array([row[1] for row in ROWS]), [row[2] for row in ROWS]
     resid = [plain(hf_model(architecture), model.tokens(row[0]).ids).resid for row in ROWS]
     bos = int(model.tokens(" cat").has_bos)
@@ -114,7 +114,9 @@ def test_directions_are_the_probe_s_weights_and_the_means_difference(mini, senti
     )
     positive = np.array(held.labels) == "positive"
     means = x[positive].mean(0) - x[~positive].mean(0)
-    weights = LogisticRegression(C=0.1, max_iter=2000).fit(StandardScaler().fit_transform(x.astype(float)), positive)
+    weights = LogisticRegression(C=sentiment.c[2], max_iter=2000).fit(
+        StandardScaler().fit_transform(x.astype(float)), positive
+    )
     logistic = weights.coef_[0] / x.std(0)
     at = held.classes.index("positive")
     for ours, theirs in zip(sentiment.directions[2, :, at], (logistic, means), strict=True):
@@ -175,6 +177,39 @@ def test_intervals_are_wilson_s(right, wrong):
         assert (share - end) ** 2 == pytest.approx(fit.Z**2 * end * (1 - end) / n, abs=1e-12)
 
 
+def test_the_penalty_is_that_of_scikit_learn_s_search_over_whole_groups():
+    """With the loss as what is searched, in folds of equal size, so that the mean over folds is that over texts."""
+    random = np.random.default_rng(0)
+    y, groups = np.tile([0, 1], 30), np.repeat([str(number) for number in range(15)], 4)
+    x = random.normal(size=(60, 30)) + y[:, None] * random.normal(size=30) * 0.6
+    inner = StratifiedGroupKFold(penalty.INNER_FOLDS, shuffle=True, random_state=0)
+    for number in range(4):
+        x[:, number] += random.normal(size=15).repeat(4) * 3  # what a group shares
+        grid = {"logisticregression__C": list(penalty.CHOICES)}
+        search = GridSearchCV(reference(), grid, scoring="neg_log_loss", cv=inner).fit(x, y, groups=groups)
+        asked = (x, y, groups.tolist(), penalty.CHOICES, 0)
+        assert penalty.chosen(*asked, lambda: None) == search.best_params_["logisticregression__C"]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_the_texts_that_are_tested_have_no_say_in_the_penalty(seed):
+    random = np.random.default_rng(seed)
+    y, groups = np.tile([0, 1], 20), [str(number // 4) for number in range(40)]
+    x = random.normal(size=(40, 12)) + y[:, None]
+    folds = fit.group_folds(y, groups, seed)
+    asked = (folds[:1], groups, penalty.CHOICES, seed, lambda: None)
+    known = penalty.of_folds(x, y, *asked)
+    x[folds[0]], y[folds[0]] = random.normal(size=(len(folds[0]), 12)) * 100, random.integers(0, 2, len(folds[0]))
+    assert penalty.of_folds(x, y, *asked) == known
+
+
+def test_where_a_class_has_one_group_left_the_penalty_is_the_usual_one():
+    x, y = np.eye(8), np.tile([0, 1], 4)
+    assert penalty.chosen(x, y, list("aabbaabb"), penalty.CHOICES, 0, lambda: None) in penalty.CHOICES
+    assert penalty.chosen(x, y, list("abababab"), penalty.CHOICES, 0, lambda: None) == penalty.USUAL
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 100))
 def test_no_group_is_on_both_sides_and_every_text_is_tested_once(seed):
@@ -197,7 +232,7 @@ def test_words_are_counted_as_within_the_folds():
     held = read_labelled("capital")
     y = np.array(held.numbers)
     folds = fit.group_folds(y, held.groups, 0)
-    ours = fit.held_out(controls.word_counts(held.texts), [y], folds, 0.1, lambda: None)[0]
+    ours = fit.held_out(controls.word_counts(held.texts), [y], folds, [0.1] * len(folds), lambda: None)[0]
     splits = [(np.setdiff1d(np.arange(len(y)), test), test) for test in folds]
     inside = make_pipeline(
         CountVectorizer(token_pattern=r"\w+|[^\w\s]"),
@@ -317,6 +352,19 @@ def test_it_can_be_stopped_between_any_two_fits_and_texts_are_not_read_again(min
     monkeypatch.setattr(mini, "run_ids", None)  # all that is needed again is kept
     with pytest.raises(Stopped):
         probing(mini, table(GOOD), progress=stop)
+
+
+def test_the_layers_so_far_are_a_probing_of_their_own(mini, table):
+    partials = []
+    whole = probing(mini, table(GOOD), shuffles=1, progress=lambda done, total, so_far=None: partials.append(so_far))
+    found = [so_far for so_far in partials if so_far is not None]
+    assert [so_far.layers for so_far in found] == [tuple(range(n)) for n in range(1, mini.n_layers + 2)]
+    assert found[1].reading().title.startswith("So far, up to layer 1 of 4: ")
+    assert not whole.reading().title.startswith("So far")
+    for so_far in found:
+        n = len(so_far.layers)
+        assert so_far.tables()["layers"].equals(whole.tables()["layers"].head(n))
+        np.testing.assert_array_equal(so_far.probability, whole.probability[:n])
 
 
 def test_what_it_will_take_is_foretold(mini):

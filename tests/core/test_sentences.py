@@ -35,6 +35,12 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("attention", reading | more) for more in ({}, {"layer": 2, "head": 0}, {"weighted": True, "pos": 1}))
     yield from (("attribution", asking | more) for more in ({}, {"layer": 1, "head": 1}, {"layer": 3}))
     yield from (("features", reading), ("features", reading | {"pos": 1}))
+    yield from (
+        ("feature_effects", asking),
+        ("feature_pairs", reading),
+        ("feature_list", reading | {"sort": "density"}),
+    )
+    yield "feature_list", asking | {"over": "prompt", "sort": "effect", "max_density": 0.05, "search": "facts"}
     yield from (("feature", reading | {"feature": number}) for number in (66, 115, 306))
     yield from (("neurons", asking), ("neurons", asking | {"layer": 2, "pos": 1}), ("neurons_and_features", asking))
     yield from (("neuron", asking | {"layer": layer, "neuron": 17}) for layer in range(4))
@@ -42,6 +48,7 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
         yield "ablation", asking | {"site": site, "mode": "zero"}
     yield "ablation", asking | {"site": "head", "layer": 2, "also": ("L3H0",)}
     yield "ablation", asking | {"site": "head", "layer": 2, "head": 1}
+    yield "ablation", asking | {"site": "position", "layer": 0, "token": 2, "also": ("L0P1",)}
     yield "ablation", asking | {"site": "feature", "mode": "zero", "feature": 115}
     yield from (
         ("ablated_text", reading | {"without": part, "max_new_tokens": 8}) for part in ((), ("L3H0",), ("L0H2",))
@@ -64,6 +71,8 @@ def asked(prompt: str, target: str, foil: str, corrupted: str):
     yield from (("writing", reading | {"max_new_tokens": 8} | more) for more in ({}, {"temperature": 1.5, "seed": 2}))
     yield from (("analogy", words) for words in ({}, {"a": "king", "b": "man", "c": "woman"}))
     yield from (("directions", {"directions": names}) for names in (("token:sad", "feature:306"), ("token:sad",)))
+    units = ({"feature": 66}, {"unit": "neuron", "layer": 2, "neuron": 17}, {"unit": "head", "layer": 1, "head": 2})
+    yield from (("max_activating", which) for which in (*units, {"unit": "direction", "direction": "token:sad"}))
     yield "edit", reading | {"kind": "orthogonalise", "direction": "token:happy"}
 
 

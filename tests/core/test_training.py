@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from training import __main__ as command
-from training import highlights, tokenizer
+from training import highlights, seen, tokenizer
 from training import train as training_loop
 from training.corpus import facts, people, prose, words
 from training.corpus.generate import DRILL, EARLY, GENERATORS, MIXTURE, document
@@ -242,12 +242,13 @@ def test_one_command_makes_every_file_and_goes_on_where_it_stopped(tmp_path, mon
     """Tiny sizes, a short search for features to steer with; the second call finds everything there."""
     for name, short in {"CANDIDATES": 1, "STRENGTHS": (0.5, 1.0), "SEARCH": (0,)}.items():
         monkeypatch.setattr(highlights, name, short)
+    monkeypatch.setattr(seen, "DOCUMENTS", 60)
 
     def run(name: str, steps: int) -> Path:
         out = tmp_path / name
         sizes = {"layers": 2, "width": 32, "heads": 2, "hidden": 48, "context": 128, "rows": 2, "vocabulary": 1200}
         small = {"sae-text": 5000, "sae-tokens": 6000, "sae-features": 64}
-        short = {"sample-tokens": 1500, "neuron-tokens": 1500, "lens-steps": 3, "steps": steps}
+        short = {"sample-tokens": 1500, "neuron-tokens": 1500, "lens-steps": 3, "lens-texts": 4, "steps": steps}
         numbers = [word for name, n in (sizes | small | short).items() for word in (f"--{name}", str(n))]
         folders = ["--out", str(out), "--work", str(tmp_path / f"{name} work"), "--device", "cpu"]
         command.main([*folders, *numbers])

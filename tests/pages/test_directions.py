@@ -45,6 +45,22 @@ def test_a_set_of_every_source_is_compared_and_sent_on():
     assert links(app)[0][1]["to-source"] == "contrast" and "wonderful" in links(app)[1][1]["to-positive"]
 
 
+def test_two_directions_stand_beside_each_other_and_one_of_them_is_a_probe_s():
+    state = {"show": "set", "tokens": "Paris", "source2": "probe", "probe2": "language/French", "layer2": 2}
+    app = visit(DIRECTIONS, **state, nearest_to=1, beside=0)
+    assert not app.exception and not app.error
+    said = unescaped(app.subheader[0].value)
+    assert said.startswith("The probe of “French” and the token “·Paris”: cosine ") and "times what chance" in said
+    titles = [json.loads(element.proto.spec)["title"]["text"] for element in app.get("vega_lite_chart")]
+    assert titles[1:] == [["Tokens nearest to the probe of “French”"], ["Tokens nearest to the token “·Paris”"]]
+    (steering, push), (edits, removed) = links(app)
+    assert (steering, edits) == ("steering", "edits")
+    assert push == {"to-source": "probe", "to-probe": "language/French", "to-layer": "2"}
+    assert removed["to-edit_direction"] == "probe" and removed["to-probe"] == "language/French"
+    app.number_input(key="beside").set_value(1).run()  # itself
+    assert not app.subheader
+
+
 def test_an_empty_set_gets_a_sentence():
     app = visit(DIRECTIONS, show="set", tokens=" ")
     assert not app.exception and "There are 0 directions" in unescaped(sentences(app))

@@ -22,9 +22,17 @@ def links(app) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("state", "title", "drawn"),
     [
-        ({}, "6 of 16 heads have a clear role; the clearest is L0H3", ("what followed last time", "L1H0 looks at")),
+        (
+            {},
+            "6 of 16 heads have a clear role; the clearest is L0H3",
+            ("what followed last time", "L1H0 looks at", "L1H0’s attention to what followed last time"),
+        ),
         ({"role": "current_token", "measured": "text", "layer": 1, "head": 0}, "6 of 16 heads", ("in ordinary text",)),
-        ({"view": "circuit"}, "L0H3 copies", ("says when it reads a token", "drawn by position alone")),
+        (
+            {"view": "circuit"},
+            "L0H3 copies",
+            ("says when it reads a token", "chooses most sharply", "looks at most, whatever asks", "by position alone"),
+        ),
         ({"view": "circuit", "layer": 1, "head": 1, "gains": "folded"}, "L1H1 copies", ("L1H1 looks for",)),
         ({"view": "pairs"}, "L0H3 writes what L1H3’s values read", ("values read",)),
         (
@@ -52,7 +60,10 @@ def test_a_pair_leads_to_the_paths_between_them():
 
 def test_heads_look_at_ones_own_text(tmp_path, monkeypatch):
     monkeypatch.setenv("LOUPE_CACHE", str(tmp_path))
-    app = visit(HEADS)
+    app = visit(HEADS, role="previous_token", least=90)
+    assert "1 of 16 heads gives it at least 90% of its attention: L0H0 (97.5%)." in [
+        unescaped(each.value) for each in app.markdown
+    ]
     text = "Tom saw the cat and the cat saw Tom. " * 40
     app.file_uploader(key="heads_file").set_value(("mine.txt", text.encode(), "text/plain")).run()
     assert not app.exception and not app.error

@@ -1,8 +1,13 @@
 """The probing page: each set of texts, one's own, a layer that is chosen, and the direction that is tried out."""
 
+from urllib.parse import parse_qsl
+
 import pytest
 
+from mi_core.analyses.probing import probing
+from mi_core.jobs.request import Request
 from tests.pages.test_pages import sentences, unescaped, visit
+from ui.compute import STOPPED, WRITTEN
 
 PROBING = "pages/look/probing.py"
 OWN = "text,label\n" + "\n".join(
@@ -26,17 +31,19 @@ def test_it_opens_on_texts_that_ship_and_tries_the_direction_out():
     assert not app.exception and not app.error
     first, second = findings(app)
     assert "“positive” or “negative” is read best after layer 0" in first and "the direction to “positive”" in second
-    assert "Decodable is not used" in said(app) and "The 25 of 96 texts that it gets wrong" in said(app)
+    assert "Decodable is not used" in said(app) and "The 19 of 96 texts that it gets wrong" in said(app)
     links = [link.proto for link in app.get("page_link")]
     steering = next(link for link in links if "steer along it after layer 0" in link.label)
-    assert "to-vector=" in steering.query_string and "to-source=vector" in steering.query_string
+    assert "to-source=probe&to-probe=sentiment%2Fpositive&to-layer=1" in steering.query_string
 
 
 def test_a_layer_a_class_and_a_kind_can_be_chosen():
     app = visit(PROBING, layer=3, towards="negative", kind="mean difference", moved="change")
     assert not app.exception and not app.error
     assert "the direction to “negative”" in findings(app)[1]
-    assert "texts that it gets wrong" in said(app) and "The 25 of 96" not in said(app)
+    assert "texts that it gets wrong" in said(app) and "The 19 of 96" not in said(app)
+    steering = next(link.proto for link in app.get("page_link") if "steer along it" in link.proto.label)
+    assert "to-source=vector" in steering.query_string  # a difference of means has no words of its own
     assert any("change of the logit of" in each.proto.spec for each in app.get("vega_lite_chart"))
 
 
@@ -53,6 +60,11 @@ def test_pasted_texts_are_grouped_by_what_they_share():
     assert not app.exception and not app.error
     assert "Whole groups are held out (3 of them, texts equal after masking the words that differ)" in said(app)
     assert "“good” or “bad”" in findings(app)[0]
+    probe = next(link.proto for link in app.get("page_link") if "steer along it" in link.proto.label)
+    key = dict(parse_qsl(probe.query_string))["to-probe"]
+    other = visit("pages/intervene/steering.py", source="probe", probe=key, layer=1)
+    assert not other.exception and not other.error and other.selectbox(key="probe").value == key
+    assert "your texts: good" in other.selectbox(key="probe").options
 
 
 def test_a_file_is_read_at_a_named_token():
@@ -63,6 +75,26 @@ def test_a_file_is_read_at_a_named_token():
     assert "“good” or “bad”" in findings(app)[0]
     app.text_input(key="read_token").set_value("book").run()
     assert "has no token “·book”" in unescaped(app.error[0].value)
+
+
+def test_the_layers_so_far_stay_when_it_is_stopped(mini):
+    class Enough(Exception):
+        """The first layers."""
+
+    def progress(done, total, so_far=None):
+        if so_far is not None and len(so_far.layers) == 2:
+            raise Enough(so_far)
+
+    with pytest.raises(Enough) as stopped:
+        probing(mini, "sentiment", shuffles=1, progress=progress)
+    request = Request.of("probing", "loupe-mini", file="sentiment", position="last", token="", prepend_bos=None)
+    app = visit(PROBING, **{STOPPED: request, WRITTEN: stopped.value.args[0]})
+    assert not app.exception and not app.error
+    assert findings(app)[0].startswith(
+        "So far, up to layer 1 of 4: “positive” or “negative” is read best after layer 0"
+    )
+    assert len(app.get("vega_lite_chart")) == 1 and "Stopped before it was finished" in sentences(app)
+    assert app.button(key="run-probing").label == "Run again"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,16 @@ ABLATION = "pages/intervene/ablation.py"
             [("ablation", {"to-site": "position", "to-layer": "0", "to-token": "2", "to-mode": "mean"})],
         ),
         (
+            "input_attribution",
+            {"players": "span", "spans": "2-4, 6"},
+            [
+                (
+                    "ablation",
+                    {"to-site": "position", "to-layer": "0", "to-token": "4", "to-also": "L0P3", "to-mode": "mean"},
+                )
+            ],
+        ),
+        (
             "features",
             {"feature": 539},
             [
@@ -30,6 +40,10 @@ ABLATION = "pages/intervene/ablation.py"
                 (
                     "ablation",
                     {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "539"},
+                ),
+                (
+                    "ablation",
+                    {"to-site": "feature", "to-sae": "blocks.2.hook_resid_pre", "to-feature": "978"},
                 ),
             ],
         ),
@@ -39,7 +53,7 @@ ABLATION = "pages/intervene/ablation.py"
             [("ablation", {"to-site": "neuron", "to-layer": "1", "to-neuron": "21"})],
         ),
     ],
-    ids=["logit lens", "attention", "heads", "attribution", "words", "features", "neurons"],
+    ids=["logit lens", "attention", "heads", "attribution", "words", "words together", "features", "neurons"],
 )
 def test_every_view_leads_to_its_proof(page, state, leads):
     from urllib.parse import parse_qsl

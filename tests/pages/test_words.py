@@ -32,6 +32,7 @@ PINNED = {
             "feature": ("a feature",),
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
+            "probe": (),
             "vector": ("pasted numbers",),
         }
         for number in "234"
@@ -52,7 +53,16 @@ PINNED = {
     ("input_attribution", "players"): {"token": (), "word": (), "sentence": (), "regex": (), "span": ()},
     ("input_attribution", "metric"): {"logit_difference": (), "log_probability": (), "probability": ()},
     ("input_attribution", "baseline"): {"mean": (), "zero": (), "token": (), "corrupted": ()},
+    ("features", "over"): {"token": (), "prompt": ()},
+    ("features", "sort"): {"activation": (), "effect": (), "density": ()},
     ("attribution", "by"): {"component": (), "head": (), "layer": ()},
+    ("max_activating", "unit"): {"feature": (), "neuron": (), "head": (), "direction": ()},
+    ("max_activating", "source"): {
+        "feature": ("a feature",),
+        "contrast": ("a contrast of prompts",),
+        "token": ("a token",),
+        "vector": ("pasted numbers",),
+    },
     ("probing", "texts"): {"sentiment": (), "language": (), "capital": (), "pasted": (), "file": ()},
     ("probing", "read_at"): {"last": (), "mean": (), "token": ()},
     ("probing", "kind"): {"logistic": (), "mean difference": ()},
@@ -94,6 +104,7 @@ PINNED = {
             "feature": ("a feature",),
             "contrast": ("a contrast of prompts",),
             "token": ("a token",),
+            "probe": (),
             "vector": ("pasted numbers",),
         }
         for number in ("", "2", "3", "4")
@@ -113,22 +124,24 @@ PINNED = {
         "feature": ("a feature",),
         "token": ("a token",),
         "contrast": ("a contrast of prompts",),
+        "probe": (),
         "vector": ("pasted numbers",),
     },
 }
-DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "strength", "layer"]
+DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
     "*": "model prompt target foil pos edits",
     "": "",
     "logit_lens": "half find",
-    "writing": "new_tokens temperature seed written",
-    "directions": "plus less onto tokens nearest_to "
-    + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} vector{n} layer{n}" for n in "234"),
+    "writing": "new_tokens temperature seed written sae",
+    "directions": "plus less onto tokens nearest_to beside "
+    + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} probe{n} vector{n} layer{n}" for n in "234"),
     "attention": "layer head weighted",
-    "heads": "layer head distance pair key_pos",
+    "heads": "layer head least distance pair key_pos",
     "attribution": "layer head",
     "input_attribution": "pattern spans baseline_token corrupted approximations n_steps window permutations",
-    "features": "sae feature",
+    "features": "sae feature dense label skip_first other_sae pairs",
+    "max_activating": "sae feature positive negative token vector layer head neuron",
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
     "ablation": "layer head neuron sae feature token also reference",
@@ -136,8 +149,8 @@ OTHER_KEYS = {
     "path_patching": "corrupted receiver straight",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
     + " times largest new_tokens temperature seed sweep reach reach_times",
-    "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token edit_numbers paraphrases "
-    "neighbours unrelated",
+    "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
+    "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
 }
 OPTIONS = [

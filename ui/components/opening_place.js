@@ -1,4 +1,5 @@
 // A chart that is wider than its frame opens at its finding, and stays there as either grows: until a reader scrolls on.
+// Its title, the names of its rows and its legend stay in sight.
 export default function (component) {
   const { parentElement } = component
   const { frame, at, beside, told } = component.data
@@ -11,16 +12,38 @@ export default function (component) {
     if (scroller.sizes === sizes || whole <= seen + 1) return
     const moved = scroller.told === told && Math.abs(scroller.scrollLeft - scroller.opened) > 2
     Object.assign(scroller, { sizes, told })
-    if (moved) return
+    if (moved || at === null) return
     scroller.scrollLeft = beside + at * (whole - beside) - seen / 2
     scroller.opened = scroller.scrollLeft
   }
-  const drawn = new MutationObserver(open) // the chart may come later than this
+  const follow = () => scroller.style.setProperty("--scrolled", `${scroller.scrollLeft}px`)
+  const arrange = () => {
+    for (const rows of scroller.querySelectorAll('svg [aria-label^="Y-axis"]')) ground(rows)
+    open()
+    follow()
+  }
+  const drawn = new MutationObserver(arrange) // the chart may come later than this
   drawn.observe(scroller, { childList: true, subtree: true })
-  const sized = new ResizeObserver(open)
+  const sized = new ResizeObserver(arrange)
   sized.observe(scroller)
+  scroller.addEventListener("scroll", follow, { passive: true })
   return (parentElement.leave = () => {
     drawn.disconnect()
     sized.disconnect()
+    scroller.removeEventListener("scroll", follow)
   })
+}
+
+// The names of the rows stand in front of all else, on the chart's own ground, so that columns pass behind them.
+function ground(rows) {
+  const [chart, plot] = [rows.closest("svg"), rows.parentElement]
+  if (plot.lastElementChild !== rows) plot.append(rows)
+  if (rows.querySelector(".ground")) return
+  const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect")
+  const title = chart.querySelector(".role-title")?.getBBox()
+  const [left, top] = [500, title ? title.y + title.height : -100] // as far out as a chart goes
+  const place = { class: "ground", x: -left, width: left, y: top, height: chart.height.baseVal.value }
+  for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value)
+  rect.setAttribute("fill", chart.style.backgroundColor || "none")
+  rows.prepend(rect)
 }

@@ -1,4 +1,4 @@
-"""Where a chart that has to be scrolled opens: at its finding."""
+"""A chart that has to be scrolled: it opens at its finding, and its title, rows and legend stay in sight."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _component = v2.component(
 
 
 def opening_place(frame: str, room: dict[str, Any], key: str) -> None:
-    """Scroll the container with the key `frame` to the finding of the chart in it; nothing is drawn.
+    """Scroll the container with the key `frame` to the finding of the chart in it, if there is one; nothing is drawn.
 
     Args:
         frame: Key of the container, which scrolls.

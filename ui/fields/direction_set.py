@@ -27,14 +27,14 @@ def direction_set(model: str) -> list[DirectionSpec]:
     hooks = [entry.name for entry in saes.available(model) if not entry.refused]
     for number, sources in enumerate(words.FURTHER_SOURCES, 2):
         kind = address.choose(
-            sources, st.selectbox, "Add a feature, a contrast or numbers" if number == 2 else "Add another",
+            sources, st.selectbox, "Add a feature, a contrast, a probe or numbers" if number == 2 else "Add another",
             among=directions.offered(hooks, sources), index=None, width=300, placeholder="none",
         )  # fmt: skip
         if kind is None:
             break
         with st.container(border=True):
             given = directions.fields(kind, model, hooks, str(number))
-            layer = directions.layer_field(str(number)) if kind in ("contrast", "vector") else None
+            layer = directions.layer_field(str(number)) if kind in ("contrast", "probe", "vector") else None
         if kind != "vector" or given["vector"].strip():
             chosen.append(_spec(given | {"layer": layer}))
     slots.place("directions")

@@ -12,6 +12,7 @@ from mi_core.saes import highlights
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.components.number_steps import number_steps
+from ui.fields.probed import probe_fields
 from ui.fields.sites import pick_site
 from ui.inputs import in_link, place_in_link
 from ui.text import literal
@@ -110,7 +111,7 @@ def layer_field(number: str = "") -> int | None:
     layer = st.number_input(
         "Layer", 0, value=None, step=1, key=f"layer{number}", bind="query-params", placeholder="its own",
         help="Where the direction acts: the number of layers passed before it. Empty: where a feature is read, the "
-        "middle for prompts and numbers, three quarters of the way for a token.",
+        "middle for prompts, probes and numbers, three quarters of the way for a token.",
     )  # fmt: skip
     slots.place(f"layer{number}")
     return layer
@@ -132,6 +133,8 @@ def fields(kind: str, model: str, hooks: list[str], number: str = "") -> dict[st
         return feature_fields(model, hooks, number)
     if kind == "contrast":
         return contrast_fields(number)
+    if kind == "probe":
+        return probe_fields(number)
     return _token(number) if kind == "token" else _numbers(number)
 
 

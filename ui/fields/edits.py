@@ -12,6 +12,7 @@ from mi_core.errors import InputError
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.fields import directions
+from ui.fields.probed import probe_fields
 from ui.inputs import LONGEST_IN_LINK, in_link, place_in_link
 from ui.packed import pack
 from ui.parts.presets import PRESETS
@@ -146,6 +147,8 @@ def direction_fields(model: str) -> recipes.Orthogonalise | None:
     if source == "contrast":
         contrast = directions.contrast_fields() | {"layer": directions.layer_field()}
         return recipes.Orthogonalise(**contrast)
+    if source == "probe":
+        return recipes.Orthogonalise(**probe_fields(), layer=directions.layer_field())
     if source == "token":
         word = st.text_input("Token", "Austin", key="edit_token", bind="query-params", help="What makes it likely.")
         slots.place("token", "edit_token")

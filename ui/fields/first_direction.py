@@ -18,7 +18,7 @@ _FOLLOWED = "_push_followed"
 SOURCES_HELP = (
     "Found: of some directions that were tried, the one that shows most on this prompt. Or choose one: a feature of a "
     "sparse autoencoder; the difference between what the model thinks at the end of two sets of prompts; what its "
-    "output reads for one word; or numbers from elsewhere, such as a probe's weights."
+    "output reads for one word; where a probe of labelled texts finds a class; or numbers from elsewhere."
 )
 
 

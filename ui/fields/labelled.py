@@ -8,11 +8,11 @@ import streamlit as st
 
 from mi_core.errors import InputError
 from mi_core.probing.labelled import FORMATS, SHIPPED
-from mi_core.text.corpus import MOST_BYTES
+from mi_core.text.corpus import MOST_BYTES, kept
 from ui import address, slots, words
 from ui.components.number_steps import number_steps
 from ui.compute import fail
-from ui.fields import text_file
+from ui.fields import probed, text_file
 from ui.inputs import in_link, place_in_link
 
 _FILE = "_labelled_file"
@@ -38,6 +38,8 @@ def fields() -> dict[str, Any] | None:
     else:
         file = source
     slots.place("file")
+    if file is not None and not is_shipped(file):
+        probed.remember(file)
     return None if file is None else {"file": file, "position": position, "token": token}
 
 
@@ -57,7 +59,7 @@ def _pasted() -> str | None:
     if not text.strip():
         st.info(HOW, icon=":material/edit:")
         return None
-    return text_file.kept(text.encode("utf-8", "replace"), "pasted.csv")
+    return str(kept(text.encode("utf-8", "replace"), "pasted.csv"))
 
 
 def _uploaded() -> str | None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from mi_core.disk import cache_folder, whole
-from mi_core.text.corpus import FORMATS, MOST_BYTES
+from mi_core.text.corpus import FORMATS, MOST_BYTES, kept
 from ui import slots
 
 
@@ -34,13 +31,4 @@ def field(key: str, advice: str = "") -> Any:
 def sent(key: str) -> str:
     """The path of a copy of what was sent to the field."""
     file = st.session_state[key]
-    return kept(file.getvalue(), file.name)
-
-
-def kept(content: bytes, name: str) -> str:
-    """The path of a file of this name that holds this, in a folder by its content: the same text is the same file."""
-    path = cache_folder() / "texts" / hashlib.sha256(content).hexdigest()[:16] / Path(name).name[-80:]
-    if not path.is_file():
-        with whole(path) as unfinished:
-            unfinished.write_bytes(content)
-    return str(path)
+    return str(kept(file.getvalue(), file.name))

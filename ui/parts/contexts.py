@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from charts import theme
 from mi_core.models.tokens import visible
+from mi_core.saes.notes import Context
 from ui.drawn import drawn
 from ui.text import literal
+
+if TYPE_CHECKING:  # pages are drawn before torch is there
+    from mi_core.firing.excerpt import Excerpt
 
 ACCENT = theme.LIGHT["category"][0]
 
@@ -57,17 +63,25 @@ def texts(found, what: str) -> None:
         )
 
 
+def excerpts(found: Sequence[Excerpt], largest: float) -> list[str]:
+    """Texts at their strongest as HTML, each with its activation and its number; tinted by how near to `largest`."""
+    return [
+        _context(one.context, largest, f"{one.activation:.2f}".replace("-", "−") + f" · text {one.text}")
+        for one in found
+    ]
+
+
 def _contexts(feature) -> list[str]:
-    return [_context(context) for context in feature.contexts]
+    return [_context(context, max(context.activations)) for context in feature.contexts]
 
 
-def _context(context) -> str:
-    peak = max(context.activations) or 1.0
+def _context(context: Context, largest: float, said: str = "") -> str:
     spans = (
-        _span(text, value / peak, place == context.peak)
+        _span(text, max(value, 0.0) / (largest or 1.0), place == context.peak)
         for place, (text, value) in enumerate(zip(context.tokens, context.activations, strict=True))
     )
-    return f'<div class="loupe-context">{"<wbr>".join(spans)}</div>'
+    lead = f"<small>{html.escape(said)}</small>" if said else ""
+    return f'<div class="loupe-context">{lead}{"<wbr>".join(spans)}</div>'
 
 
 def _span(text: str, share: float, is_peak: bool) -> str:

@@ -14,21 +14,35 @@ from ui.proof import prove_it
 
 def direction_links(spec: DirectionSpec) -> None:
     """Steer along it, take it out of the weights, and knock it out where it is a feature."""
-    place = {"layer": spec.layer}
     if spec.source == "feature":
         feature = {"sae": spec.sae, "feature": spec.value}
-        _links({"source": "feature"} | feature, {"edit_direction": "feature"} | feature)
+        _links(as_fields(spec), {"edit_direction": "feature"} | feature)
         prove_it(
             "pages/intervene/ablation.py", "knock the feature out and measure what becomes of the answer",
             site="feature", **feature,
         )  # fmt: skip
     elif spec.source == "token":
-        _links({"source": "token", "token": spec.value}, {"edit_direction": "token", "edit_token": spec.value})
+        _links(as_fields(spec), {"edit_direction": "token", "edit_token": spec.value})
+    elif spec.source == "probe":
+        probe = {"probe": spec.value, "layer": spec.layer}
+        _links(as_fields(spec), {"edit_direction": "probe"} | probe)
     elif spec.source == "contrast":
-        prompts = {"positive": spec.positive, "negative": spec.negative} | place
-        _links({"source": "contrast"} | prompts, {"edit_direction": "contrast"} | prompts)
+        prompts = {"positive": spec.positive, "negative": spec.negative, "layer": spec.layer}
+        _links(as_fields(spec), {"edit_direction": "contrast"} | prompts)
     else:
         numbers_links(spec.vector, spec.layer)
+
+
+def as_fields(spec: DirectionSpec) -> dict[str, Any]:
+    """The direction as the fields of a page that has one."""
+    own = {
+        "feature": {"sae": spec.sae, "feature": spec.value},
+        "token": {"token": spec.value},
+        "probe": {"probe": spec.value},
+        "contrast": {"positive": spec.positive, "negative": spec.negative},
+        "vector": {"vector": spec.vector},
+    }
+    return {"source": spec.source, "layer": spec.layer} | own[spec.source]
 
 
 def numbers_links(numbers: str, layer: int | None) -> None:

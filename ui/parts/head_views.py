@@ -12,7 +12,7 @@ from ui import address, inputs, show, words
 from ui.components.number_steps import number_steps
 from ui.compute import Answer, compute
 from ui.fields import selection, text_file
-from ui.proof import prove_it
+from ui.proof import find_texts, prove_it
 from ui.text import literal
 
 HOW_ROLES = (
@@ -27,6 +27,11 @@ HOW_PROFILE = (
     "The hollow circle is the share of attention on random tokens that come twice, the filled diamond in ordinary "
     "text. A role that holds in both is one that you can rely on. The table has the rank of every head among all."
 )
+HOW_SPREAD = (
+    "Each excerpt is measured by itself; a bar counts the excerpts in which the head gives so much of its attention to "
+    "what you chose. All in one place: the head does it in any text. Spread out, or in two heaps: it depends on what "
+    "the text is, and the mean above hides that."
+)
 HOW_OV = (
     "Each bar is one token that the head may read, and the token that it then pushes most, by its weights alone (the "
     "OV circuit). Where both are the same, the head copies. The copying score sums it up: 1 copies everything, −1 "
@@ -36,6 +41,14 @@ HOW_OV = (
 HOW_QK = (
     "Each bar is one token that looks for another, and the token it is drawn to most (the QK circuit), whatever their "
     "positions add. For models that turn queries and keys by position, at the distance that you chose."
+)
+HOW_ASKS = (
+    "Tokens to which it matters most which token they look at: their attention scores differ most from key to key. "
+    "What positions add is left out; the chart below has it apart."
+)
+HOW_FOUND = (
+    "Tokens that draw the head on average over all tokens that could look at them, whatever their positions add: in "
+    "attention scores above the average token’s."
 )
 HOW_DISTANCE = (
     "How much the head is drawn to a key so many tokens back when all tokens are alike: the part that positions play. "
@@ -66,6 +79,11 @@ def roles(given: inputs.Inputs) -> None:
             required=True,
             disabled=role == "duplicate_token",
         )
+        least = st.slider(
+            "Name heads from", 5, 100, 40, 5, format="%d%%", key="least", bind="query-params", width=200,
+            help="Heads that give at least so much of their attention have a dashed outline; the line below the grid "
+            "names them.",
+        )  # fmt: skip
     measured = "random" if role == "duplicate_token" else measured
     own: dict[str, Any] = {} if file is None else {"file": text_file.sent("heads_file")}
     place = st.empty()
@@ -78,15 +96,21 @@ def roles(given: inputs.Inputs) -> None:
     place.empty()
     show.finding(answer)
     show.chart(
-        answer, figures.head_roles, role=role, measured=measured, key="roles", how=HOW_ROLES,
+        answer, figures.head_roles, role=role, measured=measured, least=least / 100, key="roles", how=HOW_ROLES,
         table="scores" if measured == "random" else "text", on_select=selection.pick_head("roles"),
     )  # fmt: skip
+    st.markdown(literal(answer.result.above(role, measured, least / 100)))
     layer, head = selection.head_choice("clearest")
     layer, head = _head(_most(answer, role, measured), layer, head)
     if layer not in answer.result.layers or head >= answer.result.random.shape[-1]:
         st.info(f"There is no head L{layer}H{head} here: choose another.", icon=":material/edit:")
         return
     show.chart(answer, figures.head_profile, layer=layer, head=head, key="profile", how=HOW_PROFILE, table="scores")
+    if role != "duplicate_token":
+        show.chart(
+            answer, figures.head_spread, layer=layer, head=head, role=role, key="spread", how=HOW_SPREAD,
+            table="histogram",
+        )  # fmt: skip
     examples = show.tables(answer)["examples"]
     examples = examples.loc[(examples["layer"] == layer) & (examples["head"] == head) & (examples["role"] == role)]
     if len(examples):
@@ -110,6 +134,11 @@ def circuit(given: inputs.Inputs) -> None:
     show.finding(answer)
     show.chart(answer, figures.head_circuit, key="ov", how=HOW_OV, table="ov")
     show.chart(answer, figures.attracted, key="qk", how=HOW_QK, table="qk")
+    sharp, found = st.columns(2)
+    with sharp:
+        show.chart(answer, figures.chosen_tokens, side="asks", key="asks", how=HOW_ASKS, table="qk_tokens")
+    with found:
+        show.chart(answer, figures.chosen_tokens, side="is found by", key="found", how=HOW_FOUND, table="qk_tokens")
     show.chart(answer, figures.drawn_by_distance, key="distances", how=HOW_DISTANCE, table="positions")
     with st.expander("Its strongest directions, as tokens"):
         st.caption(
@@ -189,7 +218,8 @@ def _head(otherwise: tuple[int, int], layer: int | None, head: int | None) -> tu
 
 
 def onwards(layer: int, head: int) -> None:
-    """The way to the proof that the model needs a head."""
+    """Where else a head is seen, and the way to the proof that the model needs it."""
+    find_texts(unit="head", layer=layer, head=head)
     prove_it(
         "pages/intervene/ablation.py",
         f"knock out L{layer}H{head} and measure what becomes of the answer",

@@ -10,6 +10,7 @@ from charts import figures
 from mi_core.phrases import after_layer
 from ui import address, belonging, show, slots, words
 from ui.compute import Answer, compute
+from ui.fields.probed import key_of
 from ui.inputs import LONGEST_IN_LINK
 from ui.prompt import prompt
 from ui.proof import prove_it
@@ -51,7 +52,11 @@ def probe_trial(probed: Answer, layer: int, read: dict[str, Any]) -> None:
     answer = compute("probe_use", chosen.model, **chosen.asking, **asked)
     show.finding(answer)
     show.chart(answer, figures.probe_use, measure=measure, key="trials", how=HOW, table="trials")
-    _ways_on(answer, layer, probed.result.layers[-1])
+    where = after_layer(layer, probed.result.n_layers)
+    if kind == "logistic" and read["position"] == "last":
+        _by_name(f"{key_of(read['file'])}/{label}", layer, strength, where)
+    else:
+        _by_numbers(answer, layer, where)
 
 
 def _towards(classes: tuple[str, ...]) -> str:
@@ -68,14 +73,22 @@ def _example(file: str) -> None:
         st.button(label, key="probe-example", on_click=belonging.bring, args=(example,), icon=":material/play_arrow:")
 
 
-def _ways_on(answer: Answer, layer: int, n_layers: int) -> None:
-    """Steering and edits with the direction filled in, where an address can hold it."""
+def _by_name(probe: str, layer: int, strength: float, where: str) -> None:
+    """Steering and edits with the texts and the class filled in, from which they find the same direction."""
+    _links({"source": "probe", "probe": probe, "layer": layer, "strength": strength}, where,
+           {"edit_direction": "probe", "probe": probe, "layer": layer})  # fmt: skip
+
+
+def _by_numbers(answer: Answer, layer: int, where: str) -> None:
+    """The same with the direction's numbers filled in, where an address can hold them."""
     numbers = " ".join(f"{value:.4g}" for value in answer.result.direction)
     if len(numbers) > LONGEST_IN_LINK:
         st.caption("The direction is too long for a link: copy it from the export of the table `vector`.")
         return
-    where = after_layer(layer, n_layers)
     push = {"source": "vector", "vector": numbers, "layer": layer, "strength": answer.result.strength}
+    _links(push, where, {"edit_direction": "vector", "edit_numbers": numbers})
+
+
+def _links(push: dict[str, Any], where: str, removed: dict[str, Any]) -> None:
     prove_it("pages/intervene/steering.py", f"steer along it {where} and read what the model writes", **push)
-    removed = {"edit_kind": "orthogonalise", "edit_direction": "vector", "edit_numbers": numbers}
-    prove_it("pages/intervene/edits.py", "take it out of the weights themselves", **removed)
+    prove_it("pages/intervene/edits.py", "take it out of the weights themselves", edit_kind="orthogonalise", **removed)
