@@ -53,6 +53,9 @@ PAGES = {
             "What happens when a fact is rewritten or a direction removed.",
         ),
     ],
+    "Understand": [
+        _page("pages/understand/bigram.py", "Bigram", "abc", "The smallest model, trained while you look."),
+    ],
 }
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")

@@ -12,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from charts.attention_pattern import attention_pattern
+from charts.backbone import backbone
 from charts.bars import bars
 from charts.confusion import confusion
 from charts.cosine_grid import cosine_grid
@@ -19,7 +20,11 @@ from charts.effect_grid import effect_grid
 from charts.gathered import gathered
 from charts.head_grid import head_grid
 from charts.histogram import histogram
+from charts.learning_curve import learning_curve
+from charts.lengths import lengths
 from charts.lens_heatmap import lens_cells, lens_heatmap
+from charts.letter_grid import letter_grid
+from charts.letter_row import letter_row
 from charts.lines import lines
 from charts.method_rows import method_rows
 from charts.pair_grid import pair_grid
@@ -662,6 +667,76 @@ def nearest_tokens(result: Any, *, name: str | None = None) -> alt.LayerChart:
     return bars(rows.loc[rows["direction"] == name], title=f"Tokens nearest to {name}", label="token", value="cosine")
 
 
+def bigram(
+    result: Any, *, title: str | None = None, of: str = "probability", letter: str | None = None
+) -> alt.LayerChart:
+    """Which letter follows which, by the trained model, or as ``counted``; a click selects a letter's row."""
+    own = "What the model has learned" if of == "probability" else "What was counted"
+    frame = _table(result, "pairs").drop(columns="difference")
+    top = max(frame[["counted", "probability"]].to_numpy().ravel().tolist())  # the same for both
+    return letter_grid(
+        frame, title=title or own, value=of, top=top, letter=letter, subtitle="Row: a letter. Column: the next."
+    )
+
+
+def bigram_loss(result: Any) -> alt.LayerChart:
+    """The loss, step by step, above that of the counts: from `bigram`."""
+    return learning_curve(
+        _table(result, "loss"),
+        title="Its surprise at the words, step by step",
+        unit="surprise (bits per letter)",
+        floor_name=f"counting: {result.floor:.2f} bits",
+    )
+
+
+def bigram_row(result: Any, *, letter: str = "start") -> alt.LayerChart:
+    """What comes after one letter: from `bigram`."""
+    pairs = _table(result, "pairs")
+    title = "How words start" if letter == "start" else f"What comes after “{letter}”"
+    return letter_row(pairs.loc[pairs["letter"] == letter].drop(columns=["letter", "difference"]), title=title)
+
+
+def bigram_rules(result: Any) -> alt.LayerChart:
+    """What the model knows, surest first: from `bigram`."""
+    rules = _table(result, "rules")
+    names = [f"{rule}  ({count:,} of {seen:,})" for rule, count, seen in rules[["rule", "count", "seen"]].values]
+    title = "The rulebook: what the model is surest of"
+    return bars(
+        rules.assign(rule=names).drop(columns="rank"), title=title, label="rule", value="probability", most=15,
+        subtitle="In brackets: how often it was so in the words.",
+    )  # fmt: skip
+
+
+def bigram_backbone(result: Any) -> alt.LayerChart:
+    """The likeliest next letter of each: from `bigram`."""
+    return backbone(
+        _table(result, "backbone"),
+        title="The backbone: always the likeliest letter",
+        subtitle="On the right of each letter stands the one that is likeliest to follow it.",
+    )
+
+
+def bigram_ablation(result: Any, *, title: str = "How long the words are") -> alt.LayerChart:
+    """The share of words of each length: in the words, of the whole model, and without the part."""
+    makers = {"words": "the words it learned from", "whole": "the whole model"}
+    without = {} if result.cut == "nothing" else {"without": f"without {result.part}"}
+    return lengths(_table(result, "lengths"), title=title, makers=makers | without)
+
+
+def bigram_of_model(result: Any, *, title: str | None = None, source: str = "alone") -> alt.LayerChart:
+    """The likeliest next tokens by one source: ``alone``, ``first block``, ``whole`` or ``counted``."""
+    rows = _table(result, "next")
+    own = {
+        "alone": "Embedding and unembedding alone",
+        "first block": "With the first block",
+        "whole": "The whole model",
+        "counted": "Counted in its own text",
+    }[source]
+    rows = rows.loc[rows["source"] == source]
+    return bars(rows if source == "counted" else rows.drop(columns="count"), title=title or own, label="prediction",
+                value="probability", most=6)  # fmt: skip
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
@@ -671,5 +746,6 @@ FIGURES: dict[str, Figure] = {
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
         neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
+        bigram, bigram_ablation, bigram_of_model,
     )
 }  # fmt: skip

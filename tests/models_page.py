@@ -52,6 +52,7 @@ THINGS = {
     "steering_sweep": "steering",
     "push_that_shows": "steering",
     "patched_run": "patching",
+    "bigram_of_model": "bigrams",
     "max_activating": "texts",
     "cost": "",
 }

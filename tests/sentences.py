@@ -302,6 +302,15 @@ def _of_probing(tables: Tables, result: Any) -> list[float]:
     return [float(len(result.held.classes))]
 
 
+def _of_bigram_ablation(tables: Tables, result: Any) -> list[float]:
+    same = tables["words"]["whole"] == tables["words"]["without"]
+    return [float(same.sum())]
+
+
+def _of_bigram_of_model(tables: Tables, result: Any) -> list[float]:
+    return [float(tables["next"]["count"].sum())]
+
+
 DERIVED: dict[str, Callable[[Tables, Any], list[float]]] = {
     name.removeprefix("_of_"): function for name, function in list(globals().items()) if name.startswith("_of_")
 }
@@ -378,6 +387,18 @@ def _strongest_feature(tables: Tables, result: Any) -> str:
     return str(here.loc[here["activation"].abs().idxmax(), "feature"])
 
 
+def _surest_rule(tables: Tables, result: Any) -> tuple[str, ...]:
+    pairs = tables["pairs"][tables["pairs"]["count"] > 0]
+    surest = pairs.loc[np.isclose(pairs["probability"], pairs["probability"].max())]
+    return tuple(f"“{row['letter']}” " + ("the word is over" if row["next"] == "end" else f"comes “{row['next']}”")
+                 for _, row in surest.iterrows())  # fmt: skip
+
+
+def _most_frequent(tables: Tables, result: Any) -> tuple[str, ...]:
+    counted = tables["next"].dropna(subset=["count"])
+    return tuple(map(visible, counted.loc[counted["count"] == counted["count"].max(), "prediction"]))
+
+
 EXTREMES: dict[str, list[tuple[str, Callable]]] = {
     "predict": [
         (r"the model expects “(.*)”:", _row("predictions", "probability", "token")),
@@ -424,5 +445,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
         (r"It is surest at “(.*)” \(", _row("steps", "entropy", "token", "idxmin")),
     ],
     "probing": [(r"is read best (?:in the )?(.*?): ", _best_layer)],
+    "bigram": [(r"Its surest rule: after (.*) \(", _surest_rule)],
+    "bigram_of_model": [(r"itself, “(.*)” follows it", _most_frequent)],
     "push_that_shows": [(r"A push towards (.*) shows here", lambda tables, result: tables["tried"].iloc[0]["label"])],
 }  # fmt: skip

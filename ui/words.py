@@ -365,6 +365,12 @@ PLACEBO_MEASURE = _options(
     "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
 )
 
+BIGRAM_VIEW = _options("lab", ("letters", "letter by letter"), ("tokens", "inside a real model"))
+BIGRAM_GUESS = _options("guess", ("shorter", "shorter"), ("same", "just as long"), ("longer", "longer"), optional=True)
+BIGRAM_CUT = _options(
+    "cut", ("column", "a column (what comes)"), ("row", "a row (what follows)"), ("nothing", "nothing")
+)
+
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
@@ -438,6 +444,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
         Text("positive"), Text("negative"), LAYER, Hook("probe"), Text("edit_token"), Text("edit_numbers"),
         Text("paraphrases"), Text("neighbours"), Text("unrelated"),
+    ),
+    "bigram": (
+        BIGRAM_VIEW, Text("own_words"), Number("seed", 0, 10_000), Number("training_steps", 0, 300), Text("letter"),
+        BIGRAM_GUESS, BIGRAM_CUT, Text("cut_letter"), Number("temperature", 0, 2, whole=False), Text("bigram_token"),
     ),
 }  # fmt: skip
 

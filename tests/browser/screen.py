@@ -28,7 +28,9 @@ PAGES = (
     ("Path patching", "path_patching", "Path patching"),
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
+    ("Bigram", "bigram", "Bigram"),
 )
+LABS = ("Bigram",)  # which look at no prompt
 SECOND_PROMPT = "The same prompt with its telling word exchanged"
 # What was just done has reached the server: a field may keep its value to itself for a fifth of a second, and its timer
 # began before this one. Then thrice in a row nothing is to come from the server, and nothing left to draw.

@@ -19,6 +19,7 @@ FREE = {
     "labelled", "read_token", "towards", "probe_strength", "beside", "least", "dense", "label",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
+    "own_words", "training_steps", "letter", "cut_letter", "bigram_token",
 }  # fmt: skip
 
 

@@ -117,6 +117,9 @@ PINNED = {
         "kl": ("change of the odds",),
         "perplexity": ("surprise of the text",),
     },
+    ("bigram", "lab"): {"letters": (), "tokens": ()},
+    ("bigram", "guess"): {"shorter": (), "same": (), "longer": ()},
+    ("bigram", "cut"): {"column": (), "row": (), "nothing": ()},
     ("edits", "edit_kind"): {"rome": ("rewrite a fact",), "orthogonalise": ("remove a direction",)},
     ("edits", "edit_direction"): {
         "feature": ("a feature",),
@@ -149,6 +152,7 @@ OTHER_KEYS = {
     + " times largest new_tokens temperature seed sweep reach reach_times",
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
+    "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
 }
 OPTIONS = [
     (page, field)
