@@ -19,8 +19,8 @@ MAY_IMPORT = {
 }
 # The wings of mi_core, from the ground up: each may import itself and those before it, and nothing after it.
 WINGS = (
-    "errors", "disk", "result", "lru", "models", "phrases", "text", "metrics", "lenses", "interventions", "saes",
-    "attribution", "heads", "directions", "ablation", "editing", "patching", "saliency", "probing",
+    "errors", "disk", "result", "lru", "models", "phrases", "text", "labs", "metrics", "lenses", "interventions",
+    "saes", "attribution", "heads", "directions", "ablation", "editing", "patching", "saliency", "probing",
     "analyses", "jobs", "sharing", "commandline", "__main__",
 )  # fmt: skip
 NEVER = {
