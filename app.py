@@ -52,6 +52,14 @@ PAGES = {
             "What happens when a fact is rewritten or a direction removed.",
         ),
     ],
+    "Understand": [
+        _page(
+            "pages/understand/superposition.py",
+            "Superposition",
+            "compress",
+            "How a model holds more features than it has dimensions.",
+        ),
+    ],
 }
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")

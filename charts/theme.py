@@ -119,6 +119,10 @@ UNITS = {
     "auc": ("area under the ROC curve", ".2f"),
     "compression": ("compression (times)", ".2f"),
     "side_kl": ("KL divergence on other texts (bits)", ".2f"),
+    "dimensionality": ("dimensions that it has to itself (D)", ".2f"),
+    "interference": ("what it adds there (1 is a whole feature)", "+.2f"),
+    "w": ("weight W", "+.2f"),
+    "loss": ("loss", ".4f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

@@ -353,6 +353,8 @@ PLACEBO_MEASURE = _options(
     "moved", ("kl", "the odds of the next token"), ("change", "the logit of the answer"), ("side_kl", "other texts")
 )
 
+GUESS = _options("guess", *((number, number) for number in "2345"), optional=True)
+
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
@@ -422,6 +424,11 @@ PAGES: dict[str, tuple[Field, ...]] = {
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
         Text("positive"), Text("negative"), LAYER, Text("edit_token"), Text("edit_numbers"),
         Text("paraphrases"), Text("neighbours"), Text("unrelated"),
+    ),
+    "superposition": (
+        Number("n_features", 2, 100), Number("n_hidden", 1, 20), Number("density", 0.01, 1, whole=False),
+        Text("importance"), Number("training_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
+        GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
     ),
 }  # fmt: skip
 

@@ -54,6 +54,11 @@ class Superposition:
         return int(self.loss[-1].argmin())
 
     @property
+    def kept(self) -> int:
+        """How many features fit at the best start."""
+        return int(geometry.fitting(self.W)[self.best].sum())
+
+    @property
     def dimensionality(self) -> Float[np.ndarray, "start feature"]:
         """D of each feature at the end."""
         return geometry.dimensionality(self.W)
@@ -119,11 +124,10 @@ class Superposition:
 
     def _title(self) -> str:
         n_hidden, n_features = self.W.shape[1:]
-        kept = int(geometry.fitting(self.W)[self.best].sum())
-        if kept == n_features:
+        if self.kept == n_features:
             which = f"All {n_features} features fit"
         else:
-            which = f"{kept or 'None'} of {n_features} features {'fits' if kept == 1 else 'fit'}"
+            which = f"{self.kept or 'None'} of {n_features} features {'fits' if self.kept == 1 else 'fit'}"
         return f"{which} into {_dimensions(n_hidden)}{self._shape()}"
 
     def _shape(self) -> str:
