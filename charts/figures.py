@@ -580,8 +580,8 @@ def superposition(
     path = _of_start(result, "path", start)
     return arrows(
         path if slider else path[path["step"] == path["step"].max()].drop(columns="step"),
-        title=title or "Where each feature is written, while the model is trained",
-        subtitle=f"Start {start}. The circle has the length of a feature that is kept whole.",
+        title=title or "Features as arrows, step by step",
+        subtitle=f"Start {start}. Circle: the length of a whole feature.",
     )
 
 
@@ -595,7 +595,7 @@ def dimensionality(result: Any, *, title: str | None = None, start: int | None =
     """D of each feature: from `superposition`."""
     rows = _of_start(result, "features", start)
     rows = rows.assign(name=[f"feature {number}" for number in rows["feature"]])
-    title = title or "How much of a dimension each feature has to itself"
+    title = title or "What each feature has to itself"
     return bars(rows, title=title, label="name", value="dimensionality", sort=False)
 
 

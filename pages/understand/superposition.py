@@ -4,28 +4,29 @@ import streamlit as st
 
 from charts import figures
 from ui import show
+from ui.components.play_training import play_training
 from ui.compute import compute
 from ui.fields import toy_model
 from ui.parts import superposition
 from ui.prompt import header
 
 HOW_ARROWS = (
-    "Each arrow is a feature: the two numbers by which it is written. Arrows at a right angle do not disturb each other, "
-    "opposite ones share a line, an arrow of no length is a feature that is given up. The slider below goes through the "
-    "training."
+    "Each arrow is a feature: the two numbers by which it is written. Arrows at a right angle do not disturb each "
+    "other, opposite ones share a line, an arrow of no length is a feature that is given up. The slider below goes "
+    "through the training."
 )
 HOW_D = (
-    "D is the share of a dimension that a feature has to itself: 1 is a whole one, 0.5 half of one, 0 none. In a regular "
-    "shape all D together are exactly the number of dimensions: theory says so before any training."
+    "D is the share of a dimension that a feature has to itself: 1 is a whole one, 0.5 half of one, 0 none. In a "
+    "regular shape all D together are exactly the number of dimensions: theory says so before any training."
 )
 HOW_INTERFERENCE = (
     "A row is a feature that is present with value 1, a column what is then read at another. The diagonal is what is "
     "kept of it; all else is interference. What is below zero does no harm: the output cuts it off there."
 )
 HOW_HIDDEN = (
-    "One of the numbers that the model has inside: how much each feature adds to it. Where several bars are long, the "
-    "number alone does not tell which feature was there. So it is with single neurons of language models, which seem to "
-    "have many unrelated meanings."
+    "One of the numbers that the model has inside: how much each feature adds to it. Where several bars are long, the"
+    " number alone does not tell which feature was there. So it is with single neurons of language models, which seem"
+    " to have many unrelated meanings."
 )
 HOW_UNPACKED = (
     "A sparse autoencoder sees only the activations and looks for directions of which few are needed at a time. "
@@ -33,10 +34,10 @@ HOW_UNPACKED = (
     "directions would reach, the control."
 )
 NOT_SHOWN = (
-    "**What this does not show.** That a language model does the same. Here the features are known, few, independent and "
-    "equally frequent; there nobody knows what they are or how many. The shapes belong to this task and to a ReLU at the "
-    "output. And an autoencoder that finds the truth here need not find it where there is none to compare with: in two "
-    "dimensions even random directions come close, so look at the control."
+    "**What this does not show.** That a language model does the same. Here the features are known, few, independent "
+    "and equally frequent; there nobody knows what they are or how many. The shapes belong to this task and to a ReLU"
+    " at the output. And an autoencoder that finds the truth here need not find it where there is none to compare "
+    "with: in two dimensions even random directions come close, so look at the control."
 )
 header("Superposition", "How can a model hold more features than it has dimensions?")
 st.markdown(
@@ -49,15 +50,16 @@ answer = compute("superposition", **settings, on_partial=live.update)
 live.finish()
 show.finding(answer)
 superposition.question(answer, settings)
-start = superposition.start_field(answer)
-in_a_plane = settings["n_hidden"] == 2
-shapes, shares = st.columns([3, 2], gap="large") if in_a_plane else (None, st.container())
+in_a_plane, first = settings["n_hidden"] == 2, st.container()
+start = superposition.starts(answer)
+with first:
+    shapes, shares = st.columns([3, 2], gap="large") if in_a_plane else (None, st.container())
 if in_a_plane:
     with shapes:
+        play_training("arrows", f"{settings} {start}")
         show.chart(answer, figures.superposition, start=start, key="arrows", how=HOW_ARROWS, table="path")
 with shares:
     show.chart(answer, figures.dimensionality, start=start, key="shares", how=HOW_D, table="features")
-superposition.starts(answer)
 overlap, meanings = st.columns(2, gap="large")
 with overlap:
     show.chart(

@@ -33,14 +33,18 @@ def fields() -> dict[str, Any]:
         st.caption("Try", width="content")
         for name, (says, settings) in EXPERIMENTS.items():
             st.button(name, key=f"try-{name}", help=says, on_click=take, args=(settings,))
+        st.button(
+            "Train again", icon=":material/replay:", type="tertiary", key="restart", on_click=_restart,
+            help="The same from another beginning: with the next seed.",
+        )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
         features = _number("Features", "n_features", "How many things there are that may be present or not.")
         hidden = _number(
             "Dimensions", "n_hidden", "How many numbers have to carry them all. Two can be drawn as arrows."
         )
         density = st.slider(
-            "How often each is present", 0.01, 1.0, USUAL["density"], 0.01, key="density", bind="query-params", width=240,
-            format="percent", help="Density: the share of moments at which a feature is there at all.",
+            "How often each is present", 0.01, 1.0, USUAL["density"], 0.01, key="density", bind="query-params",
+            width=240, format="percent", help="Density: the share of moments at which a feature is there at all.",
         )  # fmt: skip
         importance = st.text_input(
             "Importance", USUAL["importance"], key="importance", bind="query-params", width=160,
@@ -53,7 +57,6 @@ def fields() -> dict[str, Any]:
             seed = _number("Seed", "seed", "The same seed gives the same picture, another begins elsewhere.")
     for name in ("n_features", "n_hidden", "importance"):
         slots.place(name)
-    st.button("Train again from another beginning", icon=":material/replay:", key="restart", on_click=_restart)
     return {
         "n_features": features, "n_hidden": hidden, "density": density, "importance": importance,
         "steps": steps, "starts": starts, "seed": seed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import streamlit as st
@@ -13,6 +15,7 @@ from ui.components.number_steps import number_steps
 from ui.compute import Answer
 from ui.fields import selection, toy_model
 
+BETWEEN_SECONDS = 0.4
 HOW_STARTS = (
     "The same training from several beginnings. All are equally good at first; some end in a shape from which no small "
     "step leads to a better one. Click one to look at it."
@@ -28,16 +31,16 @@ QUESTION = (
 
 
 class Live:
-    """The picture while it is trained."""
+    """The picture while it is trained: of the first start, since nobody knows yet which will be the best."""
 
     def __init__(self) -> None:
-        self._place, self._step = st.empty(), -1
+        self._place, self._drawn = st.empty(), -math.inf
 
     def update(self, result: Any) -> None:
-        """Draw what there is so far, where it is new."""
-        if self._step != (step := int(result.steps[-1])):
-            self._step = step
-            show.glimpse(self._place, result, figures.superposition, slider=False)
+        """Draw what there is so far; not too often, since drawing takes time from the training."""
+        if time.monotonic() - self._drawn >= BETWEEN_SECONDS:
+            show.glimpse(self._place, result, figures.superposition, slider=False, start=1)
+            self._drawn = time.monotonic()
 
     def finish(self) -> None:
         """Make room for the finished one."""
@@ -65,7 +68,7 @@ def _reveal() -> None:
         toy_model.take(toy_model.SPARSE)
 
 
-def start_field(answer: Answer) -> int:
+def _start_field(answer: Answer) -> int:
     """Which start is looked at, counted from 1: the best unless another is chosen."""
     result = answer.result
     n_starts, best = len(result.W), result.best + 1
@@ -81,15 +84,17 @@ def start_field(answer: Answer) -> int:
     return start
 
 
-def starts(answer: Answer) -> None:
-    """How every start ended."""
+def starts(answer: Answer) -> int:
+    """How every start ended, and which of them is looked at, counted from 1."""
+    start = _start_field(answer)
     if "path" in show.tables(answer):
         show.chart(
-            answer, figures.superposition_starts, key="starts", how=HOW_STARTS, table="starts",
-            on_select=selection.pick_fields("starts", "start", ("start",)),
+            answer, figures.superposition_starts, key="ends", how=HOW_STARTS, table="starts",
+            on_select=selection.pick_fields("ends", "start", ("start",)),
         )  # fmt: skip
     with st.expander("The loss of each start"):
         show.chart(answer, figures.superposition_losses, key="losses", how=HOW_LOSS, table="losses")
+    return start
 
 
 def hidden_field(answer: Answer) -> int:
