@@ -36,7 +36,7 @@ def arrow_panels(frame: pd.DataFrame, says: dict[int, str], *, title: str, subti
         base.mark_point(shape="triangle-up", size=50, filled=True, opacity=1).encode(
             color=colour, angle=alt.Angle("_angle:Q", scale=None)
         ),
-        named.mark_text(fontSize=theme.SMALL, color=theme.words()).encode(
+        named.mark_text(fontSize=theme.SMALL).encode(
             x=alt.X("_x:Q", **_scale(across)), y=alt.value(HEIGHT - 8), text="_says:N"
         ),
         named.mark_rect(opacity=0, cursor="pointer").encode(

@@ -9,6 +9,7 @@ import pandas as pd
 from charts import theme
 
 HEIGHT, REACH = 380, 1.5  # pixels; the units of length that are seen at least, from the middle
+DOT = 0.1  # the length from which an arrow has a head and a number
 STEP = "training_step"  # name of the slider
 
 
@@ -24,21 +25,19 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
     """
     ends = frame.assign(_angle=np.degrees(np.arctan2(frame["x"], frame["y"])), _x0=0.0, _y0=0.0)
     reach = max(REACH, 1.15 * float(np.hypot(frame["x"], frame["y"]).max()))
-    base = alt.Chart(ends).encode(
-        **_place(reach),
-        tooltip=theme.tooltips(ends),
-        color=alt.Color("feature:N", scale=alt.Scale(range="category"), legend=None),
-    )
+    base = alt.Chart(ends).encode(**_place(reach), tooltip=theme.tooltips(ends))
     slider = _slider(frame)
     if slider is not None:
         base = base.transform_filter(f"datum.step == {STEP}")
-    shafts = base.mark_rule(strokeWidth=3).encode(x2="_x0", y2="_y0")
-    heads = base.mark_point(shape="triangle-up", size=130, filled=True, opacity=1).encode(
-        angle=alt.Angle("_angle:Q", scale=None)
+    colour = alt.Color("feature:N", scale=alt.Scale(range="category"), legend=None)
+    shafts = base.mark_rule(strokeWidth=3).encode(x2="_x0", y2="_y0", color=colour)
+    seen = base.transform_filter(f"hypot(datum.x, datum.y) >= {DOT}")
+    heads = seen.mark_point(shape="triangle-up", size=130, filled=True, opacity=1).encode(
+        angle=alt.Angle("_angle:Q", scale=None), color=colour
     )
-    numbers = base.transform_calculate(_tx=_beyond("x"), _ty=_beyond("y")).mark_text(
+    numbers = seen.transform_calculate(_tx=_beyond("x"), _ty=_beyond("y")).mark_text(
         fontSize=theme.LABEL + 1, fontWeight=600
-    ).encode(**_place(reach, "_tx", "_ty"), text="feature:N", color=alt.value(theme.words()))  # fmt: skip
+    ).encode(**_place(reach, "_tx", "_ty"), text="feature:N")  # fmt: skip
     last = frame[frame["step"] == frame["step"].max()] if slider is not None else frame
     chart = alt.layer(_circle(reach), *_others(names, reach), shafts, heads, numbers)
     return (chart if slider is None else chart.add_params(slider)).properties(

@@ -65,8 +65,9 @@ class Superposition:
 
     @property
     def column_units(self) -> dict[str, dict[str, str]]:
-        """Of D and its sum."""
-        return {"features": {"dimensionality": "dimensions"}, "starts": {"dimensions": "dimensions"}}
+        """Of D and its sum, and of the angles between arrows."""
+        starts = {"dimensions": "dimensions", "narrowest_gap": "degrees", "widest_gap": "degrees"}
+        return {"features": {"dimensionality": "dimensions"}, "starts": starts}
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Per start: `features`, `starts`, `interference` (Wᵀ W), `weights`, `losses`; of a plane the `path` too."""
@@ -105,7 +106,16 @@ class Superposition:
                 "dimensions": self.dimensionality.sum(-1),
                 "regular": [geometry.regular(W) for W in self.W],
             }
+            | (self._gaps() if self.W.shape[1] == 2 else {})
         )
+
+    def _gaps(self) -> dict[str, list[float]]:
+        """Of the arrows in a plane that fit."""
+        between = [geometry.gaps(W) for W in self.W]
+        return {
+            name: [float(most(each)) if len(each) else np.nan for each in between]
+            for name, most in (("narrowest_gap", np.min), ("widest_gap", np.max))
+        }
 
     def _interference(self) -> pd.DataFrame:
         matrix = geometry.interference(self.W)

@@ -49,7 +49,6 @@ live = superposition.Live()
 answer = compute("superposition", **settings, on_partial=live.update)
 live.finish()
 show.finding(answer)
-superposition.question(answer, settings)
 in_a_plane, first = settings["n_hidden"] == 2, st.container()
 start = superposition.starts(answer)
 with first:
@@ -59,6 +58,7 @@ if in_a_plane:
         play_training("arrows", f"{settings} {start}")
         show.chart(answer, figures.superposition, start=start, key="arrows", how=HOW_ARROWS, table="path")
 with shares:
+    superposition.question(answer, settings)
     show.chart(answer, figures.dimensionality, start=start, key="shares", how=HOW_D, table="features")
 overlap, meanings = st.columns(2, gap="large")
 with overlap:

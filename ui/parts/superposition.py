@@ -25,8 +25,8 @@ HOW_LOSS = (
     "are stuck."
 )
 QUESTION = (
-    "**Predict first.** Five features, two dimensions, all equally important. Now let each be present only 5% of the "
-    "time, so that nearly all are zero at any moment. How many of the five will fit?"
+    "**Predict first.** Five features, two dimensions. Now let each be present only 5% of the time, so that nearly all "
+    "are zero at any moment. How many of the five will fit?"
 )
 
 
