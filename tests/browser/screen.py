@@ -27,7 +27,10 @@ PAGES = (
     ("Path patching", "path_patching", "Path patching"),
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
+    ("Superposition", "superposition", "Superposition"),
 )
+LABS = {"superposition"}  # which train models of their own, and read no prompt
+READING = tuple(page for page in PAGES if page[1] not in LABS)
 SECOND_PROMPT = "The same prompt with its telling word exchanged"
 # What was just done has reached the server: a field may keep its value to itself for a fifth of a second, and its timer
 # began before this one. Then thrice in a row nothing is to come from the server, and nothing left to draw.

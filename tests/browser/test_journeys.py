@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.screen import (
-    PAGES,
+    READING,
     SECOND_PROMPT,
     ask,
     charts,
@@ -60,7 +60,7 @@ def test_a_typed_prompt_is_read_on_every_page(page):
     expect(finding(page)).to_contain_text("“·Mary”")
     ask(page, JAPAN)
     expect(finding(page)).to_contain_text("“·Tokyo”")
-    for name, _, _ in [*PAGES[1:], PAGES[0]]:
+    for name, _, _ in [*READING[1:], READING[0]]:
         go(page, name)
         if name == "Patching":
             fill(page, SECOND_PROMPT, "The capital of France is")
@@ -83,7 +83,7 @@ def test_a_clicked_token_is_the_position_everywhere(page):
     expect(finding(page)).to_contain_text(last)
     token(page, 4).click()
     expect(finding(page)).to_contain_text("After “·Japan”")
-    for name, _, _ in PAGES[1:]:
+    for name, _, _ in READING[1:]:
         go(page, name)
         expect(token(page, 4)).to_have_attribute("aria-selected", "true")
         expect(token(page, 5)).to_have_attribute("aria-selected", "false")

@@ -74,9 +74,7 @@ ASKED = {
                  CONTRAST | {"layer": 1, "max_new_tokens": 3, "positions": "new"},
                  {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
     "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
-    "superposition": [{"steps": 3}, {"steps": 3, "n_features": 4, "n_hidden": 3, "importance": "0.9^i"}],
     "tokens": [{"target": " cat", "foil": " dog"}],
-    "unpacking": [{"steps": 3}],
     "writing": [{"max_new_tokens": 3}, {"max_new_tokens": 3, "temperature": 1.0, "seed": 5}],
 }  # fmt: skip
 
@@ -84,9 +82,8 @@ ASKED = {
 def refusal(model, name: str, settings: dict) -> str:
     """Why this model does not answer the question, as people are told; "" where it answers."""
     given = settings | ({"prompt": PROMPT} if "prompt" in parameters(name) else {})
-    models = [model] if "model" in parameters(name) else []
     try:
-        result = find_analysis(name)(*models, **given)
+        result = find_analysis(name)(model, **given)
     except InputError as error:
         assert error.message[0].isupper() or error.message.startswith(model.id), error.message
         assert error.message.endswith("."), error.message

@@ -30,6 +30,8 @@ SETTINGS = {
     "head_circuit": ["--layer", "1", "--head", "1"],
     "neuron": ["--layer", "1", "--neuron", "3"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
+    "superposition": ["--steps", "5"],
+    "unpacking": ["--steps", "5"],
     "probe_use": ["--file", "sentiment", "--placebos", "2"],
     "probing": ["--file", str(LABELLED), "--shuffles", "1"],
     "patching": ["--corrupted", "The capital of France is"],
@@ -113,7 +115,8 @@ def test_json_contract(run, name):
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
     assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
     settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]
-    assert (whole["analysis"], whole["model"], settings.get("prompt", PROMPT)) == (name, "loupe-mini", PROMPT)
+    model = "loupe-mini" if "model" in parameters(name) else None
+    assert (whole["analysis"], whole["model"], settings.get("prompt", PROMPT)) == (name, model, PROMPT)
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
     columns = {table: set(rows[0]) for table, rows in whole["tables"].items() if rows}
     assert list(whole["units"]) == list(whole["tables"])

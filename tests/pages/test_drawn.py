@@ -138,7 +138,7 @@ def test_sessions_with_other_settings_see_their_own_charts():
 
 
 def test_sessions_with_other_prompts_see_their_own_charts():
-    people = {country: visit(PAGES[-1], prompt=f"The capital of {country} is") for country in ("Texas", "Japan")}
+    people = {country: visit(START, prompt=f"The capital of {country} is") for country in ("Texas", "Japan")}
     for _ in range(2):
         for country, app in people.items():
             app.run()
@@ -149,7 +149,7 @@ def test_sessions_with_other_prompts_see_their_own_charts():
 def test_light_and_dark_sessions_read_words_in_their_own_ink(monkeypatch):
     for kind, palette in (("light", theme.LIGHT), ("dark", theme.DARK), ("light", theme.LIGHT)):
         monkeypatch.setattr(st, "context", SimpleNamespace(theme=SimpleNamespace(type=kind)))
-        app = visit(PAGES[-1], **STORY)
+        app = visit(START, **STORY)
         for chart in app.get("vega_lite_chart"):
             config = json.loads(chart.proto.spec)["config"]
             assert config["text"] == {"color": palette["text"]}

@@ -68,7 +68,11 @@ def test_exports_of_a_page_without_a_model_name_none():
 
 
 def test_which_pages_read_a_prompt_is_read_off_their_analyses(tmp_path, monkeypatch):
-    others = {"pages/look/directions.py", "pages/look/probing.py"}  # of tokens, and of texts of one's own
+    others = {
+        "pages/look/directions.py",  # of tokens
+        "pages/look/probing.py",  # of texts of one's own
+        "pages/understand/superposition.py",  # of a model that is trained there
+    }
     assert set(test_pages.READ_A_PROMPT) == set(test_pages.PAGES) - others
     page = tmp_path / "page.py"
     monkeypatch.setattr(test_pages, "ROOT", tmp_path)

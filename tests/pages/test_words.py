@@ -112,6 +112,7 @@ PINNED = {
         "contrast": ("a contrast of prompts",),
         "vector": ("pasted numbers",),
     },
+    ("superposition", "guess"): {"2": (), "3": (), "4": (), "5": ()},
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "vector", "strength", "layer"]
 OTHER_KEYS = {
@@ -135,6 +136,7 @@ OTHER_KEYS = {
     + " times largest new_tokens temperature seed sweep reach reach_times",
     "edits": "subject new_answer edit_layer sae feature positive negative layer edit_token edit_numbers paraphrases "
     "neighbours unrelated",
+    "superposition": "n_features n_hidden density importance training_steps starts seed start hidden unpack",
 }
 OPTIONS = [
     (page, field)
