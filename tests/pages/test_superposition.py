@@ -17,17 +17,17 @@ def titles(app) -> str:
 
 def test_it_asks_before_it_tells_and_then_shows_both():
     app = visit(LAB)
-    assert app.header[0].value == "2 of 5 features fit into 2 dimensions"
+    assert unescaped(app.header[0].value) == "2 of 5 features fit into 2 dimensions"
     assert "Predict first" in said(app) and "fit.**" not in said(app)
     app.segmented_control(key="guess").set_value("4").run()
     assert not app.exception and not app.error
-    assert app.header[0].value == "All 5 features fit into 2 dimensions, 72° apart"
+    assert unescaped(app.header[0].value) == "All 5 features fit into 2 dimensions, 72° apart"
     assert "0.40 of a dimension to itself" in said(app) and "2.00 of 2 dimensions" in said(app)
     assert "You said 4: **5 fit.**" in said(app)
     app.segmented_control(key="guess").set_value("5").run()
     assert "As you said: **5 fit.**" in said(app)
     app.button(key="try-Dense").click().run()
-    assert app.header[0].value == "2 of 5 features fit into 2 dimensions" and "fit.**" not in said(app)
+    assert unescaped(app.header[0].value) == "2 of 5 features fit into 2 dimensions" and "fit.**" not in said(app)
     assert "What this does not show" in said(app)
 
 
@@ -43,8 +43,8 @@ def test_a_link_carries_the_seed_and_another_beginning_is_the_next():
 def test_a_start_and_a_dimension_that_are_not_there_are_named():
     app = follow("superposition", {"training_steps": "50", "starts": "2", "start": "5", "hidden": "3"})
     assert not app.exception and not app.error
-    assert "There are starts 1 to 2; showing" in sentences(app)
-    assert "There are dimensions 1 to 2; showing 1." in sentences(app)
+    assert "There are starts 1 to 2; showing" in unescaped(sentences(app))
+    assert "There are dimensions 1 to 2; showing 1." in unescaped(sentences(app))
 
 
 def test_more_dimensions_have_no_arrows_but_all_else():
@@ -59,7 +59,9 @@ def test_more_dimensions_have_no_arrows_but_all_else():
 
 def test_what_was_packed_is_found_again_beside_the_control():
     app = follow("superposition", PENTAGON | {"unpack": "true"})
-    assert [box.value for box in app.header][1:] == ["All 5 features that fit are found again in the activations alone"]
+    assert [unescaped(box.value) for box in app.header][1:] == [
+        "All 5 features that fit are found again in the activations alone"
+    ]
     assert "random directions would reach" in said(app) and "random directions" in titles(app)
 
 
