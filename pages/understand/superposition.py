@@ -49,17 +49,19 @@ live = superposition.Live()
 answer = compute("superposition", **settings, on_partial=live.update)
 live.finish()
 show.finding(answer)
-in_a_plane, first = settings["n_hidden"] == 2, st.container()
-start = superposition.starts(answer)
-with first:
-    shapes, shares = st.columns([3, 2], gap="large") if in_a_plane else (None, st.container())
+in_a_plane = settings["n_hidden"] == 2
+shapes, shares = st.columns([3, 2], gap="large") if in_a_plane else (st.container(), st.container())
+with shapes, st.container(horizontal=True, vertical_alignment="bottom"):
+    start = superposition.start_field(answer)
+    if in_a_plane:
+        play_training("arrows", f"{settings} {start}")
 if in_a_plane:
     with shapes:
-        play_training("arrows", f"{settings} {start}")
         show.chart(answer, figures.superposition, start=start, key="arrows", how=HOW_ARROWS, table="path")
 with shares:
     superposition.question(answer, settings)
     show.chart(answer, figures.dimensionality, start=start, key="shares", how=HOW_D, table="features")
+superposition.starts(answer)
 overlap, meanings = st.columns(2, gap="large")
 with overlap:
     show.chart(

@@ -68,7 +68,7 @@ def _reveal() -> None:
         toy_model.take(toy_model.SPARSE)
 
 
-def _start_field(answer: Answer) -> int:
+def start_field(answer: Answer) -> int:
     """Which start is looked at, counted from 1: the best unless another is chosen."""
     result = answer.result
     n_starts, best = len(result.W), result.best + 1
@@ -84,9 +84,8 @@ def _start_field(answer: Answer) -> int:
     return start
 
 
-def starts(answer: Answer) -> int:
-    """How every start ended, and which of them is looked at, counted from 1."""
-    start = _start_field(answer)
+def starts(answer: Answer) -> None:
+    """How every start ended."""
     if "path" in show.tables(answer):
         show.chart(
             answer, figures.superposition_starts, key="ends", how=HOW_STARTS, table="starts",
@@ -94,7 +93,6 @@ def starts(answer: Answer) -> int:
         )  # fmt: skip
     with st.expander("The loss of each start"):
         show.chart(answer, figures.superposition_losses, key="losses", how=HOW_LOSS, table="losses")
-    return start
 
 
 def hidden_field(answer: Answer) -> int:
