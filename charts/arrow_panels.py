@@ -27,7 +27,7 @@ def arrow_panels(frame: pd.DataFrame, says: dict[int, str], *, title: str, subti
     drawn = frame.assign(_x0=x0, _y0=0.0, _x=x0 + frame["x"], _angle=np.degrees(np.arctan2(frame["x"], frame["y"])))
     chosen = alt.selection_point(name="start", fields=["start"], on="click", clear="dblclick")
     colour = alt.Color("feature:N", scale=alt.Scale(range="category"), legend=None)
-    base = alt.Chart(drawn).encode(**_place(across, "_x", "y"), tooltip=theme.tooltips(drawn))
+    base = alt.Chart(drawn).encode(**_place(across, "_x", "y"))
     below = pd.DataFrame({"start": list(says), "_says": list(says.values()), "_x": list(middle.values())})
     named = alt.Chart(below)
     layers = [

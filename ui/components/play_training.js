@@ -39,15 +39,17 @@ export default function (component) {
   }
   const touched = event => { if (event.isTrusted && event.target === slider()) stop() }
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches
-  const drawn = new MutationObserver(() => { // the chart may come later than this
+  const begin = () => {
     if (!slider()) return
     drawn.disconnect()
     if (!still && !window.loupe_played.has(data.told)) play()
-  })
+  }
+  const drawn = new MutationObserver(begin) // the chart may come later than this
   stop()
   button.addEventListener("click", pressed)
   document.addEventListener("pointerdown", touched, true)
   drawn.observe(document.body, { childList: true, subtree: true })
+  begin()
   return (parentElement.leave = () => {
     began = null
     drawn.disconnect()
