@@ -120,7 +120,7 @@ UNITS = {
     "compression": ("compression (times)", ".2f"),
     "side_kl": ("KL divergence on other texts (bits)", ".2f"),
     "dimensionality": ("dimensions that it has to itself (D)", ".2f"),
-    "interference": ("what it adds there (1 is a whole feature)", "+.2f"),
+    "interference": ("interference", "+.2f"),
     "w": ("weight W", "+.2f"),
     "loss": ("loss", ".4f"),
 }

@@ -21,7 +21,7 @@ HOW_D = (
 )
 HOW_INTERFERENCE = (
     "A row is a feature that is present with value 1, a column what is then read at another. The diagonal is what is "
-    "kept of it; all else is interference. What is below zero does no harm: the output cuts it off there."
+    "kept of it (1 is all); what stands beside it is interference. Below zero it does no harm: the output cuts it off."
 )
 HOW_HIDDEN = (
     "One of the numbers that the model has inside: how much each feature adds to it. Where several bars are long, the"

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.labs.toy_model import LIMITS
-from ui import slots
+from ui import slots, words
 
 USUAL = {"n_features": 5, "n_hidden": 2, "density": 1.0, "importance": "0.7^i"}
 TRAINED = {"steps": 1000, "starts": 4, "seed": 0}
@@ -32,7 +32,7 @@ def fields() -> dict[str, Any]:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Try", width="content")
         for name, (says, settings) in EXPERIMENTS.items():
-            st.button(name, key=f"try-{name}", help=says, on_click=take, args=(settings,))
+            st.button(name, key=f"try-{name}", help=says, on_click=_try, args=(settings,))
         st.button(
             "Train again", icon=":material/replay:", type="tertiary", key="restart", on_click=_restart,
             help="The same from another beginning: with the next seed.",
@@ -75,6 +75,12 @@ def take(settings: dict[str, Any]) -> None:
     for name, value in (TRAINED | settings).items():
         st.session_state[KEYS.get(name, name)] = value
     st.session_state["start"], st.session_state["hidden"] = None, 1
+
+
+def _try(settings: dict[str, Any]) -> None:
+    """An experiment of one's own accord: the question is open again."""
+    take(settings)
+    st.session_state[words.GUESS.key] = None
 
 
 def _restart() -> None:
