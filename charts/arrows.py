@@ -25,10 +25,12 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
     """
     ends = frame.assign(_angle=np.degrees(np.arctan2(frame["x"], frame["y"])), _x0=0.0, _y0=0.0)
     reach = max(REACH, 1.15 * float(np.hypot(frame["x"], frame["y"]).max()))
-    base = alt.Chart(ends).encode(**_place(reach), tooltip=theme.tooltips(ends))
     slider = _slider(frame)
     if slider is not None:
-        base = base.transform_filter(f"datum.step == {STEP}")
+        ends["_next"] = ends["step"].map(_following(ends["step"]))
+    base = alt.Chart(ends).encode(x=_x("x", reach), y=_y("y", reach), tooltip=theme.tooltips(ends))
+    if slider is not None:
+        base = base.transform_filter(f"datum.step <= {STEP} && {STEP} < datum._next")
     colour = alt.Color("feature:N", scale=alt.Scale(range="category"), legend=None)
     shafts = base.mark_rule(strokeWidth=3).encode(x2="_x0", y2="_y0", color=colour)
     seen = base.transform_filter(f"hypot(datum.x, datum.y) >= {DOT}")
@@ -37,10 +39,10 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
     )
     numbers = seen.transform_calculate(_tx=_beyond("x"), _ty=_beyond("y")).mark_text(
         fontSize=theme.LABEL + 1, fontWeight=600
-    ).encode(**_place(reach, "_tx", "_ty"), text="feature:N")  # fmt: skip
+    ).encode(x=_x("_tx", reach), y=_y("_ty", reach), text="feature:N")  # fmt: skip
     last = frame[frame["step"] == frame["step"].max()] if slider is not None else frame
-    chart = alt.layer(_circle(reach), *_others(names, reach), shafts, heads, numbers)
-    return (chart if slider is None else chart.add_params(slider)).properties(
+    layers = [_circle(reach), *_others(names, reach), shafts, heads, numbers]
+    return alt.LayerChart(layer=layers, params=alt.Undefined if slider is None else [slider.param]).properties(
         height=HEIGHT,
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,
@@ -53,19 +55,26 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
 def _slider(frame: pd.DataFrame) -> alt.Parameter | None:
     if "step" not in frame:
         return None
-    steps = frame["step"].unique()
-    between = int(steps[1] - steps[0]) if len(steps) > 1 else 1
-    bound = alt.binding_range(min=int(steps[0]), max=int(steps[-1]), step=between, name="Step of training ")
-    return alt.param(name=STEP, value=int(steps[-1]), bind=bound)
+    first, last = int(frame["step"].min()), int(frame["step"].max())
+    return alt.param(
+        name=STEP, value=last, bind=alt.binding_range(min=first, max=last, step=1, name="Step of training ")
+    )
 
 
-def _place(reach: float, x: str = "x", y: str = "y") -> dict[str, alt.X | alt.Y]:
-    """Both axes, of as many units per pixel across as upwards."""
+def _following(steps: pd.Series) -> dict[int, float]:
+    """The step that each is shown up to."""
+    known = sorted(steps.unique())
+    return dict(zip(known, [*known[1:], known[-1] + 1], strict=True))
+
+
+def _x(field: str, reach: float) -> alt.X:
+    """Of as many units per pixel as upwards."""
     wide = [alt.ExprRef(f"{end:.4g} * width / height") for end in (-reach, reach)]
-    return {
-        "x": alt.X(f"{x}:Q", axis=None, scale=alt.Scale(domain=wide, nice=False, zero=False)),
-        "y": alt.Y(f"{y}:Q", axis=None, scale=alt.Scale(domain=[-reach, reach], nice=False, zero=False)),
-    }
+    return alt.X(f"{field}:Q", axis=None, scale=alt.Scale(domain=wide, nice=False, zero=False))
+
+
+def _y(field: str, reach: float) -> alt.Y:
+    return alt.Y(f"{field}:Q", axis=None, scale=alt.Scale(domain=[-reach, reach], nice=False, zero=False))
 
 
 def _beyond(field: str) -> str:
@@ -78,15 +87,17 @@ def _circle(reach: float) -> alt.Chart:
     points = pd.DataFrame({"x": np.cos(turn), "y": np.sin(turn), "_order": np.arange(len(turn))})
     return (
         alt.Chart(points)
-        .mark_line(strokeDash=[3, 4], strokeWidth=1, color=theme.GREY)
-        .encode(**_place(reach), order="_order:Q")
+        .mark_line(strokeDash=[3, 4], strokeWidth=1, color=theme.GREY, aria=False)
+        .encode(x=_x("x", reach), y=_y("y", reach), order="_order:Q")
     )
 
 
 def _others(frame: pd.DataFrame | None, reach: float) -> list[alt.Chart]:
     if frame is None:
         return []
-    base = alt.Chart(frame.assign(_x0=0.0, _y0=0.0)).encode(**_place(reach), tooltip=theme.tooltips(frame))
+    base = alt.Chart(frame.assign(_x0=0.0, _y0=0.0)).encode(
+        x=_x("x", reach), y=_y("y", reach), tooltip=theme.tooltips(frame)
+    )
     return [
         base.mark_rule(strokeWidth=1, strokeDash=[5, 3], color=theme.GREY).encode(x2="_x0", y2="_y0"),
         base.mark_point(size=40, shape="diamond", color=theme.GREY, filled=False, strokeWidth=1.5),

@@ -579,7 +579,7 @@ def superposition(
         return dimensionality(result, title=title, start=start)
     path = _of_start(result, "path", start)
     return arrows(
-        path if slider else path[path["step"] == path["step"].max()].drop(columns="step"),
+        path if slider else path.loc[path["step"] == path["step"].max()].drop(columns="step"),
         title=title or "Features as arrows, step by step",
         subtitle=f"Start {start}. Circle: the length of a whole feature.",
     )
@@ -602,7 +602,8 @@ def dimensionality(result: Any, *, title: str | None = None, start: int | None =
 def superposition_starts(result: Any) -> alt.LayerChart:
     """The arrows that each start ended with; a click selects one: from `superposition`, in a plane."""
     path, starts = _table(result, "path"), _table(result, "starts")
-    says = {row.start: f"start {row.start}: {row.features_that_fit} fit" for row in starts.itertuples()}
+    fitting = zip(starts["start"], starts["features_that_fit"], strict=True)
+    says = {int(start): f"start {start}: {count} fit" for start, count in fitting}
     says[result.best + 1] += " (best)"
     ends = pd.DataFrame(path.loc[path["step"] == path["step"].max()])
     return arrow_panels(ends, says, title="How each start ended")

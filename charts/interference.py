@@ -24,7 +24,7 @@ def interference(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.
     drawn = frame.assign(
         first=frame["first"].astype(str),
         second=frame["second"].astype(str),
-        _number=theme.written(frame["interference"], "interference"),
+        _number=theme.written(frame.loc[:, "interference"], "interference"),
     )
     side = max(SIDE, LARGE * len(names)) if len(names) <= NUMBERED else SIDE
     domain, shown = alt.Scale(domain=names, padding=0), theme.readable(names, side // len(names))
@@ -34,7 +34,7 @@ def interference(frame: pd.DataFrame, *, title: str, subtitle: str = "") -> alt.
         y=alt.Y("first:N", scale=domain, axis=theme.band_axis("feature that is present", **axis)),
         tooltip=theme.tooltips(drawn),
     )
-    layers = [cells(base, drawn["interference"], "interference", name="pair", fields=["first", "second"])]
+    layers = [cells(base, drawn.loc[:, "interference"], "interference", name="pair", fields=["first", "second"])]
     if len(names) <= NUMBERED:
         layers.append(base.mark_text(fontSize=theme.SMALL, color=theme.ink("interference")).encode(text="_number:N"))
     return alt.LayerChart(layer=layers).properties(

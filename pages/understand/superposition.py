@@ -75,7 +75,7 @@ with meanings:
 if st.toggle("Unpack it: find the features again in the activations alone", key="unpack", bind="query-params"):
     unpacked = compute("unpacking", **settings)
     show.finding(unpacked)
-    found, drawn = st.columns(2, gap="large") if in_a_plane else (st.container(), None)
+    found, drawn = st.columns(2, gap="large") if in_a_plane else (st.container(), st.container())
     with found:
         show.chart(unpacked, figures.unpacking, key="found", how=HOW_UNPACKED, table="features")
     if in_a_plane:

@@ -67,7 +67,7 @@ def _number(label: str, name: str, says: str, step: int = 1) -> int:
     _, low, high = LIMITS[name]
     key = KEYS.get(name, name)
     usual = (USUAL | TRAINED)[name]
-    return st.number_input(label, low, high, usual, step, key=key, bind="query-params", width=140, help=says)
+    return int(st.number_input(label, low, high, usual, step, key=key, bind="query-params", width=140, help=says))
 
 
 def take(settings: dict[str, Any]) -> None:

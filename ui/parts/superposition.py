@@ -77,7 +77,7 @@ def start_field(answer: Answer) -> int:
         placeholder=f"{best}, the best", help="One of the beginnings. Empty: the one with the lowest loss.",
     )  # fmt: skip
     slots.place("start")
-    start = typed if typed is not None and typed <= n_starts else best
+    start = int(typed) if typed is not None and typed <= n_starts else best
     if typed not in (None, start):
         slots.note("start", f"There are starts 1 to {n_starts}; showing {start}.")
     number_steps("start", {"start": best}, low=1, high=n_starts)
@@ -105,4 +105,4 @@ def hidden_field(answer: Answer) -> int:
     slots.place("hidden")
     if typed > n_hidden:
         slots.note("hidden", f"There are dimensions 1 to {n_hidden}; showing 1.")
-    return typed if typed <= n_hidden else 1
+    return int(typed) if typed <= n_hidden else 1
