@@ -55,6 +55,12 @@ PAGES = {
     ],
     "Understand": [
         _page("pages/understand/bigram.py", "Bigram", "abc", "The smallest model, trained while you look."),
+        _page(
+            "pages/understand/superposition.py",
+            "Superposition",
+            "compress",
+            "How a model holds more features than it has dimensions.",
+        ),
     ],
 }
 

@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from charts.arrow_panels import arrow_panels
+from charts.arrows import arrows
 from charts.attention_pattern import attention_pattern
 from charts.backbone import backbone
 from charts.bars import bars
@@ -20,12 +22,14 @@ from charts.effect_grid import effect_grid
 from charts.gathered import gathered
 from charts.head_grid import head_grid
 from charts.histogram import histogram
+from charts.interference import interference
 from charts.learning_curve import learning_curve
 from charts.lengths import lengths
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.letter_grid import letter_grid
 from charts.letter_row import letter_row
 from charts.lines import lines
+from charts.loss_curves import loss_curves
 from charts.method_rows import method_rows
 from charts.pair_grid import pair_grid
 from charts.placebo import placebo
@@ -737,6 +741,89 @@ def bigram_of_model(result: Any, *, title: str | None = None, source: str = "alo
                 value="probability", most=6)  # fmt: skip
 
 
+def superposition(
+    result: Any, *, title: str | None = None, start: int | None = None, slider: bool = True
+) -> alt.LayerChart:
+    """The arrows of a plane at every step of training; of more dimensions, or one, what each feature has to itself."""
+    start = result.best + 1 if start is None else start
+    if result.W.shape[1] != 2:
+        return dimensionality(result, title=title, start=start)
+    path = _of_start(result, "path", start)
+    return arrows(
+        path if slider else path.loc[path["step"] == path["step"].max()].drop(columns="step"),
+        title=title or "Features as arrows, step by step",
+        subtitle=f"Start {start}. Circle: the length of a whole feature.",
+    )
+
+
+def _of_start(result: Any, table: str, start: int | None) -> pd.DataFrame:
+    """The rows of one start, of the best if none is named; features by their names."""
+    rows = _table(result, table)
+    return pd.DataFrame(rows.loc[rows["start"] == (result.best + 1 if start is None else start)]).drop(columns="start")
+
+
+def dimensionality(result: Any, *, title: str | None = None, start: int | None = None) -> alt.LayerChart:
+    """D of each feature: from `superposition`."""
+    rows = _of_start(result, "features", start)
+    rows = rows.assign(name=[f"feature {number}" for number in rows["feature"]])
+    title = title or "What each feature has to itself"
+    return bars(rows, title=title, label="name", value="dimensionality", sort=False)
+
+
+def superposition_starts(result: Any) -> alt.LayerChart:
+    """The arrows that each start ended with; a click selects one: from `superposition`, in a plane."""
+    path, starts = _table(result, "path"), _table(result, "starts")
+    fitting = zip(starts["start"], starts["features_that_fit"], strict=True)
+    says = {int(start): f"start {start}: {count} fit" for start, count in fitting}
+    says[result.best + 1] += " (best)"
+    ends = pd.DataFrame(path.loc[path["step"] == path["step"].max()])
+    return arrow_panels(ends, says, title="How each start ended")
+
+
+def superposition_losses(result: Any) -> alt.LayerChart:
+    """The loss of every start while it was trained: from `superposition`."""
+    return loss_curves(_table(result, "losses"), title="The loss of each start")
+
+
+def feature_interference(result: Any, *, start: int | None = None) -> alt.LayerChart:
+    """What each feature adds where another is read: from `superposition`."""
+    return interference(_of_start(result, "interference", start), title="What each feature adds to each")
+
+
+def hidden_meanings(result: Any, *, hidden: int = 1, start: int | None = None) -> alt.LayerChart:
+    """The features that one dimension carries: from `superposition`."""
+    rows = _of_start(result, "weights", start)
+    rows = rows.loc[rows["hidden"] == hidden]
+    rows = rows.assign(name=[f"feature {number}" for number in rows["feature"]])
+    return bars(rows, title=f"What dimension {hidden} stands for", label="name", value="w", sort=False)
+
+
+def unpacking(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """How near the nearest direction comes to each feature, random and learned."""
+    features = _table(result, "features")
+    return shift(
+        features.assign(name=[f"feature {number}" for number in features["feature"]]),
+        title=title or "How near the nearest direction comes to each feature",
+        label="name",
+        before="random_cosine",
+        after="cosine",
+        names=("random directions", "learned directions"),
+        unit="best cosine",
+        most=20,
+        sort=False,
+        still=True,
+    )
+
+
+def unpacked_arrows(result: Any) -> alt.LayerChart:
+    """True arrows and learned directions in a plane: from `unpacking`."""
+    units = _table(result, "units").pivot(index="unit", columns="hidden", values="w")
+    units = units.set_axis(["x", "y"], axis=1).reset_index()
+    true = pd.DataFrame({"feature": range(1, len(result.fits) + 1), "x": result.W[0], "y": result.W[1]})
+    title = "The features, and the directions that were learned"
+    return arrows(true, title=title, subtitle="Dashed: learned directions.", names=units)
+
+
 # The figure that stands for an analysis has its name.
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
@@ -746,6 +833,6 @@ FIGURES: dict[str, Figure] = {
         feature, steering, steering_sweep, ablation, patching,
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
         neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
-        bigram, bigram_ablation, bigram_of_model,
+        bigram, bigram_ablation, bigram_of_model, superposition, unpacking,
     )
 }  # fmt: skip

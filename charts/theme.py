@@ -129,10 +129,13 @@ UNITS = {
     "to_activation": ("to", ".4~g"),
     "side_kl": ("KL divergence on other texts (bits)", ".2f"),
     "counted": ("counted", ".1%"),
-    "loss": ("surprise (bits per letter)", ".3f"),
     "floor": ("that of counting", ".3f"),
     "above_floor": ("above that of counting", ".3f"),
     "of_the_words": ("share of the words", ".1%"),
+    "dimensionality": ("dimensions that it has to itself (D)", ".2f"),
+    "interference": ("interference", "+.2f"),
+    "w": ("weight W", "+.2f"),
+    "loss": ("loss", ".4f"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

@@ -298,6 +298,15 @@ def _of_directions(tables: Tables, result: Any) -> list[float]:
     return [float(len(pairs)), float((pairs > 3 * result.chance).sum())]
 
 
+def _of_superposition(tables: Tables, result: Any) -> list[float]:
+    best = tables["starts"].loc[tables["starts"]["loss"].idxmin()]
+    return [360 / max(best["features_that_fit"], 1), float(result.W.shape[1]), float(result.W.shape[2])]
+
+
+def _of_unpacking(tables: Tables, result: Any) -> list[float]:
+    return [0.95, float((~result.fits).sum()), float(len(result.directions))]
+
+
 def _of_probing(tables: Tables, result: Any) -> list[float]:
     return [float(len(result.held.classes))]
 
@@ -444,6 +453,7 @@ EXTREMES: dict[str, list[tuple[str, Callable]]] = {
         (r"is least sure at “(.*)” \(", _row("steps", "entropy", "token")),
         (r"It is surest at “(.*)” \(", _row("steps", "entropy", "token", "idxmin")),
     ],
+    "superposition": [(r"start (\d+) ended with the lowest loss", _row("starts", "loss", "start", "idxmin"))],
     "probing": [(r"is read best (?:in the )?(.*?): ", _best_layer)],
     "bigram": [(r"Its surest rule: after (.*) \(", _surest_rule)],
     "bigram_of_model": [(r"itself, “(.*)” follows it", _most_frequent)],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from charts import theme
 from charts.figures import Figure
@@ -81,6 +82,11 @@ def unfinished(result: Result, figure: Figure) -> None:
     st.markdown(" ".join(map(literal, reading.sentences)))
     spec = drawn(result, _spec, figure)
     st.vega_lite_chart(spec | {"autosize": FILLING, "config": _legible()}, width="stretch")
+
+
+def glimpse(place: DeltaGenerator, result: Result, figure: Figure, **view: Any) -> None:
+    """A chart of a result that is not finished, in a place that is overwritten: nothing belongs to it yet."""
+    place.vega_lite_chart(_spec(result, figure, **view) | {"autosize": FILLING, "config": _legible()}, width="stretch")
 
 
 def _framed(

@@ -370,6 +370,7 @@ BIGRAM_GUESS = _options("guess", ("shorter", "shorter"), ("same", "just as long"
 BIGRAM_CUT = _options(
     "cut", ("column", "a column (what comes)"), ("row", "a row (what follows)"), ("nothing", "nothing")
 )
+FIT_GUESS = _options("fit_guess", *((number, number) for number in "2345"), optional=True)
 
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
@@ -448,6 +449,11 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "bigram": (
         BIGRAM_VIEW, Text("own_words"), Number("seed", 0, 10_000), Number("training_steps", 0, 300), Text("letter"),
         BIGRAM_GUESS, BIGRAM_CUT, Text("cut_letter"), Number("temperature", 0, 2, whole=False), Text("bigram_token"),
+    ),
+    "superposition": (
+        Number("n_features", 2, 100), Number("n_hidden", 1, 20), Number("density", 0.01, 1, whole=False),
+        Text("importance"), Number("learning_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
+        FIT_GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
     ),
 }  # fmt: skip
 

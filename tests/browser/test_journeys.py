@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.screen import (
-    LABS,
-    PAGES,
+    READING,
     SECOND_PROMPT,
     ask,
     charts,
@@ -46,7 +45,6 @@ ABOUT_JAPAN = {
 }
 
 
-READ_A_PROMPT = [name for name, _, _ in PAGES if name not in LABS]
 # Words of the prompts before, said of this one; sample text may name a Mary of its own.
 STALE = re.compile("Texas is|“·Mary”|Mary[ ·]and[ ·]John")
 
@@ -63,7 +61,7 @@ def test_a_typed_prompt_is_read_on_every_page(page):
     expect(finding(page)).to_contain_text("“·Mary”")
     ask(page, JAPAN)
     expect(finding(page)).to_contain_text("“·Tokyo”")
-    for name in [*READ_A_PROMPT[1:], READ_A_PROMPT[0]]:
+    for name, _, _ in [*READING[1:], READING[0]]:
         go(page, name)
         if name == "Patching":
             fill(page, SECOND_PROMPT, "The capital of France is")
@@ -86,7 +84,7 @@ def test_a_clicked_token_is_the_position_everywhere(page):
     expect(finding(page)).to_contain_text(last)
     token(page, 4).click()
     expect(finding(page)).to_contain_text("After “·Japan”")
-    for name in READ_A_PROMPT[1:]:
+    for name, _, _ in READING[1:]:
         go(page, name)
         expect(token(page, 4)).to_have_attribute("aria-selected", "true")
         expect(token(page, 5)).to_have_attribute("aria-selected", "false")

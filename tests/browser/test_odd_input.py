@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.screen import LABS, PAGES, ask, field, finding, main, settled, sidebar
+from tests.browser.screen import READING, ask, field, finding, main, settled, sidebar
 
 MARKUP = "<b>bold</b> <script>window.ran = 1</script><img src=x onerror='window.ran = 2'> **b** $x^2$ :smile: :red[r]"
 FAR_TOO_LONG = "word " * 20_000
@@ -21,8 +21,8 @@ def test_an_empty_prompt_gets_a_sentence_and_a_way_back(page):
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-@pytest.mark.parametrize("path", [path for link, path, _ in PAGES if link not in LABS])
-def test_markup_in_a_prompt_is_text(page, path):
+@pytest.mark.parametrize(("link", "path", "title"), READING, ids=[link for link, _, _ in READING])
+def test_markup_in_a_prompt_is_text(page, link, path, title):
     page.goto(f"/{path}")
     expect(finding(page)).to_be_visible()
     ask(page, MARKUP)

@@ -31,6 +31,8 @@ SETTINGS = {
     "neuron": ["--layer", "1", "--neuron", "3"],
     "max_activating": ["--feature", "3"],
     "lens_training": ["--file", str(TEXT), "--steps", "2"],
+    "superposition": ["--steps", "5"],
+    "unpacking": ["--steps", "5"],
     "probe_use": ["--file", "sentiment", "--placebos", "2"],
     "probing": ["--file", str(LABELLED), "--shuffles", "1"],
     "patching": ["--corrupted", "The capital of France is"],

@@ -17,6 +17,7 @@ FREE = {
     "temperature", "seed", "reach", "reach_times", "distance",
     "pattern", "baseline_token", "n_steps", "window", "permutations", "plus", "less", "onto", "tokens", "nearest_to",
     "labelled", "read_token", "towards", "probe_strength", "beside", "least", "dense", "label",
+    "n_features", "n_hidden", "density", "importance", "learning_steps", "starts", "start", "hidden",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
     "own_words", "training_steps", "letter", "cut_letter", "bigram_token",

@@ -128,6 +128,7 @@ PINNED = {
         "probe": (),
         "vector": ("pasted numbers",),
     },
+    ("superposition", "fit_guess"): {"2": (), "3": (), "4": (), "5": ()},
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
@@ -153,6 +154,7 @@ OTHER_KEYS = {
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
+    "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
 }
 OPTIONS = [
     (page, field)
