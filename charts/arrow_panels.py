@@ -23,7 +23,7 @@ def arrow_panels(frame: pd.DataFrame, says: dict[int, str], *, title: str, subti
     """
     middle = {start: APART * number for number, start in enumerate(says)}
     across = [-APART / 2, APART * (len(says) - 0.5)]
-    x0 = frame["start"].map(middle)
+    x0 = np.array([middle[start] for start in frame["start"].tolist()])
     drawn = frame.assign(_x0=x0, _y0=0.0, _x=x0 + frame["x"], _angle=np.degrees(np.arctan2(frame["x"], frame["y"])))
     chosen = alt.selection_point(name="start", fields=["start"], on="click", clear="dblclick")
     colour = alt.Color("feature:N", scale=alt.Scale(range="category"), legend=None)

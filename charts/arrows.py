@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
     reach = max(REACH, 1.15 * float(np.hypot(frame["x"], frame["y"]).max()))
     slider = _slider(frame)
     if slider is not None:
-        ends["_next"] = ends["step"].map(_following(ends["step"]))
+        ends["_next"] = _following(ends["step"].tolist())
     base = alt.Chart(ends).encode(x=_x("x", reach), y=_y("y", reach), tooltip=theme.tooltips(ends))
     if slider is not None:
         base = base.transform_filter(f"datum.step <= {STEP} && {STEP} < datum._next")
@@ -42,7 +44,8 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
     ).encode(x=_x("_tx", reach), y=_y("_ty", reach), text="feature:N")  # fmt: skip
     last = frame[frame["step"] == frame["step"].max()] if slider is not None else frame
     layers = [_circle(reach), *_others(names, reach), shafts, heads, numbers]
-    return alt.LayerChart(layer=layers, params=alt.Undefined if slider is None else [slider.param]).properties(
+    played: dict[str, Any] = {} if slider is None else {"params": [slider.param]}
+    return alt.LayerChart(layer=layers, **played).properties(
         height=HEIGHT,
         title=theme.titled(title, subtitle),
         autosize=theme.FILLING,
@@ -55,16 +58,18 @@ def arrows(frame: pd.DataFrame, *, title: str, subtitle: str = "", names: pd.Dat
 def _slider(frame: pd.DataFrame) -> alt.Parameter | None:
     if "step" not in frame:
         return None
-    first, last = int(frame["step"].min()), int(frame["step"].max())
+    steps = frame["step"].tolist()
+    first, last = min(steps), max(steps)
     return alt.param(
         name=STEP, value=last, bind=alt.binding_range(min=first, max=last, step=1, name="Step of training ")
     )
 
 
-def _following(steps: pd.Series) -> dict[int, float]:
-    """The step that each is shown up to."""
-    known = sorted(steps.unique())
-    return dict(zip(known, [*known[1:], known[-1] + 1], strict=True))
+def _following(steps: list[int]) -> list[int]:
+    """Of each row, the step that it is shown up to."""
+    known = sorted(set(steps))
+    after = dict(zip(known, [*known[1:], known[-1] + 1], strict=True))
+    return [after[step] for step in steps]
 
 
 def _x(field: str, reach: float) -> alt.X:
