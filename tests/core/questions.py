@@ -39,8 +39,6 @@ ASKED = {
                 for space in ("embedding", "unembedding")],
     "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
     "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
-    "bigram": [],  # which looks at no model
-    "bigram_ablation": [],
     "bigram_of_model": [{"token": " cat"}],
     "composition": [{}, {"gains": "folded"}],
     "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
