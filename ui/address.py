@@ -15,6 +15,7 @@ Repairs of Streamlit, all seen in version 1.67.0; whether they can go is to be t
 - `choose`: the choice of a field that the page before had too, by the same key, is empty in the new page's field unless
   it is assigned.
 - `keep`: when a page is left before its run has ended, the address loses the sidebar's values (near issue 9100).
+- `_say_again`: what the server writes into the address may reach a browser that has gone on choosing, and then stays.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import parse_qs, unquote_plus, unquote_to_bytes
 
 import streamlit as st
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.state.query_params import sanitize_query_string
 from streamlit.runtime.state.session_state_proxy import get_session_state
@@ -39,7 +41,7 @@ TRAVELLING = "to-"
 _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
 _PAGE, _REMARKS, _INSTEAD, _ASKED = "_page", "_remarks", "_instead", "_asked"
-_SHARED, _DRAWN_ON = "_shared", "_drawn_on"
+_SHARED, _DRAWN_ON, _SENT = "_shared", "_drawn_on", "_address_sent"
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,14 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
 def read(page: str) -> Link | None:
     """Read the address before the first field is drawn; what it asks for where it stands for the whole picture."""
     context = get_script_run_ctx()
+    query = context.query_string if context else ""
     is_back_or_forward = bool(context and context.is_history_navigation)
     is_whole = _PAGE not in st.session_state or is_back_or_forward
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
     st.session_state[_PAGE] = page
-    link = _take_out(page, context.query_string if context else "")
+    if not has_arrived:
+        _say_again(query)
+    link = _take_out(page, query)
     if has_arrived:
         st.session_state[_ASKED] = frozenset(link.values)
         st.session_state[_INSTEAD] = {}
@@ -199,7 +204,7 @@ def carry(*names: str) -> None:
         value = st.session_state.get(name)
         if pages.get(name, page) != page and value not in (None, "") and name not in st.query_params:
             st.session_state[name] = value
-            st.query_params[name] = str(value)
+            write(name, str(value))
         pages[name] = page
 
 
@@ -214,6 +219,16 @@ def keep(usual: Mapping[str, Any]) -> None:
 def _parameters():
     """Streamlit's own keeper of the address, with its lock (private, as of version 1.67.0)."""
     return get_session_state().query_params()
+
+
+def _say_again(query: str) -> None:
+    """Send the browser the address that it asked with, where what was written before may come after it and undo it."""
+    sent = st.session_state.get(_SENT)
+    context = get_script_run_ctx()
+    if context and sent is not None and parse_qs(sent) != parse_qs(query):
+        message = ForwardMsg()
+        message.page_info_changed.query_string = st.session_state[_SENT] = query
+        context.enqueue(message)
 
 
 def _take_out(page: str, query: str) -> Link:
@@ -289,7 +304,16 @@ def _write(options: words.Options, word: str | None, usual: str | None) -> None:
     said = st.query_params.get(options.key)
     if (usual if said is None else options.understood(said)) == word:
         return
-    if word == usual:
-        del st.query_params[options.key]
+    write(options.key, None if word == usual else word)
+
+
+def write(key: str, value: str | None) -> None:
+    """Put a value that no field of Streamlit's is bound to into the address, or take it out."""
+    if st.query_params.get(key) == value:
+        return
+    if value is None:
+        del st.query_params[key]
     else:
-        st.query_params[options.key] = word
+        st.query_params[key] = value
+    if context := get_script_run_ctx():
+        st.session_state[_SENT] = context.query_string

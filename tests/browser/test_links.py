@@ -1,10 +1,12 @@
 """Links that people send: of former days, mistyped, cut off on the way; and the address while choosing."""
 
 import re
+from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.screen import field, fill, finding, go, in_address, main, settled
+from tests.browser.screen import field, fill, finding, go, in_address, main, settled, until
 
 
 def chosen(page, option: str):
@@ -69,6 +71,38 @@ def test_options_picked_in_a_hurry_all_stay_and_stand_in_the_address(page):
     in_address(page, "cell", "L1@4")
     settled(page)
     chosen(page, "what is needed")
+
+
+def test_an_address_that_arrives_late_undoes_no_later_choice(page):
+    held: list[tuple[WebSocketRoute, Any]] = []
+    holding = False
+
+    def through(browser: WebSocketRoute) -> None:
+        server = browser.connect_to_server()
+        server.on_message(lambda said: held.append((browser, said)) if holding else browser.send(said))
+
+    def is_held() -> bool:
+        page.wait_for_timeout(0)
+        return any(ForwardMsg.FromString(said).HasField("page_info_changed") for _, said in held)
+
+    page.route_web_socket(re.compile("_stcore/stream"), through)
+    page.goto("/ablation?site=mlp_out")
+    expect(finding(page)).to_contain_text("Without MLP")
+    settled(page)
+    pick(page, "attention layers")
+    in_address(page, "site", "attn_out")
+    settled(page)
+    holding = True
+    pick(page, "MLPs")
+    until(page, is_held)
+    pick(page, "attention layers")
+    page.wait_for_timeout(500)
+    holding = False
+    for browser, said in held:
+        browser.send(said)
+    settled(page)
+    in_address(page, "site", "attn_out")
+    chosen(page, "attention layers")
 
 
 def test_back_takes_back_a_choice_and_forward_makes_it_again(page):

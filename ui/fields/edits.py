@@ -57,10 +57,7 @@ def _write_address() -> None:
     """A link carries the edits that are on, where they are short enough."""
     packed = pack(current()) if current() else ""
     st.session_state[_CARRIED] = bool(packed) and len(packed) <= LONGEST_IN_LINK
-    if not st.session_state[_CARRIED]:
-        st.query_params.pop(words.EDITS.key, None)
-    elif st.query_params.get(words.EDITS.key) != packed:
-        st.query_params[words.EDITS.key] = packed
+    address.write(words.EDITS.key, packed if st.session_state[_CARRIED] else None)
 
 
 def sidebar() -> None:
