@@ -143,7 +143,7 @@ def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
 
 def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
     """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"{key}-below"):
         if spec is not None and st.button(
             "Large", icon=":material/open_in_full:", type="tertiary", key=f"{key}-enlarge"
         ):
