@@ -109,30 +109,32 @@ def server(serve, chromium) -> str:
     return address
 
 
+@pytest.fixture(scope="session")
+def seats(chromium) -> "_Seats":
+    return _Seats(chromium)
+
+
 @pytest.fixture
-def visitor(chromium, server) -> Iterator[Callable[..., Page]]:
-    """visitor(**options): a page in a fresh browser context that stands for a new person.
+def visitor(seats, server) -> Iterator[Callable[..., Page]]:
+    """visitor(**options): a page of a browser that stands for a new person.
 
     The options are those of a browser context (viewport, color_scheme …). At the end of the test every complaint of
     the browser, every request to another address, and every exception box that was ever on screen fail it.
     """
-    contexts: list[tuple[BrowserContext, _Complaints]] = []
+    taken: list[tuple[_Seat, _Complaints]] = []
 
     def arrive(base: str = server, **options) -> Page:
-        options = {"viewport": {"width": 1280, "height": 900}} | options
-        context = chromium.new_context(base_url=base, accept_downloads=True, **options)
+        seat = seats.take(base_url=base, **({"viewport": {"width": 1280, "height": 900}} | options))
         complaints = _Complaints(base)
-        contexts.append((context, complaints))
-        context.set_default_timeout(SECONDS * 1000)
-        context.add_init_script(WATCH + ANSWERS)
-        page = context.new_page()
+        taken.append((seat, complaints))
+        page = seat.context.new_page()
         complaints.listen(page)
         return page
 
     yield arrive
-    found = [line for _, complaints in contexts for line in complaints.lines]
-    for context, _ in contexts:
-        context.close()
+    found = [line for _, complaints in taken for line in complaints.lines]
+    for seat, _ in taken:
+        seats.leave(seat)
     assert not found, "the browser complained:\n" + "\n".join(found)
 
 
@@ -140,6 +142,43 @@ def visitor(chromium, server) -> Iterator[Callable[..., Page]]:
 def page(visitor) -> Page:
     """A person at a desk."""
     return visitor()
+
+
+@dataclass
+class _Seat:
+    """A browser context, with what it was made for."""
+
+    context: BrowserContext
+    options: dict
+
+
+@dataclass
+class _Seats:
+    """Browser contexts, each used by one person at a time. The next one finds nothing of the last but files of the
+    server in the browser's cache, as everybody does who has opened Loupe before; they take a second to read anew."""
+
+    browser: Browser
+    free: list[_Seat] = field(default_factory=list)
+
+    def take(self, **options) -> _Seat:
+        for seat in self.free:
+            if seat.options == options:
+                self.free.remove(seat)
+                return seat
+        context = self.browser.new_context(accept_downloads=True, **options)
+        context.set_default_timeout(SECONDS * 1000)
+        context.add_init_script(WATCH + ANSWERS)
+        return _Seat(context, options)
+
+    def leave(self, seat: _Seat) -> None:
+        """Close all pages, and forget what they have stored."""
+        for page in seat.context.pages:
+            page.close()
+        forget = {"origin": seat.options["base_url"], "storageTypes": "cookies,local_storage,indexeddb,service_workers"}
+        page = seat.context.new_page()
+        seat.context.new_cdp_session(page).send("Storage.clearDataForOrigin", forget)
+        page.close()
+        self.free.append(seat)
 
 
 @dataclass

@@ -52,8 +52,16 @@ def test_page_finds_something(page):
     assert len(app.title) == 1
     assert app.header, "no finding"
     assert app.get("vega_lite_chart"), "no chart"
-    for label in ("How to read", "Checked", "Table", "Export"):
-        assert any(label in str(block.proto) for block in app.get("popover")), label
+    popovers = [(block.proto.popover.label, block) for block in app.get("popover")]
+    labels = {label for label, _ in popovers}
+    assert {"How to read", "Checked", "Table", "Export"} <= labels and "Check failed" not in labels
+    for label, block in popovers:
+        said = [markdown.value for markdown in block.markdown]
+        if label == "How to read":
+            assert len(said[0].split()) > 15
+        if label == "Checked":
+            held = [row.split("|")[-2].strip() for row in said[1].splitlines()[2:]]
+            assert held and set(held) == {"yes"}
 
 
 @pytest.mark.parametrize("page", READ_A_PROMPT)
