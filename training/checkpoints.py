@@ -1,8 +1,9 @@
 """Snapshots of training in half precision, and what each of them could do: a timeline of how induction appears.
 
 ``checkpoints/step_<N>.safetensors`` hold the weights under transformers' names (without the tied ``lm_head.weight``);
-the last step has none, because ``model.safetensors`` is that one. ``checkpoints/scores.json``: ``{"run": {...}, "checkpoints": [{"step", "tokens", "figures": {...}, "heads":
-{"induction": [layer][head], "previous": …, "duplicate": …}}]}``.
+the last step has none, because ``model.safetensors`` is that one. ``checkpoints/scores.json``: ``{"run": {...},
+"checkpoints": [{"step", "tokens", "figures": {...}, "heads": {"induction": [layer][head], "previous": …, "duplicate":
+…}}]}``.
 """
 
 from pathlib import Path

@@ -113,10 +113,12 @@ class LensTimeline:
     def _read_in(self, first: int) -> str:
         """From which layer on the lens reads it, then and in the end."""
         then, end = (after_layer(self.layers[settled(self.target_rank[step])], self.layers[-1]) for step in (first, -1))
+        when = f"At step {self.steps[first]:,}"
         if first == len(self.steps) - 1:
-            return f"There the lens reads it {then}."
-        same = "as it does" if then == end else f"and {end}"
-        return f"The lens reads it {then} then, {same} at step {self.steps[-1]:,}."
+            return f"{when} the lens first reads it {then}."
+        if then == end:
+            return f"{when} the lens first reads it {then}, as it does at step {self.steps[-1]:,}."
+        return f"{when} the lens first reads it {then}; at step {self.steps[-1]:,}, {end}."
 
     def _best(self) -> str:
         """Where it stood highest."""

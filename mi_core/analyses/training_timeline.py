@@ -111,7 +111,7 @@ class TrainingTimeline:
             return f"{called(metric).capitalize()} is there from the first checkpoint on."
         before, now = percent(column[at - 1]), percent(column[at])
         between = f"between steps {self.steps[at - 1]:,} and {self.steps[at]:,}"
-        return f"{called(metric).capitalize()} rises to over half of its end {between}, from {before} to {now}."
+        return f"{called(metric).capitalize()} goes from {before} to {now} right {between}."
 
     def _heads(self) -> list[str]:
         """When the clearest head of each role took it."""

@@ -77,7 +77,7 @@ def named(model_id: str, step: int) -> Checkpoint:
     known = {one.step: one for one in series(name)}
     if step in known:
         return known[step]
-    if _folder(name) is None and _hub_id(name):
+    if on_the_hub(name):
         return Checkpoint(step, f"{name}@step{step}")
     raise _no_such(name, str(step), list(known), "steps")
 
@@ -140,6 +140,18 @@ def scores(model_id: str) -> dict[str, Any] | None:
     """
     folder = _folder(parted(model_id)[0])
     return None if folder is None else _read(folder)
+
+
+def is_measured(model_id: str) -> bool:
+    """Whether anything was measured along the training that a model came of."""
+    folder = _folder(parted(model_id)[0])
+    return folder is not None and (folder / FOLDER / SCORES).is_file()
+
+
+def on_the_hub(model_id: str) -> bool:
+    """Whether further steps of the training may be fetched."""
+    name, _ = parted(model_id)
+    return _folder(name) is None and _hub_id(name) is not None
 
 
 def folder_of(model: Path, name: str, revision: str) -> Path:
