@@ -91,7 +91,9 @@ class CheckpointComparison:
         else:
             title = f"Step {self.first:,} says {was[0]} {at}, step {self.second:,} says {is_[0]}"
             first = f"That is {was[1]} for {was[0]} then, and {is_[1]} for {is_[0]}."
-        return Reading(title, (f"{first} All they expect next lies {bits(self.kl)} apart.", *self._most()))
+        return Reading(
+            title, (f"{first} In all that may come next, they are {bits(self.kl)} apart (KL).", *self._most())
+        )
 
     def _top(self, which: int) -> tuple[str, str]:
         best = int(self.rank[which].argmin())

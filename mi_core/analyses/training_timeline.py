@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from mi_core.errors import InputError
 from mi_core.models import checkpoints, loading
 from mi_core.models.model import Model
-from mi_core.phrases import percent
+from mi_core.phrases import listed, percent
 from mi_core.result import Check, Reading, check_axes, same_length
 
 #: What a measured share is called; others go by their own names.
@@ -24,7 +24,7 @@ CALLED = {
 }
 #: Roles of heads, by their names in the file of scores.
 ROLES = {"induction": "induction", "previous": "previous_token", "duplicate": "duplicate_token"}
-NAMED = {"induction": "what followed last time", "previous_token": "the token before"}
+NAMED = {"induction": "looks at what followed last time", "previous_token": "looks at the token before"}
 CLEAR = 0.4  # of its attention: from there on a head has a role
 
 
@@ -119,15 +119,11 @@ class TrainingTimeline:
         for role, score in zip(self.roles, np.moveaxis(self.score, 1, 0), strict=True):
             layer, head = np.unravel_index(int(score[-1].argmax()), score[-1].shape)
             own = score[:, layer, head]
-            if own[-1] < CLEAR or role not in NAMED:
-                continue
-            at = _stays(own)
-            when = f"from step {self.steps[at]:,} on" if at else "from the first checkpoint on"
-            said.append(
-                f"The head that looks most at {NAMED[role]}, L{layer}H{head}, gives it {percent(own[-1])} of its "
-                f"attention in the end, and over half of that {when}."
-            )
-        return said
+            if own[-1] >= CLEAR and role in NAMED:
+                since = f"step {self.steps[_stays(own)]:,}"
+                how = f"{percent(own[-1])} of its attention in the end, over half of that from {since} on"
+                said.append(f"L{layer}H{head} {NAMED[role]} ({how})")
+        return [f"The clearest heads: {listed(said)}."] if said else []
 
 
 def training_timeline(model: Model) -> TrainingTimeline:
