@@ -162,7 +162,7 @@ def training_timeline(model: Model) -> TrainingTimeline:
         metrics=metrics,
         value=np.array([[_value(row, metric) for metric in metrics] for row in rows]),
         roles=tuple(ROLES.get(role, role) for role in rows[-1]["heads"]),
-        score=np.array([[row["heads"][role] for role in rows[-1]["heads"]] for row in rows]),
+        score=_scores(rows, list(rows[-1]["heads"])),
         checks=_checks(name, ids, rows),
     )
 
@@ -176,6 +176,13 @@ def _checks(name: str, ids: tuple[str, ...], rows: list[dict[str, Any]]) -> tupl
         last, own = (loading.fingerprint(loading.locate(one)) for one in (f"{name}@{rows[-1]['step']}", name))
         checks.insert(0, Check(f"the last checkpoint is {name}, bit for bit", float(last != own), 0.0))
     return tuple(checks)
+
+
+def _scores(rows: list[dict[str, Any]], roles: list[str]) -> Float[np.ndarray, "step role layer head"]:
+    heads = np.shape(rows[-1]["heads"][roles[0]]) if roles else (0, 0)
+    return np.array([[row["heads"][role] for role in roles] for row in rows], float).reshape(
+        len(rows), len(roles), *heads
+    )
 
 
 def _value(row: dict[str, Any], metric: str) -> float:

@@ -22,8 +22,8 @@ def test_probabilities_are_those_of_each_by_itself(mini):
     for step, when in ((2500, "before"), (4000, "after")):
         own = predict(load(f"loupe-mini@{step}"), FACT, top_k=5).tables()["predictions"]
         for row in own.itertuples():
-            assert table.at[row.prediction, f"probability_{when}"] == pytest.approx(row.probability, abs=1e-6)
-            assert table.at[row.prediction, f"rank_{when}"] == row.rank
+            assert table.at[row.token, f"probability_{when}"] == pytest.approx(row.probability, abs=1e-6)
+            assert table.at[row.token, f"rank_{when}"] == row.rank
     logits = [load(f"loupe-mini@{step}").run(found.tokens).logits[-1].double() for step in (2500, 4000)]
     q, p = (torch.log_softmax(row, -1) for row in logits)
     assert found.kl == pytest.approx(float((p.exp() * (p - q)).sum() / np.log(2)), abs=1e-4)

@@ -1,11 +1,12 @@
 """The lens over steps and layers, against plain transformers with each checkpoint's weights."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 import transformers
 from huggingface_hub import constants
-from safetensors.torch import load_file
 
 from mi_core.analyses.lens_timeline import lens_timeline
 from mi_core.analyses.logit_lens import logit_lens
@@ -20,13 +21,13 @@ PROMPT, FACT = " the cat sat on", "The capital of Texas is"
 DRINK = "When Mary and John went to the store, John gave a drink to"
 
 
-def probabilities(folder, weights, ids):
-    """Of plain transformers with these weights in 32 bits, for what follows the last token."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    model.load_state_dict({name: tensor.float() for name, tensor in load_file(weights).items()}, strict=False)
-    model.tie_weights()
-    with torch.no_grad():
-        return model(torch.tensor([ids])).logits[0, -1].softmax(-1).numpy()
+def hf_checkpoint(folder, step):
+    """Plain transformers, from a folder where the checkpoint's weights take the place of the model's, in 32 bits."""
+    own = shutil.copytree(folder, folder.with_name(f"own {step}"))
+    shutil.copy(folder / "checkpoints" / f"step_{step}.safetensors", own / "model.safetensors")
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        own, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
 
 
 def test_every_checkpoint_ends_as_plain_transformers_does(architecture, tiny_folder, tmp_path):
@@ -34,7 +35,8 @@ def test_every_checkpoint_ends_as_plain_transformers_does(architecture, tiny_fol
     found = lens_timeline(load(str(folder)), PROMPT, target=" dog")
     assert list(found.steps) == [5, 40] and all(check.passed for check in found.checks)
     for row, step in enumerate((5, 40)):
-        own = probabilities(folder, folder / "checkpoints" / f"step_{step}.safetensors", found.tokens.ids)
+        with torch.no_grad():
+            own = hf_checkpoint(folder, step)(torch.tensor([found.tokens.ids])).logits[0, -1].softmax(-1).numpy()
         assert found.target_probability[row, -1] == pytest.approx(own[found.target.token_id], abs=1e-4)
         assert found.probability[row, -1] == pytest.approx(own.max(), abs=1e-4)
         assert found.target_rank[row, -1] == (own > own[found.target.token_id]).sum() + 1
@@ -44,10 +46,7 @@ def test_every_checkpoint_ends_as_plain_transformers_does(architecture, tiny_fol
 def test_layers_are_read_through_the_checkpoint_s_own_norm_and_unembedding(mini, tiny_folder, tmp_path):
     folder = with_checkpoints(tiny_folder("gpt2"), tmp_path / "series", (5,))
     found = lens_timeline(load(str(folder)), PROMPT, target=" dog")
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    weights = load_file(folder / "checkpoints" / "step_5.safetensors")
-    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
-    model.tie_weights()
+    model = hf_checkpoint(folder, 5)
     resid = torch.stack(plain(model, found.tokens.ids).resid)[:, -1]
     own = model.lm_head(model.transformer.ln_f(resid)).softmax(-1)[:, found.target.token_id]
     np.testing.assert_allclose(found.target_probability[0], own.detach(), atol=1e-4)
@@ -100,6 +99,6 @@ def test_what_cannot_be_looked_at_gets_a_sentence(mini, tiny_model):
     with pytest.raises(InputError, match="loupe-mini has no checkpoint 7: choose one of 0, 1100") as caught:
         lens_timeline(mini, FACT, steps=(7,))
     assert caught.value.field == "steps"
-    changed = edited(mini, [{"kind": "orthogonalise", "direction": "token", "token": " Austin"}])
+    changed = edited(mini, [{"kind": "orthogonalise", "direction": "token: Austin"}])
     with pytest.raises(InputError, match="Edits are made in one model, and a training has many"):
         lens_timeline(changed, FACT)
