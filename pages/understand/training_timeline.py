@@ -65,6 +65,8 @@ if checkpoints.is_measured(name):
             measured, figures.roles_at_step, step=step, role=role, key="heads", how=HOW_HEADS, table="roles",
             on_select=selection.pick_head("heads"),
         )  # fmt: skip
+if not series and not wanted:
+    parts.elsewhere()
 place = st.empty()
 
 

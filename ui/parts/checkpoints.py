@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from charts import figures
-from mi_core.models import checkpoints
+from mi_core.models import catalogue, checkpoints
 from ui import address, show
 from ui.components.number_steps import number_steps
 from ui.compute import Answer, compute
@@ -39,6 +39,14 @@ def said(checkpoint: checkpoints.Checkpoint) -> None:
         st.caption(literal(f"{what}{how}. Open it on"), width="content")
         for name, page in PAGES.items():
             st.page_link(page, label=name, query_params=address.link_to(model=checkpoint.model), width="content")
+
+
+def elsewhere() -> None:
+    """The way to a model that has checkpoints."""
+    st.page_link(
+        "pages/understand/training_timeline.py", label="See the training of Loupe mini", icon=":material/timeline:",
+        query_params=address.link_to(model=catalogue.DEFAULT),
+    )  # fmt: skip
 
 
 def attention(chosen: Inputs, now: checkpoints.Checkpoint, then: checkpoints.Checkpoint) -> None:
