@@ -98,7 +98,8 @@ def chosen(model_id: str, steps: Sequence[int] = ()) -> list[Checkpoint]:
             "steps",
         )
     if absent := [one for one in asked if one not in known]:
-        raise Absent(f"{len(absent)} checkpoints have to be fetched first.", "steps", lambda say: _fetch(absent, say))
+        these = ", ".join(one.model for one in absent)
+        raise Absent(f"These have to be fetched first: {these}.", "steps", lambda say: _fetch(absent, say))
     return asked
 
 

@@ -47,7 +47,7 @@ if edits.current():
 step = checkpoints.step_of(revision)
 marks: dict[str, Any] = {}
 if checkpoints.is_measured(name):
-    measured = compute("training_timeline", name, edits="")
+    measured = compute("training_timeline", chosen.model, edits="")
     show.finding(measured)
     step = checkpoint.cursor(list(series), step if step in series else max(series))
     marks = {"step": step}
@@ -76,7 +76,7 @@ def so_far(partial: Any) -> None:
         show.unfinished(partial, figures.lens_timeline)
 
 
-answer = compute("lens_timeline", name, **chosen.asking, steps=wanted, edits="", on_partial=so_far)
+answer = compute("lens_timeline", chosen.model, **chosen.asking, steps=wanted, edits="", on_partial=so_far)
 place.empty()
 series = {one.step: one for one in checkpoints.series(name) if one.step in answer.result.steps}
 show.finding(answer)
@@ -93,7 +93,7 @@ show.chart(
 if len(series) > 1:
     other = checkpoint.compared(list(series), step)
     asked = chosen.reading | {"pos": chosen.pos, "first": min(step, other), "second": max(step, other)}
-    both = compute("checkpoint_comparison", name, **asked, edits="")
+    both = compute("checkpoint_comparison", chosen.model, **asked, edits="")
     show.finding(both)
     left, right = st.columns(2, gap="large")
     with left:

@@ -82,7 +82,7 @@ def test_revisions_of_the_hub_that_are_on_this_machine(tiny_folder, tmp_path, mo
     model = loading.load("tiny/series@step512")
     weight = model.hf_model.get_input_embeddings().weight
     assert torch.equal(weight, earlier(tiny_folder("neox"), 512)["gpt_neox.embed_in.weight"].float())
-    with pytest.raises(Absent, match="1 checkpoints have to be fetched first") as caught:
+    with pytest.raises(Absent, match="These have to be fetched first: tiny/series@step2000") as caught:
         checkpoints.chosen("tiny/series", (512, 2000))
     with pytest.raises(InputError, match="tiny/series@step2000 is not on this machine and downloads are switched off"):
         caught.value.fetch(lambda *told: None)

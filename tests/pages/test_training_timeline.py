@@ -1,6 +1,8 @@
 """The training timeline: one cursor for every picture, a checkpoint as the sidebar's model, and what is not there."""
 
-from tests.core.checkpoint_folders import with_checkpoints
+from huggingface_hub import constants
+
+from tests.core.checkpoint_folders import as_revisions, with_checkpoints
 from tests.pages.test_links import follow
 from tests.pages.test_pages import sentences, unescaped, visit
 
@@ -64,8 +66,19 @@ def test_a_folder_of_one_s_own_has_no_measurements_but_all_else(tiny_folder, tmp
     assert "What the lens reads" in titles(app) and "Heads that changed most" not in titles(app)
 
 
-def test_steps_to_fetch_are_asked_for_where_there_is_a_hub(monkeypatch):
-    app = visit(PAGE, model="tiny/series", fetched="five")
+def test_a_public_series_is_looked_at_by_its_revisions(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    as_revisions(tiny_folder("neox"), tmp_path, "tiny/series", (8, 64, 512))
+    asked = {"model": "tiny/series@step64", "prompt": "the cat sat on the dog"}
+    app = visit(PAGE, **asked)
+    assert not app.exception and not app.error
+    assert list(app.select_slider(key="step").options) == ["8", "64", "512"]
+    assert app.select_slider(key="step").value == "64"
+    assert "This is the model tiny/series@step64: its weights are stored with 16 bits" in unescaped(sentences(app))
+    app.text_input(key="fetched").set_value("8, 512").run()
+    assert not app.exception and not app.error and list(app.select_slider(key="step").options) == ["8", "512"]
+    app.text_input(key="fetched").set_value("8, five").run()
     assert not app.exception
-    app = visit(PAGE, model="loupe-mini", fetched="five")
-    assert not app.exception and app.header
+    assert unescaped(app.error[0].value) == "Steps are whole numbers, separated by commas, such as 0, 1000, 143000."
+    app.text_input(key="fetched").set_value("8, 9").run()
+    assert not app.exception and "tiny/series@step9 is not on this machine" in unescaped(sentences(app))
