@@ -14,7 +14,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Serves `repos` {owner/name: folder}, and revisions by {owner/name@revision: folder}. `gated` and `spoiled` are the ids that refuse, and that change a byte."""
+    """Serves `repos` {owner/name: folder}, and revisions of them {owner/name@revision: folder}.
+
+    `gated` and `spoiled` are the ids that refuse, and that change a byte.
+    """
 
     def __init__(self, repos: dict[str, Path], gated: tuple[str, ...] = (), spoiled: tuple[str, ...] = ()) -> None:
         self.repos, self.gated, self.spoiled = repos, gated, spoiled
