@@ -61,6 +61,7 @@ PAGES = {
             "compress",
             "How a model holds more features than it has dimensions.",
         ),
+        _page("pages/understand/training_timeline.py", "Training timeline", "timeline", "What was learned, and when."),
     ],
 }
 

@@ -33,10 +33,11 @@ def lens_heatmap(
     answer: str | None = None,
     own: bool = False,
     columns_title: str = "token read (position · text)",
+    along: str = "pos",
 ) -> alt.LayerChart:
     """Rows run downwards from the embeddings to the output, columns along the prompt; a cell holds the top guess.
 
-    A click selects a cell: selection ``cell`` with fields ``layer`` and ``pos``.
+    A click selects a cell: selection ``cell`` with fields ``layer`` and ``pos``, or what columns are `along`.
 
     Args:
         frame: One row per cell: layer, stage, pos, token, prediction (visible text) and the column `colour`; as from
@@ -44,14 +45,17 @@ def lens_heatmap(
         title: The finding.
         subtitle: A line below it.
         colour: Column that colours the cells.
-        pos: Position whose column is outlined.
+        pos: Position, or what columns are along, whose column is outlined.
         answer: Cells whose guess is this text are set in bold.
         own: Those whose guess is the token of their own column are.
         columns_title: What the columns are.
+        along: Column of the frame whose numbers run to the right; what is no position is written by itself.
     """
-    grid = frame.assign(_column=theme.token_labels(frame["pos"], frame["token"]), _row=_rows(frame))
-    columns = list(grid.sort_values("pos")["_column"].unique())
+    labels = theme.token_labels(frame["pos"], frame["token"]) if along == "pos" else frame[along].map("{:,}".format)
+    grid = frame.assign(_column=labels, _row=_rows(frame))
+    columns = list(grid.sort_values(along)["_column"].unique())
     rows = list(grid.assign(_stage=grid["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())
+    named = "token" if along == "pos" else along
     narrowest = NARROW if NARROW * len(columns) <= ROOM else WIDE  # no room for all: scroll, with room for words
     step = theme.step(len(columns), room=ROOM, smallest=narrowest, largest=LARGEST)
     base = alt.Chart(grid).encode(
@@ -60,11 +64,11 @@ def lens_heatmap(
         tooltip=theme.tooltips(grid),
     )
     share = colour in theme.PROBABILITIES
-    layers = [cells(base, grid[colour], colour, name="cell", fields=["layer", "pos"], share=share)]
+    layers = [cells(base, grid[colour], colour, name="cell", fields=["layer", along], share=share)]
     if step >= TEXT_FROM:
         layers.append(_words(base, colour, "datum.token" if own else answer and theme.literal(answer)))
     if pos is not None:
-        layers.append(base.transform_filter(alt.datum.pos == pos).mark_rect(**theme.OUTLINE))
+        layers.append(base.transform_filter(alt.datum[along] == pos).mark_rect(**theme.OUTLINE))
     width = step * len(columns)
     return alt.LayerChart(layer=layers).properties(
         width=width,
@@ -77,10 +81,10 @@ def lens_heatmap(
             printed=NARROW,
             most=LARGEST,
             beside=theme.beside(rows, 140),
-            at=theme.largest(grid.loc[lambda rows: rows["pos"] == pos], "pos", "_column"),
+            at=theme.largest(grid.loc[lambda rows: rows[along] == pos], along, "_column"),
             field="_column",
         ),
-        description=theme.alt_text(title, frame, value=colour, label="token", kind="Heat map"),
+        description=theme.alt_text(title, frame, value=colour, label=named, kind="Heat map"),
     )
 
 

@@ -136,6 +136,8 @@ UNITS = {
     "interference": ("interference", "+.2f"),
     "w": ("weight W", "+.2f"),
     "loss": ("loss", ".4f"),
+    "share_right": ("answered right", ".0%"),
+    "value": ("value", ".3~g"),
 }
 # columns that cannot be negative, coloured from pale to full; and those of them that end at 1
 AT_LEAST_ZERO = {

@@ -22,7 +22,7 @@ from training.highlights import write_highlights
 from training.train import Recipe, train
 
 ROOT = Path(__file__).parents[1]
-#: Steps whose weights become checkpoints, close together where induction appears; the last step is one too.
+#: Steps whose weights become checkpoints, close together where induction appears; the last is the model itself.
 SNAPSHOTS = (0, 1100, 2250, 2500, 3000, 3250, 3500, 4000, 5000, 8000, 12000)
 
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
         say("training the tokenizer")
         tokenizer.build(recipe.vocabulary, run, recipe.context, recipe.seed)
     say(f"training {recipe.steps} steps on {device}")
-    snapshots = [*(step for step in SNAPSHOTS if step < recipe.steps), recipe.steps]
+    snapshots = [step for step in SNAPSHOTS if step < recipe.steps]
     network = train(recipe, run, snapshots, device)
     weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     write(to_transformers(weights, recipe.heads), run, made)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not (made / "checkpoints" / "scores.json").exists():
         say("measuring the checkpoints")
         about = {"heads": recipe.heads, "tokens_per_step": recipe.rows * recipe.context, "start": "random weights"}
-        write_checkpoints(run, snapshots, made, read(made)[1], about)
+        write_checkpoints(run, snapshots, recipe.steps, made, about)
     seen.write_words(made, recipe.seed)
     texts.write_texts(made, recipe.seed)
     shutil.copytree(made, options.out, dirs_exist_ok=True)

@@ -1,8 +1,9 @@
 """Snapshots of training in half precision, and what each of them could do: a timeline of how induction appears.
 
 ``checkpoints/step_<N>.safetensors`` hold the weights under transformers' names (without the tied ``lm_head.weight``);
-``checkpoints/scores.json``: ``{"run": {...}, "checkpoints": [{"step", "tokens", "figures": {...}, "heads":
-{"induction": [layer][head], "previous": …, "duplicate": …}}]}``.
+the last step has none, because ``model.safetensors`` is that one. ``checkpoints/scores.json``: ``{"run": {...},
+"checkpoints": [{"step", "tokens", "figures": {...}, "heads": {"induction": [layer][head], "previous": …, "duplicate":
+…}}]}``.
 """
 
 from pathlib import Path
@@ -14,14 +15,15 @@ from safetensors.torch import save_file
 from training import questions as ask
 from training.contexts import save_json
 from training.corpus import people
-from training.export import renamed, to_transformers
+from training.export import read, renamed, to_transformers
 from training.measure import Examinee, copying, head_scores, share
 
 
-def write_checkpoints(run: Path, steps: list[int], out: Path, tokenizer, about: dict) -> None:
-    """Copy the snapshots of a run and measure each."""
+def write_checkpoints(run: Path, steps: list[int], last: int, out: Path, about: dict) -> None:
+    """Copy the snapshots of a run and measure each, and the model in `out`, which is that of the last step."""
     folder = out / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
+    model, tokenizer = read(out)
     rows = []
     for step in steps:
         weights = torch.load(run / f"step_{step}.pt", weights_only=True)
@@ -29,8 +31,14 @@ def write_checkpoints(run: Path, steps: list[int], out: Path, tokenizer, about: 
         shipped.pop("lm_head.weight")
         save_file(shipped, folder / f"step_{step}.safetensors", metadata={"format": "pt"})
         m = Examinee(to_transformers({n: w.float() for n, w in weights.items()}, about["heads"]), tokenizer)
-        rows.append({"step": step, "tokens": step * about["tokens_per_step"]} | timeline(m))
+        rows.append(measured(step, m, about))
+    rows.append(measured(last, Examinee(model, tokenizer), about))
     save_json(folder / "scores.json", {"run": about, "checkpoints": rows})
+
+
+def measured(step: int, m: Examinee, about: dict) -> dict:
+    """A row of ``scores.json``."""
+    return {"step": step, "tokens": step * about["tokens_per_step"]} | timeline(m)
 
 
 def timeline(m: Examinee) -> dict:

@@ -104,8 +104,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Hook:
-    """A place in the model, or a class of labelled texts. Which there are depends on the model, or on what a person
-    has brought, so the field itself looks at the value."""
+    """A place in the model, a step of its training, or a class of labelled texts. Which there are depends on the model,
+    or on what a person has brought, so the field itself looks at the value."""
 
     key: str
 
@@ -119,7 +119,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of the catalogue by its id or title, a Hugging Face id, or a folder."""
+    """A model of the catalogue by its id or title, one of its checkpoints, a Hugging Face id, or a folder."""
 
     key: str
 
@@ -127,6 +127,7 @@ class Model:
         """What the field calls this model."""
         known = {name: entry.title for entry in catalogue.entries() for name in (entry.id, entry.title)}
         is_elsewhere = any(sign in text for sign in "/\\") or text.startswith((".", "~"))
+        is_elsewhere = is_elsewhere or text.partition("@")[0] in known  # a checkpoint, called by its id
         return known.get(text, text if is_elsewhere else None)
 
     def fault(self, values: Sequence[str]) -> str | None:
@@ -375,6 +376,7 @@ FIT_GUESS = _options("fit_guess", *((number, number) for number in "2345"), opti
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
+STEP, OTHER_STEP = Hook("step"), Hook("compared")
 AUTOENCODER, OTHER_AUTOENCODER = Hook("sae"), Hook("other_sae")
 SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
@@ -455,6 +457,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Text("importance"), Number("learning_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
         FIT_GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
     ),
+    "training_timeline": (STEP, OTHER_STEP, ROLE, COLOUR, Text("fetched"), LAYER, HEAD),
 }  # fmt: skip
 
 

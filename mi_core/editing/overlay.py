@@ -119,6 +119,12 @@ def with_changes(model: Model, changes: Sequence[Change], fingerprint: str) -> M
     return changed
 
 
+def refuse_edits(model: Model) -> None:
+    """Raises InputError for an edited model, where a whole training is looked at."""
+    if model in _origins:
+        raise InputError("Edits are made in one model, and a training has many: take the edits away.", "edits")
+
+
 def own_bytes(model: Model, of: Model) -> int:
     """Bytes of the weights that an edited model does not share with the one it is `of`."""
     shared = {parameter.data_ptr() for parameter in of.bridge.parameters()}

@@ -316,11 +316,12 @@ class Engine:
 
 
 def _key(request: Request, model: Model | None) -> str:
-    """Where its result is kept: with the weights, and with the SAEs, notes and lenses that lie beside them."""
+    """Where its result is kept: with the weights, and the SAEs, notes, lenses and checkpoints that lie beside them."""
     if model is None:
         return request.key("")
     from mi_core.lenses import files as lenses
+    from mi_core.models import checkpoints
     from mi_core.saes import loading as saes
 
     beside = f"{saes.stamp(request.model)} {lenses.stamp(request.model, model.fingerprint)}"
-    return request.key(f"{model.fingerprint} {beside}")
+    return request.key(f"{model.fingerprint} {beside} {checkpoints.stamp(request.model)}")

@@ -165,7 +165,7 @@ def look(
     stages: Sequence[Stage],
     normed: Normed,
     *,
-    target: str | None,
+    target: str | Target | None,
     foil: str | None,
     pos: int,
     top_k: int,
@@ -177,7 +177,7 @@ def look(
         tokens: What it reads.
         stages: Where to look, in the order of the computation; the last one is the model's own output.
         normed: What the unembedding is given of the streams at these stages.
-        target: The answer to follow; None for the model's top guess at `pos`.
+        target: The answer to follow, or its text; None for the model's top guess at `pos`.
         foil: Only checked.
         pos: The position that the reading speaks of.
         top_k: How many guesses to keep per cell.
@@ -186,7 +186,8 @@ def look(
         InputError: A bad target.
     """
     acts = model.run(tokens, [stage.hook for stage in stages], logits=pos)
-    answer = resolve(model, target, foil, int(acts.logits[0].argmax()))
+    guess = int(acts.logits[0].argmax())
+    answer = target if isinstance(target, Target) else resolve(model, target, foil, guess)
     rows = _read(model, torch.stack([acts[stage.hook] for stage in stages]), normed, answer, top_k)
     return {
         "model": model.id,

@@ -18,7 +18,9 @@ from huggingface_hub.errors import (
     HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from tqdm.auto import tqdm
 
 from mi_core.errors import InputError
@@ -34,31 +36,42 @@ UNWANTED = ("*/*",)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def cached(hub_id: str) -> Path | None:
+def cached(hub_id: str, revision: str = "") -> Path | None:
     """The snapshot on this machine, found without any network; None where there is none or it is incomplete."""
+    patterns = {"allow_patterns": list(WANTED), "ignore_patterns": list(UNWANTED)}
     try:
-        return Path(
-            snapshot_download(
-                hub_id, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED), local_files_only=True
-            )
-        )
+        return Path(snapshot_download(hub_id, revision=revision or None, local_files_only=True, **patterns))
     except LocalEntryNotFoundError:
         return None
 
 
-def download(model_id: str, hub_id: str, progress: Callable[[int, int, str], None], again: bool = False) -> Path:
+def revisions(hub_id: str) -> list[str]:
+    """The revisions that were fetched by name to this machine, found without any network."""
+    refs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type="model") / "refs"
+    return sorted(path.name for path in refs.glob("*") if path.is_file())
+
+
+def download(
+    model_id: str,
+    hub_id: str,
+    progress: Callable[[int, int, str], None],
+    revision: str = "",
+    again: bool = False,
+) -> Path:
     """Fetch configuration, tokenizer and safetensors weights.
 
     Args:
         model_id: The name people know it by, for the sentences.
         hub_id: owner/name.
         progress: Called with (bytes done, bytes in all, message); the message says both for people.
+        revision: A branch, tag or commit; "" for the usual one.
         again: Fetch also what is already there, because it is damaged.
 
     Raises:
         InputError: No network, no such model, a gated one, no safetensors weights, no room, a damaged transfer.
     """
-    patterns = {"allow_patterns": list(WANTED), "ignore_patterns": list(UNWANTED), "force_download": again}
+    wanted = {"allow_patterns": list(WANTED), "ignore_patterns": list(UNWANTED), "revision": revision or None}
+    patterns = wanted | {"force_download": again}
     try:
         files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **patterns)
         total = sum(file.file_size for file in files if file.will_download)
@@ -136,6 +149,10 @@ def _sentence(model_id: str, hub_id: str, error: Exception) -> InputError:
             f"{model_id} is gated: accept its licence at huggingface.co/{hub_id}, then sign in on this machine with "
             "“hf auth login”.",
             "model",
+        )
+    if isinstance(cause, RevisionNotFoundError):
+        return InputError(
+            f"Hugging Face has no such revision of {hub_id} as {model_id} names: check it there.", "model"
         )
     if isinstance(cause, RepositoryNotFoundError):
         return InputError(

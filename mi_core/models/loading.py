@@ -40,7 +40,8 @@ def load(model_id: str, progress: Progress | None = None):
     """Open a model for reading.
 
     Args:
-        model_id: Catalogue id, Hugging Face id (owner/name) or path of a folder that `save_pretrained` wrote.
+        model_id: Catalogue id, Hugging Face id (owner/name) or path of a folder that `save_pretrained` wrote; behind an
+            @ a step of its training, or a revision (`loupe-mini@2500`, `owner/name@step1000`).
         progress: Called with (done, total, message) while it works: bytes during a download; total 0 if unknown.
 
     Returns:
@@ -59,17 +60,20 @@ def load(model_id: str, progress: Progress | None = None):
 
 def locate(model_id: str, progress: Progress | None = None) -> Path:
     """The local folder of a model, downloaded first where it has to be. Raises InputError; see `load`."""
-    known = next((entry for entry in catalogue.entries() if entry.id == model_id), None)
+    from mi_core.models import checkpoints
+
+    name, revision = checkpoints.parted(model_id)
+    known = next((entry for entry in catalogue.entries() if entry.id == name), None)
     if known is not None and known.folder is not None:
-        return known.folder
+        return checkpoints.folder_of(known.folder, name, revision)
     if known is not None:
-        return _from_hub(known.id, known.hub_id, progress or silent, known.memory_bytes)
-    if _is_path(model_id):
-        return _local(model_id)
-    if HUB_ID.fullmatch(model_id):
-        return _from_hub(model_id, model_id, progress or silent)
-    if _is_here(model_id):
-        return _local(model_id)
+        return _from_hub(model_id, known.hub_id, revision, progress or silent, known.memory_bytes)
+    if _is_path(name):
+        return checkpoints.folder_of(_local(name), name, revision)
+    if HUB_ID.fullmatch(name):
+        return _from_hub(model_id, name, revision, progress or silent)
+    if _is_here(name):
+        return checkpoints.folder_of(_local(name), name, revision)
     raise catalogue.unknown(model_id)
 
 
@@ -140,15 +144,15 @@ def _local(model_id: str) -> Path:
 # Hub -------------------------------------------------------------------------------------------------------------
 
 
-def _from_hub(model_id: str, hub_id: str, progress: Progress, memory_bytes: int = 0) -> Path:
+def _from_hub(model_id: str, hub_id: str, revision: str, progress: Progress, memory_bytes: int = 0) -> Path:
     """Snapshot folder in the usual Hugging Face cache; the network is asked only where the cache lacks it."""
     from mi_core.models import hub
 
-    cached = hub.cached(hub_id)
+    cached = hub.cached(hub_id, revision)
     if cached is not None and _is_whole(cached, model_id):
         return cached
     forecast.refuse_if_too_large(model_id, memory_bytes, _free_bytes())
-    return hub.download(model_id, hub_id, progress, again=cached is not None)
+    return hub.download(model_id, hub_id, progress, revision, again=cached is not None)
 
 
 def _is_whole(folder: Path, model_id: str) -> bool:

@@ -6,7 +6,8 @@ from charts import figures
 from ui import address, show, words
 from ui.compute import compute
 from ui.fields import bigram as fields
-from ui.parts.bigram import ablation, not_shown, prediction, real_model
+from ui.parts.bigram import ablation, prediction, real_model
+from ui.parts.not_shown import not_shown
 from ui.prompt import header
 from ui.text import literal
 

@@ -30,6 +30,7 @@ PAGES = (
     ("Edits", "edits", "Edits"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
+    ("Training timeline", "training_timeline", "Training timeline"),
 )
 LABS = {"bigram", "superposition"}  # which train models of their own, and read no prompt
 READING = tuple(page for page in PAGES if page[1] not in LABS)

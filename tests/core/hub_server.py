@@ -14,7 +14,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Serves `repos` {owner/name: folder}. `gated` and `spoiled` are the ids that refuse, and that change a byte."""
+    """Serves `repos` {owner/name: folder}, and revisions of them {owner/name@revision: folder}.
+
+    `gated` and `spoiled` are the ids that refuse, and that change a byte.
+    """
 
     def __init__(self, repos: dict[str, Path], gated: tuple[str, ...] = (), spoiled: tuple[str, ...] = ()) -> None:
         self.repos, self.gated, self.spoiled = repos, gated, spoiled
@@ -50,8 +53,14 @@ class Hub:
         repo = f"{owner}/{name}"
         if repo not in self.repos:
             return self._send(request, 404, b"", {"X-Error-Code": "RepoNotFound"}, body)
+        revision = rest[0] if rest else "main"
+        commits = {name: _commit(name) for name in self.repos if name.startswith(f"{repo}@")}
+        repo = next((key for key, sha in commits.items() if revision in (sha, key.partition("@")[2])), repo)
+        if "@" not in repo and revision not in ("main", COMMIT):
+            return self._send(request, 404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
+        commit = commits.get(repo, COMMIT)
         if is_api:
-            listing = self._tree(repo) if kind == "tree" else {"id": repo, "sha": COMMIT, "siblings": []}
+            listing = self._tree(repo) if kind == "tree" else {"id": repo, "sha": commit, "siblings": []}
             return self._send(request, 200, json.dumps(listing).encode(), {"Content-Type": "application/json"}, body)
         if repo in self.gated:
             return self._send(request, 403, b"", {"X-Error-Code": "GatedRepo"}, body)
@@ -59,7 +68,7 @@ class Hub:
         if not (self.repos[repo] / file).is_file():
             return self._send(request, 404, b"", {"X-Error-Code": "EntryNotFound"}, body)
         content = (self.repos[repo] / file).read_bytes()
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{_oid(file, content)}"'}
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{_oid(file, content)}"'}
         if body and file.endswith(".safetensors"):
             self.open.wait(SECONDS)
         if body:
@@ -86,6 +95,10 @@ class Hub:
         request.end_headers()
         if body:
             request.wfile.write(content)
+
+
+def _commit(name: str) -> str:
+    return hashlib.sha1(name.encode()).hexdigest()
 
 
 def _oid(name: str, content: bytes) -> str:

@@ -40,6 +40,7 @@ ASKED = {
     "attention": [{}, {"layer": 1, "head": 1, "pos": 1}, {"layer": 1, "weighted": True}],
     "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
     "bigram_of_model": [{"token": " cat"}],
+    "checkpoint_comparison": [{}],
     "composition": [{}, {"gains": "folded"}],
     "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
     "counterpart": [{}],
@@ -56,6 +57,7 @@ ASKED = {
     "feature_effects": [{}],
     "feature_list": [{"over": "prompt"}, {"sort": "effect"}],
     "feature_pairs": [{}],
+    "lens_timeline": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "jacobian_lens": [{}],
@@ -84,6 +86,7 @@ ASKED = {
                  {"direction": "feature:1", "operation": "clamp", "max_new_tokens": 3}],
     "steering_sweep": [CONTRAST | {"layer": 1, "max_new_tokens": 3, "strengths": (0.0, 1.0)}],
     "tokens": [{"target": " cat", "foil": " dog"}],
+    "training_timeline": [{}],
     "writing": [{"max_new_tokens": 3}, {"max_new_tokens": 3, "temperature": 1.0, "seed": 5}],
 }  # fmt: skip
 

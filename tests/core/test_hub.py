@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mi_core.models.loading import fingerprint
 from tests.core.hub_server import Hub
 from tests.patience import SECONDS
 
@@ -62,7 +63,8 @@ def repos(tiny_folder, tmp_path_factory) -> dict[str, Path]:
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(whole / name, pickled / name)
     (pickled / "pytorch_model.bin").write_bytes(b"pickle")
-    return {"tiny/whole": whole, "tiny/pickled": pickled, "tiny/gated": whole, "tiny/spoiled": whole}
+    return {"tiny/whole": whole, "tiny/pickled": pickled, "tiny/gated": whole, "tiny/spoiled": whole,
+            "tiny/whole@step8": tiny_folder("neox")}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +118,18 @@ def test_what_the_hub_refuses(hub, tmp_path):
     assert spoiled["error"] == "tiny/spoiled was damaged on its way here: try again."
     assert not list(tmp_path.glob("**/models--tiny--spoiled/snapshots/*/model.safetensors"))
     assert {answer["field"] for answer in (gated, absent, pickled, spoiled)} == {"model"}
+
+
+@pytest.mark.slow
+def test_a_revision_is_a_model_of_its_own(hub, nowhere, tmp_path, tiny_folder):
+    asked = [("tiny/whole@step8", "open"), ("tiny/whole@step9", "open")]
+    opened, unknown = in_own_process(hub.endpoint, tmp_path, *asked)
+    (again,) = in_own_process(nowhere, tmp_path, asked[0])
+    assert opened["fingerprint"] == again["fingerprint"] == fingerprint(tiny_folder("neox"))
+    assert opened["seen"][0][2].startswith("Downloading tiny/whole@step8: ")
+    assert unknown["error"] == (
+        "Hugging Face has no such revision of tiny/whole as tiny/whole@step9 names: check it there."
+    )
 
 
 @pytest.mark.slow

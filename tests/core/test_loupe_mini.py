@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from training import circuits, concepts, contexts, highlights, measure
+from training.checkpoints import timeline
 from training.evaluate import MODEL, ROWS, circuit_figures, notes, sae_figures
 from training.export import network_of, read
 from training.measure import Examinee
@@ -156,13 +157,19 @@ def test_the_tuned_lens_is_nearer_to_the_output_than_the_logit_lens():
 def test_checkpoints_hold_what_they_say_and_open_in_transformers():
     scores = json.loads((MODEL / "checkpoints" / "scores.json").read_text("utf-8"))["checkpoints"]
     assert 8 <= len(scores) <= 12
-    last = load_file(MODEL / "checkpoints" / f"step_{scores[-1]['step']}.safetensors")
-    model = read(MODEL)[0]
-    missing, unexpected = model.load_state_dict({n: w.float() for n, w in last.items()}, strict=False)
-    assert missing == ["lm_head.weight"] and not unexpected
-    model.tie_weights()
-    found = measure.head_scores(Examinee(model, read(MODEL)[1]))["induction"]
-    assert torch.allclose(found, torch.tensor(scores[-1]["heads"]["induction"]), atol=TOLERANCE)
+    names = {f"step_{row['step']}.safetensors" for row in scores[:-1]}  # the last one is model.safetensors itself
+    assert {path.name for path in (MODEL / "checkpoints").glob("*.safetensors")} == names
+    model, tokenizer = read(MODEL)
+    for row in (scores[-1], scores[5]):
+        if row is not scores[-1]:
+            weights = load_file(MODEL / "checkpoints" / f"step_{row['step']}.safetensors")
+            missing, unexpected = model.load_state_dict({n: w.float() for n, w in weights.items()}, strict=False)
+            assert missing == ["lm_head.weight"] and not unexpected
+            model.tie_weights()
+        found = timeline(Examinee(model, tokenizer))
+        for role, shares in found["heads"].items():
+            assert torch.allclose(torch.tensor(shares), torch.tensor(row["heads"][role]), atol=TOLERANCE)
+        assert found["figures"] == pytest.approx(row["figures"], abs=TOLERANCE)
 
 
 def test_neurons_and_sizes():

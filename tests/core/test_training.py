@@ -259,6 +259,8 @@ def test_one_command_makes_every_file_and_goes_on_where_it_stopped(tmp_path, mon
     assert {folder.name for folder in (out / "saes").iterdir()} == hooks
     for name in ("model.safetensors", "tokenizer.json", "tuned_lens.safetensors", "checkpoints/scores.json"):
         assert (out / name).is_file()
+    steps = [row["step"] for row in json.loads((out / "checkpoints" / "scores.json").read_text("utf-8"))["checkpoints"]]
+    assert steps == [0, 60] and not (out / "checkpoints" / "step_60.safetensors").exists()
     neurons = json.loads((out / "neurons" / "layer_1.json").read_text("utf-8"))["neurons"]
     assert [row["neuron"] for row in neurons] == list(range(48))
     made = {path: path.stat().st_mtime_ns for path in (out / "saes").rglob("*")}

@@ -8,6 +8,7 @@ from tests.pages.test_pages import PAGES, sentences, unescaped, visit
 
 PROMPT, OTHER = "the cat sat on the dog", "the dog sat on the dog"
 FEATURES, STEERING = "pages/look/features.py", "pages/intervene/steering.py"
+TIMELINE = "pages/understand/training_timeline.py"
 
 
 def open_on(page: str, folder, **state):
@@ -16,7 +17,7 @@ def open_on(page: str, folder, **state):
 
 
 @pytest.mark.parametrize("architecture", ["llama", "neox", "gemma2"])
-@pytest.mark.parametrize("page", [page for page in PAGES if page != FEATURES])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (FEATURES, TIMELINE)])
 def test_a_page_works_on_another_architecture(tiny_folder, page, architecture):
     app = open_on(page, tiny_folder(architecture))
     assert not app.exception and not app.error
@@ -29,6 +30,12 @@ def test_features_without_an_autoencoder_are_explained(tiny_folder):
     app = open_on(FEATURES, tiny_folder("llama"))
     assert not app.exception and not app.error and not app.header
     assert "no sparse autoencoder" in unescaped(sentences(app))
+
+
+def test_a_training_without_checkpoints_is_explained(tiny_folder):
+    app = open_on(TIMELINE, tiny_folder("llama"))
+    assert not app.exception and not app.error and not app.header
+    assert "There are no checkpoints of" in unescaped(sentences(app))
 
 
 def test_steering_without_an_autoencoder_offers_a_contrast(tiny_folder):

@@ -129,6 +129,19 @@ PINNED = {
         "vector": ("pasted numbers",),
     },
     ("superposition", "fit_guess"): {"2": (), "3": (), "4": (), "5": ()},
+    ("training_timeline", "role"): {
+        "previous_token": (),
+        "induction": (),
+        "duplicate_token": (),
+        "first_token": (),
+        "current_token": (),
+    },
+    ("training_timeline", "colour"): {
+        "probability": ("probability of the guess",),
+        "target_probability": ("probability of the answer",),
+        "entropy": ("doubt (entropy)",),
+        "kl_to_final": ("distance to the final guess (KL)",),
+    },
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
@@ -155,6 +168,7 @@ OTHER_KEYS = {
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
+    "training_timeline": "step compared fetched layer head",
 }
 OPTIONS = [
     (page, field)

@@ -108,10 +108,3 @@ def real_model() -> None:
     prove_it(
         "pages/intervene/ablation.py", "knock out each MLP and see which one this needs", site="mlp_out", prompt=token
     )
-
-
-def not_shown(*points: str) -> None:
-    """The box that a lab ends in."""
-    with st.container(border=True):
-        st.subheader("What this does not show", anchor=False)
-        st.markdown("\n".join(f"- {point}" for point in points))
