@@ -42,6 +42,7 @@ _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
 _PAGE, _REMARKS, _INSTEAD, _ASKED = "_page", "_remarks", "_instead", "_asked"
 _SHARED, _DRAWN_ON, _SENT = "_shared", "_drawn_on", "_address_sent"
+_ARRIVED = "_arrived"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def read(page: str) -> Link | None:
     is_back_or_forward = bool(context and context.is_history_navigation)
     is_whole = _PAGE not in st.session_state or is_back_or_forward
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
-    st.session_state[_PAGE] = page
+    st.session_state[_PAGE], st.session_state[_ARRIVED] = page, has_arrived
     if not has_arrived:
         _say_again(query)
     link = _take_out(page, query)
@@ -106,6 +107,11 @@ def read(page: str) -> Link | None:
             belonging.refill(link.values)
     st.session_state[_REMARKS] = _sentences(link.remarks)
     return link if is_whole else None
+
+
+def has_arrived() -> bool:
+    """Whether this run is the first of a page that was just opened."""
+    return st.session_state[_ARRIVED]
 
 
 def fields() -> dict[str, words.Field]:
