@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -122,7 +123,7 @@ def _measured(live: Live, value: float) -> str:
         f'<p class="loupe-live {"holds" if holds else "outside"}"><span>{html.escape(live.says)}:</span> '
         f"<b>{live.written(value)}</b> <span class=verdict>{sign} {word}</span> "
         f"{_line(live, value)}"
-        f"<small>expected {live.written(live.low)} to {live.written(live.high)}.{html.escape(why)}</small></p>"
+        f"<small>expected {live.expected()}.{html.escape(why)}</small></p>"
     )
 
 
@@ -142,7 +143,9 @@ def _why_outside() -> str:
 
 
 def _line(live: Live, value: float) -> str:
-    """A small line: the range on it, and a dot where the number is."""
+    """A small line: the range on it, and a mark where the number is; nothing where the range is open."""
+    if math.isinf(live.low) or math.isinf(live.high):
+        return ""
     room = ROOM * (live.high - live.low)
     low, whole = live.low - room, live.high - live.low + 2 * room
     left = min(max((value - low) / whole, 0.0), 1.0)

@@ -5,19 +5,29 @@ A tour is a file ``<name>.toml`` in this folder; docs/add-a-tour.md says how to 
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mi_core import phrases
 from ui import words
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {path.stem: path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "pages").rglob("*.py"))}
+FORMS: dict[str, Callable[[float], str]] = {
+    "percent": phrases.percent,
+    "share": phrases.percent_of_gap,
+    "signed": phrases.signed,
+    "bits": phrases.bits,
+    "number": "{:,.0f}".format,
+    "activation": "{:.2f}".format,
+}
 CHOSEN = "chosen"  # in `where`: the position that the page looks at
 
 
@@ -27,15 +37,16 @@ class Live:
 
     `column` of the row of `table` where `where` holds; of several rows the one with the largest, or with `take`
     ``rows`` how many there are. Without a `table`, a number of the result itself. `says` is what it is, `form` how it
-    is written; from `low` to `high` is what the built-in model gives on the tour's own prompt, with room around it.
+    is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model gives
+    on the tour's own prompt, with room around it.
     """
 
     analysis: str
     says: str
     column: str
-    low: float
-    high: float
     form: str
+    low: float = -math.inf
+    high: float = math.inf
     table: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     take: str = "largest"
@@ -58,8 +69,16 @@ class Live:
         return self.low <= value <= self.high
 
     def written(self, value: float) -> str:
-        """The number for people: a true minus."""
-        return format(value, self.form).replace("-", "−")
+        """The number for people."""
+        return FORMS[self.form](value)
+
+    def expected(self) -> str:
+        """The range for people."""
+        if math.isinf(self.high):
+            return f"at least {self.written(self.low)}"
+        if math.isinf(self.low):
+            return f"at most {self.written(self.high)}"
+        return f"{self.written(self.low)} to {self.written(self.high)}"
 
 
 @dataclass(frozen=True)
