@@ -33,7 +33,8 @@ class Place:
 def arrive(page: str, *, whole: bool) -> None:
     """Follow the address before the first field is drawn: onto a step, and off the tour where it names none.
 
-    An address that names a step and nothing else opens it as the tour shows it; what else it says stands.
+    A link of the tour opens a step as the tour shows it, and so does an address that names one and nothing else; what
+    any other address says stands.
 
     Args:
         page: The page's name in the address.
@@ -45,8 +46,8 @@ def arrive(page: str, *, whole: bool) -> None:
             st.session_state[_PLACE] = None
     else:
         st.session_state[_PLACE] = given
-        is_bare = set(st.query_params) <= {words.TOUR.key, words.STEP.key}
-        if is_bare and given.step.url == page and (address.has_arrived() or given != before):
+        is_link = address.travelled(words.STEP.key) or set(st.query_params) <= {words.TOUR.key, words.STEP.key}
+        if is_link and given.step.url == page and (address.has_arrived() or given != before):
             show_step(own=before is not None and before.name == given.name and _is_own(_prompt()))
     _remember()
 
@@ -76,11 +77,12 @@ def show_step(*, own: bool = False) -> None:
     for key, kept in words.of_page(step.url).items():
         if isinstance(kept, words.Options | words.Hook) and kept not in words.SIDEBAR:
             st.session_state.pop(key, None)
-    belonging.let_go(keep=() if not own else belonging.OF_PROMPT)
+    own = own or not step.prompt
+    belonging.let_go(keep=belonging.OF_PROMPT if own else ())
     st.session_state["model"], st.session_state["bos"] = catalogue.DEFAULT, "default"
-    if step.prompt and not own:
+    if not own:
         belonging.bring(step.prompt, target=step.target, foil=step.foil)
-    st.session_state.update(step.fields)
+    address.fill(step.fields)
 
 
 def own_prompt() -> str | None:

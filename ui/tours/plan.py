@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from mi_core import phrases
-from ui import words
+from ui import address, words
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +124,7 @@ class Tour:
 
     def link(self, number: int = 1) -> dict[str, Any]:
         """What `st.page_link` opens a step with, but for the words of the link; steps count from 1."""
-        query = {words.TOUR.key: self.name, words.STEP.key: str(number)}
+        query = address.link_to(**{words.TOUR.key: self.name, words.STEP.key: number})
         return {"page": self.steps[number - 1].script, "query_params": query}
 
 
