@@ -6,7 +6,7 @@ const OPEN = '[role="dialog"], [data-testid="stPopoverBody"], [data-testid="stSe
 const STILL = 400 // milliseconds without a change of its place: it is drawn
 
 function lit(name) {
-  return document.querySelector(`.st-key-${name}-frame`) ?? document.querySelector(`.st-key-${name}`)
+  return name && (document.querySelector(`.st-key-${name}-frame`) ?? document.querySelector(`.st-key-${name}`))
 }
 
 // Arrows belong to what has the focus: they step only where that is the page itself, or the card.
@@ -23,6 +23,12 @@ function pressed(event) {
   if (!button) return
   event.preventDefault()
   button.click()
+}
+
+// How much of the card may scroll away where there is little room: all but its last row.
+function measure(card) {
+  const [all, foot] = [card, card.querySelector(".st-key-tour-foot")].map(each => each.getBoundingClientRect())
+  card.parentElement.style.setProperty("--tour-above", `${foot.top - all.top - 8}px`)
 }
 
 function show(element) {
@@ -45,14 +51,18 @@ export default function (component) {
     }, STILL)
   }
   const drawn = new MutationObserver(wait) // it may come later than this
+  const card = document.querySelector(".st-key-tour-card")
+  const sized = new ResizeObserver(() => measure(card))
   const said = parentElement.querySelector("[role=status]")
   if (said.textContent !== data.note) said.textContent = data.note
   document.addEventListener("keydown", pressed)
   drawn.observe(document.body, { childList: true, subtree: true })
+  sized.observe(card)
   wait()
   return (parentElement.leave = () => {
     clearTimeout(timer)
     drawn.disconnect()
+    sized.disconnect()
     document.removeEventListener("keydown", pressed)
   })
 }

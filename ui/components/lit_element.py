@@ -20,11 +20,11 @@ def lit_element(name: str, told: str, note: str) -> None:
     """Light what has this key on the page, and let arrow keys and Esc press the buttons of the tour's card.
 
     Args:
-        name: Key of a field, a container or a chart.
+        name: Key of a field, a container or a chart; "" for none.
         told: What is lit for: what is new is brought into sight once.
         note: What is read aloud to whom the screen is read.
     """
-    st.html(
+    st.html(  # a rule, because what draws the page takes off again what is added to its elements
         f"<style>.st-key-{name}-frame, .st-key-{name} {{ outline: 3px solid var(--loupe-accent); outline-offset: 6px;"
         " border-radius: 2px; scroll-margin: 30vh 0 2rem; }</style>"
     )

@@ -29,7 +29,7 @@ def draw(page: str) -> None:
     """The step that is on show, above the page; or the way back to one's own prompt after a tour."""
     st.session_state[_LIVE] = None
     at = place.current()
-    with st.container(key="tour-card" if at else "tour-over", gap="xsmall"):
+    with st.container(key="tour-card" if at else "tour-over", gap="small"):
         if at:
             _step(at, is_here=at.step.url == page)
         elif own := place.own_prompt():
@@ -53,22 +53,24 @@ def _value(result: Any, *, tour: str, step: int) -> float | None:
 
 
 def _step(at: Place, *, is_here: bool) -> None:
-    step, steps = at.step, at.tour.steps
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tour-head"):
-        st.html(_heading(at))
-        _buttons(at)
-    if not is_here:
+    step = at.step
+    st.html(_heading(at))
+    if is_here:
+        st.markdown(step.say)
+        st.markdown(f":material/touch_app: {step.do}")
+    else:
         st.markdown("This step is on another page. Look around; the tour waits.")
-        st.page_link(**at.tour.link(at.number), label="Go to this step", icon=":material/my_location:")
-        return
-    st.markdown(step.say)
-    st.markdown(f":material/touch_app: {step.do}")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tour-value"):
-        spot = st.empty()
-        spot.html(f'<p class="loupe-live">{html.escape(step.live.says)}: not there yet</p>')
-        st.session_state[_LIVE] = spot
-        _prompts(at)
-    lit_element(step.lit, f"{at.name} {at.number}", f"Step {at.number} of {len(steps)}: {step.title}. {step.do}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="tour-foot"):
+        if is_here:
+            spot = st.empty()
+            spot.html(_waiting(step.live))
+            st.session_state[_LIVE] = spot
+            _prompts(at)
+        else:
+            _link(at, at.number, "here", "Go to this step", "my_location")
+        _buttons(at)
+    note = f"Step {at.number} of {len(at.tour.steps)}: {step.title}. {step.do}"
+    lit_element(step.lit if is_here else "", f"{at.name} {at.number}", note)
 
 
 def _heading(at: Place) -> str:
@@ -84,17 +86,19 @@ def _heading(at: Place) -> str:
 
 def _buttons(at: Place) -> None:
     if at.number > 1:
-        st.container(key="tour-back").page_link(
-            **at.tour.link(at.number - 1), label="Back", icon=":material/arrow_back:", help="Left arrow key"
-        )
+        _link(at, at.number - 1, "back", "Back", "arrow_back", "The left arrow key does it too.")
     if at.number < len(at.tour.steps):
-        st.container(key="tour-next").page_link(
-            **at.tour.link(at.number + 1), label="Next", icon=":material/arrow_forward:", help="Right arrow key"
-        )
+        _link(at, at.number + 1, "next", "Next", "arrow_forward", "The right arrow key does it too.")
     st.button(
         "Try it yourself", key="tour-leave", icon=":material/close:", type="tertiary", on_click=place.leave,
         help="Close the tour and go on from here. The Esc key does it too; the page Tours leads back to this step.",
     )  # fmt: skip
+
+
+def _link(at: Place, number: int, key: str, label: str, icon: str, help: str | None = None) -> None:
+    """A link to a step, named for the keys that press it (ui/components/lit_element.js)."""
+    with st.container(key=f"tour-{key}", width="content"):
+        st.page_link(**at.tour.link(number), label=label, icon=f":material/{icon}:", help=help)
 
 
 def _prompts(at: Place) -> None:
@@ -112,6 +116,10 @@ def _back_to_own(label: str) -> None:
         label, key="own-prompt", type="tertiary", icon=":material/undo:", on_click=place.back_to_own,
         help=literal(place.own_prompt() or ""),
     )  # fmt: skip
+
+
+def _waiting(live: Live) -> str:
+    return f'<p class="loupe-live">{html.escape(live.says)}: <small>not there yet</small></p>'
 
 
 def _measured(live: Live, value: float) -> str:
