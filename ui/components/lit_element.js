@@ -3,6 +3,7 @@
 const KEYS = { ArrowLeft: ".st-key-tour-back a", ArrowRight: ".st-key-tour-next a", Escape: ".st-key-tour-leave button" }
 const FIELDS = "input, textarea, select, [contenteditable]"
 const OPEN = '[role="dialog"], [data-testid="stPopoverBody"], [data-testid="stSelectboxVirtualDropdown"]'
+const SMALL = "(max-width: 767px), (max-height: 600px)" // as in ui/tours/card.css
 const STILL = 400 // milliseconds without a change of its place: it is drawn
 
 function lit(name) {
@@ -31,9 +32,11 @@ function measure(card) {
   card.parentElement.style.setProperty("--tour-above", `${foot.top - all.top - 8}px`)
 }
 
+// What is lit comes into sight; where there is little room the card does, whose words come first.
 function show(element) {
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches
-  element.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" })
+  const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"
+  if (matchMedia(SMALL).matches) document.querySelector('[data-testid="stMain"]').scrollTo({ top: 0, behavior })
+  else element.scrollIntoView({ block: "nearest", behavior })
 }
 
 export default function (component) {
