@@ -17,7 +17,7 @@ STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.cs
 SCRIPTS = "".join(
     f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"
     "</script>"
-    for name in ("one_entry", "enter_applies", "names")
+    for name in ("one_entry", "enter_applies", "names", "scheme")
 )
 
 
@@ -27,8 +27,7 @@ def draw(page: str) -> None:
     if arrived:
         edits.arrive(arrived)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
-    scheme = st.context.theme.type or "light dark"  # for what stands outside the page too, such as open boxes
-    st.html(f"<style>{STYLE} {projector.style()} :root {{ color-scheme: {scheme} }}</style>")
+    st.html(f"<style>{STYLE} {projector.style()}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
     belonging.settle(address.fields())

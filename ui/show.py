@@ -23,6 +23,12 @@ from ui.text import table as markdown_table
 
 LINKS = {"neuronpedia": st.column_config.LinkColumn()}  # opened when clicked, in another tab
 FILLING = theme.FILLING.to_dict()
+# Words in the page's own ink, whichever theme is on by now: Streamlit's chart theme is paler, and leaves numbers beside
+# marks black. Its sizes grow with the page's.
+INK, QUIET = (f"light-dark({theme.LIGHT[role]}, {theme.DARK[role]})" for role in ("text", "quiet"))
+WORDS = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2, "labelColor": INK, "titleColor": QUIET}
+TITLE = {"color": INK, "subtitleColor": QUIET}
+LEGIBLE = {"text": {"color": INK}, "title": TITLE, "axis": WORDS, "legend": WORDS}
 LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
 
@@ -81,12 +87,12 @@ def unfinished(result: Result, figure: Figure) -> None:
     st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(map(literal, reading.sentences)))
     spec = drawn(result, _spec, figure)
-    st.vega_lite_chart(spec | {"autosize": FILLING, "config": _legible()}, width="stretch")
+    st.vega_lite_chart(spec | {"autosize": FILLING, "config": LEGIBLE}, width="stretch")
 
 
 def glimpse(place: DeltaGenerator, result: Result, figure: Figure, **view: Any) -> None:
     """A chart of a result that is not finished, in a place that is overwritten: nothing belongs to it yet."""
-    place.vega_lite_chart(_spec(result, figure, **view) | {"autosize": FILLING, "config": _legible()}, width="stretch")
+    place.vega_lite_chart(_spec(result, figure, **view) | {"autosize": FILLING, "config": LEGIBLE}, width="stretch")
 
 
 def _framed(
@@ -101,7 +107,7 @@ def _framed(
             st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
             opening_place(frame, room, f"{key}-opening")
         st.vega_lite_chart(
-            spec | {"autosize": FILLING, "config": _legible()},
+            spec | {"autosize": FILLING, "config": LEGIBLE},
             width="stretch",
             key=key,
             on_select=on_select or "ignore",
@@ -123,15 +129,6 @@ def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
     return ready(figure(result, **view))
 
 
-def _legible() -> dict[str, Any]:
-    """Words in the page's own ink: Streamlit's chart theme is paler, and leaves numbers beside marks black."""
-    ink = theme.DARK if st.context.theme.type == "dark" else theme.LIGHT
-    sizes = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2}  # Streamlit's own grow with the page's
-    words = sizes | {"labelColor": ink["text"], "titleColor": ink["quiet"]}
-    title = {"color": ink["text"], "subtitleColor": ink["quiet"]}
-    return {"text": {"color": ink["text"]}, "title": title, "axis": words, "legend": words}
-
-
 def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
     """A table whose texts are read in full: `columns` by name, with the format of their numbers; `alt` is its name."""
     written = {
@@ -143,7 +140,7 @@ def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
 
 def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
     """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"{key}-below"):
         if spec is not None and st.button(
             "Large", icon=":material/open_in_full:", type="tertiary", key=f"{key}-enlarge"
         ):

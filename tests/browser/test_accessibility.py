@@ -1,8 +1,8 @@
 """For every reader: contrast, focus, headings and names on every page, in both themes; axe-core is asked too."""
 
 import json
+from collections.abc import Callable, Iterable
 
-import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
@@ -138,22 +138,30 @@ def reached(page: Page) -> list[str]:
     return [f"focus is not seen: {one}" for one in focus["unseen"]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_can_be_used_by_everybody(visitor, scheme):
-    page = visitor(color_scheme=scheme, reduced_motion="reduce")
+def in_both_themes(page: Page, look: Callable[[Page], Iterable[str]]) -> list[str]:
+    """What is found on a page in light and in dark, to which the system's setting turns it while it is open."""
+    found = []
+    for scheme, ground in (("light", "rgb(253, 252, 250)"), ("dark", "rgb(23, 22, 20)")):
+        page.emulate_media(color_scheme=scheme)
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", ground)
+        settled(page)
+        found += [f"{scheme}: {one}" for one in look(page)]
+    return found
+
+
+def test_every_page_can_be_used_by_everybody(visitor):
+    page = visitor(reduced_motion="reduce")
     page.add_init_script(AXE_SCRIPT)
     found = []
     for name, path, _ in PAGES:
         page.goto(f"/{path}")
         expect(finding(page)).to_be_visible()
         expect(charts(page).first.locator("svg")).to_be_visible()
-        settled(page)
-        found += [f"{name}: {one}" for one in (*seen(page), *reached(page))]
+        found += [f"{name}: {one}" for one in in_both_themes(page, lambda page: [*seen(page), *reached(page)])]
     for box in ("Checked", "Table", "Export"):  # as on every page
         main(page).get_by_role("button", name=box, exact=True).first.click()
         expect(page.get_by_test_id("stPopoverBody")).to_have_count(1)
-        settled(page)
-        found += [f"{box}: {one}" for one in seen(page)]
+        found += [f"{box}: {one}" for one in in_both_themes(page, seen)]
         page.keyboard.press("Escape")
         expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
     assert not found, "\n".join(dict.fromkeys(found))

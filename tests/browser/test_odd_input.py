@@ -1,6 +1,5 @@
 """What people paste: nothing, markup, far too much. A sentence says what to do, and what was typed stays."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.screen import READING, ask, field, finding, main, settled, sidebar
@@ -21,22 +20,22 @@ def test_an_empty_prompt_gets_a_sentence_and_a_way_back(page):
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("link", "path", "title"), READING, ids=[link for link, _, _ in READING])
-def test_markup_in_a_prompt_is_text(page, link, path, title):
-    page.goto(f"/{path}")
-    expect(finding(page)).to_be_visible()
-    ask(page, MARKUP)
-    tokens = page.get_by_role("listbox", name="Tokens of the prompt")
-    expect(tokens).to_contain_text("]")
-    expect(finding(page)).to_be_visible()
-    settled(page)
-    expect(field(page, "Prompt")).to_have_value(MARKUP)
-    text = "".join(tokens.get_by_role("option").locator(".text").all_text_contents())
-    assert text.replace("·", " ").replace("<|endoftext|>", "") == MARKUP
-    expect(main(page).locator("b, img[src=x], .katex, span[style*='color: red']")).to_have_count(0)
-    expect(main(page).locator("script", has_text="window.ran")).to_have_count(0)
-    expect(main(page)).not_to_contain_text("😄")
-    assert page.evaluate("window.ran") is None
+def test_markup_in_a_prompt_is_text_on_every_page(page):
+    for link, path, _ in READING:
+        page.goto(f"/{path}")
+        expect(finding(page)).to_be_visible()
+        ask(page, MARKUP)
+        tokens = page.get_by_role("listbox", name="Tokens of the prompt")
+        expect(tokens).to_contain_text("]")
+        expect(finding(page)).to_be_visible()
+        settled(page)
+        expect(field(page, "Prompt")).to_have_value(MARKUP)
+        text = "".join(tokens.get_by_role("option").locator(".text").all_text_contents())
+        assert text.replace("·", " ").replace("<|endoftext|>", "") == MARKUP, link
+        expect(main(page).locator("b, img[src=x], .katex, span[style*='color: red']")).to_have_count(0)
+        expect(main(page).locator("script", has_text="window.ran")).to_have_count(0)
+        expect(main(page)).not_to_contain_text("😄")
+        assert page.evaluate("window.ran") is None, link
 
 
 def test_markup_in_an_answer_is_text(page):

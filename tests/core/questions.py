@@ -76,7 +76,7 @@ ASKED = {
                      + [PAIR | {"mlps": "freeze"}],
     "predict": [{}, {"pos": 1, "target": " cat", "foil": " dog"}],
     "probe_use": [{"file": str(LABELLED), "layer": 1, "placebos": 2}],
-    "probing": [{"file": str(LABELLED), "shuffles": 1}],
+    "probing": [{"file": str(LABELLED), "shuffles": 1, "c": 0.1}],
     "push_that_shows": [{}],
     "score_split": [{"layer": 1, "head": 1}, {"layer": 1, "head": 1, "parts": "components", "pos": 2}],
     "steering": [CONTRAST | {"layer": 1, "max_new_tokens": 3},

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.errors import InputError
+from mi_core.phrases import after_layer
 from mi_core.probing.labelled import FORMATS, SHIPPED
 from mi_core.text.corpus import MOST_BYTES, kept
 from ui import address, slots, words
@@ -81,9 +82,10 @@ def layer(n_layers: int, best: int) -> int:
     """The layer whose probe is looked at: a field, which a click on the chart fills too."""
     address.carry("layer")
     typed = st.number_input(
-        "Layer", 0, value=None, step=1, key="layer", bind="query-params", placeholder=f"{best}, the best",
-        width=180, help=f"How many blocks have been passed: 0 is the embeddings, {n_layers} the end. Empty means the "
-        "one whose probe tells most texts right.",
+        "Layer", 0, value=None, step=1, key="layer", bind="query-params", width=240,
+        placeholder=f"{best}: {after_layer(best, n_layers)}",
+        help=f"How many blocks have been passed: 0 is the embeddings, {n_layers} the end. Empty means the one whose "
+        "probe tells most texts right.",
     )  # fmt: skip
     number_steps("layer", {"layer": best}, high=n_layers)
     slots.place("layer")
