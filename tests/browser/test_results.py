@@ -12,9 +12,7 @@ from playwright.sync_api import Page, expect
 
 from mi_core.saes import highlights
 from mi_core.saes.loading import pick
-from tests.browser.screen import PAGES, charts, field, finding, in_address, main, settled
-
-CHARTED = [path for _, path, _ in PAGES]
+from tests.browser.screen import CHARTED, charts, field, finding, in_address, main, settled
 
 
 def box(page: Page):
@@ -37,7 +35,7 @@ def fetched(page: Page, label: str) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
-@pytest.mark.parametrize("path", CHARTED)
+@pytest.mark.parametrize("path", [path for _, path, _ in CHARTED])
 def test_reading_help_and_checks_open(page, path):
     page.goto(f"/{path}")
     expect(opened(page, "How to read")).to_contain_text(".")
