@@ -225,7 +225,9 @@ def fill(values: Mapping[str, Any]) -> None:
     st.session_state.setdefault(_SHARED, {}).update(dict.fromkeys(values, st.session_state[_PAGE]))
     with _parameters() as parameters:
         for key, value in values.items():
-            parameters.set_with_no_forward_msg(key, list(map(_text, value)) if isinstance(value, list) else _text(value))
+            parameters.set_with_no_forward_msg(
+                key, list(map(_text, value)) if isinstance(value, list) else _text(value)
+            )
         parameters.set_initial_query_params_from_current()
         parameters._send_query_param_msg()
 

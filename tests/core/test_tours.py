@@ -87,6 +87,8 @@ LIVE = Live(analysis="any", says="A number", column="value", form="signed", low=
         ({"where": {"name": "c"}}, None),
         ({"where": {"name": "c"}, "take": "rows"}, None),
         ({"where": {"pos": 1, "name": "a"}}, None),
+        ({"where": {"name": "a"}, "but": {"pos": 1}}, 9.0),
+        ({"where": {"name": "b"}, "but": {"pos": 1}}, None),
         ({"table": "", "column": "size"}, 2.5),
     ],
 )

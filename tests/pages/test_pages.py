@@ -16,7 +16,9 @@ PATCHING = "pages/intervene/patching.py"
 EDITS = "pages/intervene/edits.py"
 ASKED = re.compile(r'compute\(\s*"(\w+)"')  # the analyses that a page's file asks for
 PAGES = sorted(  # that find something; others are only read
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rglob("*.py") if ASKED.search(path.read_text("utf-8"))
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "pages").rglob("*.py")
+    if ASKED.search(path.read_text("utf-8"))
 )
 PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second prompt
 

@@ -41,14 +41,14 @@ def arrive(page: str, *, whole: bool) -> None:
         whole: The address stands for all there is: a new visit, or back and forward.
     """
     before, given = current(), _asked()
-    if given is None:
-        if whole:
-            st.session_state[_PLACE] = None
-    else:
+    by_link = address.travelled(words.STEP.key)
+    if given is not None and (by_link or address.has_arrived()):  # else what was done since then stands
         st.session_state[_PLACE] = given
-        is_link = address.travelled(words.STEP.key) or set(st.query_params) <= {words.TOUR.key, words.STEP.key}
-        if is_link and given.step.url == page and (address.has_arrived() or given != before):
+        is_bare = set(st.query_params) <= {words.TOUR.key, words.STEP.key}
+        if (by_link or is_bare) and given.step.url == page and (address.has_arrived() or given != before):
             show_step(own=before is not None and before.name == given.name and _is_own(_prompt()))
+    elif given is None and whole:
+        st.session_state[_PLACE] = None
     _remember()
 
 

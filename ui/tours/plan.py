@@ -35,7 +35,7 @@ CHOSEN = "chosen"  # in `where`: the position that the page looks at
 class Live:
     """A number of a result that a step's page computes anyway, and what it is expected to be.
 
-    `column` of the row of `table` where `where` holds; of several rows the one with the largest, or with `take`
+    `column` of the row of `table` where `where` holds and `but` does not; of several rows the one with the largest, or with `take`
     ``rows`` how many there are. Without a `table`, a number of the result itself. `says` is what it is, `form` how it
     is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model gives
     on the tour's own prompt, with room around it.
@@ -49,6 +49,7 @@ class Live:
     high: float = math.inf
     table: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
+    but: Mapping[str, Any] = field(default_factory=dict)
     take: str = "largest"
 
     def of(self, result: Any) -> float | None:
@@ -57,8 +58,9 @@ class Live:
             return float(getattr(result, self.column))
         frame = result.tables()[self.table]
         for name, wanted in self.where.items():
-            wanted = _chosen(result) if wanted == CHOSEN else wanted
-            frame = frame[(frame[name] == wanted).fillna(False).astype(bool)]
+            frame = frame[_is(frame[name], _chosen(result) if wanted == CHOSEN else wanted)]
+        for name, unwanted in self.but.items():
+            frame = frame[~_is(frame[name], unwanted)]
         if self.take == "rows":
             return float(len(frame)) or None
         found = pd.to_numeric(frame[self.column], errors="coerce").dropna()
@@ -126,6 +128,10 @@ class Tour:
         """What `st.page_link` opens a step with, but for the words of the link; steps count from 1."""
         query = address.link_to(**{words.TOUR.key: self.name, words.STEP.key: number})
         return {"page": self.steps[number - 1].script, "query_params": query}
+
+
+def _is(column: pd.Series, value: Any) -> pd.Series:
+    return (column == value).fillna(False).astype(bool)
 
 
 def _chosen(result: Any) -> int:
