@@ -54,6 +54,7 @@ PAGES = {
         ),
     ],
     "Understand": [
+        _page("pages/understand/tours.py", "Tours", "tour", "Six short walks, each to one finding."),
         _page("pages/understand/bigram.py", "Bigram", "abc", "The smallest model, trained while you look."),
         _page(
             "pages/understand/superposition.py",

@@ -42,6 +42,7 @@ _SLOT = "address"
 SHOWN, MOST = 40, 3  # characters of a value, and values, that a sentence names
 _PAGE, _REMARKS, _INSTEAD, _ASKED = "_page", "_remarks", "_instead", "_asked"
 _SHARED, _DRAWN_ON, _SENT = "_shared", "_drawn_on", "_address_sent"
+_ARRIVED, _TRAVELLED = "_arrived", "_travelled"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def read(page: str) -> Link | None:
     is_back_or_forward = bool(context and context.is_history_navigation)
     is_whole = _PAGE not in st.session_state or is_back_or_forward
     has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
-    st.session_state[_PAGE] = page
+    st.session_state[_PAGE], st.session_state[_ARRIVED] = page, has_arrived
     if not has_arrived:
         _say_again(query)
     link = _take_out(page, query)
@@ -106,6 +107,16 @@ def read(page: str) -> Link | None:
             belonging.refill(link.values)
     st.session_state[_REMARKS] = _sentences(link.remarks)
     return link if is_whole else None
+
+
+def has_arrived() -> bool:
+    """Whether this run is the first of a page that was just opened."""
+    return st.session_state[_ARRIVED]
+
+
+def travelled(key: str) -> bool:
+    """Whether a link of `link_to` has just brought this key."""
+    return key in st.session_state[_TRAVELLED]
 
 
 def fields() -> dict[str, words.Field]:
@@ -208,6 +219,23 @@ def carry(*names: str) -> None:
         pages[name] = page
 
 
+def fill(values: Mapping[str, Any]) -> None:
+    """Put values into fields of the page on show and into its address, as a link does: before the first is drawn."""
+    st.session_state.update(values)
+    st.session_state.setdefault(_SHARED, {}).update(dict.fromkeys(values, st.session_state[_PAGE]))
+    with _parameters() as parameters:
+        for key, value in values.items():
+            parameters.set_with_no_forward_msg(
+                key, list(map(_text, value)) if isinstance(value, list) else _text(value)
+            )
+        parameters.set_initial_query_params_from_current()
+        parameters._send_query_param_msg()
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def keep(usual: Mapping[str, Any]) -> None:
     """Put values of the sidebar back into an address that lost them; assigning does it."""
     for name, default in usual.items():
@@ -236,6 +264,7 @@ def _take_out(page: str, query: str) -> Link:
     with _parameters() as parameters:
         given = {key: parameters.get_all(key) for key in parameters}
         link = understand(page, given, query)
+        st.session_state[_TRAVELLED] = {key.removeprefix(TRAVELLING) for key in given if key.startswith(TRAVELLING)}
         for key in given:
             name = key.removeprefix(TRAVELLING)
             if name in words.of_page(page) or key != name:

@@ -8,7 +8,7 @@ typed by hand, and stay, and the page says so, with a way to let go.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,11 @@ def bring(prompt: str, **values: str) -> None:
     st.session_state["prompt"] = prompt
     for key, value in values.items():
         suggest(key, value)
+
+
+def let_go(keep: Collection[str] = ()) -> None:
+    """Empty all that belongs to something, but for these keys: for callbacks, and before the first field is drawn."""
+    _empty(key for key in BELONGS if key not in keep)
 
 
 def suggest(key: str, value: str | int) -> None:

@@ -20,6 +20,7 @@ from mi_core.phrases import duration
 from ui import slots
 from ui.fields import edits
 from ui.text import literal
+from ui.tours import card
 
 log = logging.getLogger("loupe")
 
@@ -79,7 +80,9 @@ def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Ans
     job = engine().submit(request, session=_session())
     try:
         _wait(job, request.model, on_partial)
-        return Answer(request, job.result())
+        answer = Answer(request, job.result())
+        card.hear(answer)
+        return answer
     except InputError:
         raise
     except Exception as error:

@@ -8,9 +8,11 @@ import streamlit as st
 
 from ui import address, belonging, inputs, projector, slots
 from ui.fields import edits
+from ui.tours import card
+from ui.tours import place as tours
 
 HERE = Path(__file__).parent
-STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css"))
+STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css", "tours/card.css"))
 # In this order: that an act is one is to be known before Enter is one. Each runs once for a tab.
 SCRIPTS = "".join(
     f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"
@@ -29,5 +31,7 @@ def draw(page: str) -> None:
     st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
     belonging.settle(address.fields())
+    tours.arrive(page, whole=arrived is not None)
     inputs.sidebar()
     edits.sidebar()
+    card.draw(page)

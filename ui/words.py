@@ -11,6 +11,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mi_core.editing import recipes
 from mi_core.errors import InputError
@@ -382,7 +383,11 @@ SECOND_PROMPT = Text("corrupted")
 SIDEBAR: tuple[Field, ...] = (
     Model("model"), Text("prompt"), Text("target"), Text("foil"), Number("pos", -BIGGEST), START_TOKEN,
 )  # fmt: skip
-EDITS = Edits("edits")  # of every page as well, but it has no field
+TOURS = Path(__file__).parent / "tours"
+TOUR = _options("tour", *((path.stem, path.stem) for path in sorted(TOURS.glob("*.toml"))), optional=True)
+STEP = Number("step", 1, 7)
+EDITS = Edits("edits")
+EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, STEP)  # of every page as well, but they have no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:
@@ -452,6 +457,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         BIGRAM_VIEW, Text("own_words"), Number("seed", 0, 10_000), Number("training_steps", 0, 300), Text("letter"),
         BIGRAM_GUESS, BIGRAM_CUT, Text("cut_letter"), Number("temperature", 0, 2, whole=False), Text("bigram_token"),
     ),
+    "tours": (),
     "superposition": (
         Number("n_features", 2, 100), Number("n_hidden", 1, 20), Number("density", 0.01, 1, whole=False),
         Text("importance"), Number("learning_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
@@ -464,7 +470,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
 @functools.cache
 def of_page(page: str) -> dict[str, Field]:
     """Every key that an address of this page may have, and its field."""
-    return {field.key: field for field in (*SIDEBAR, EDITS, *PAGES.get(page, ()))}
+    return {field.key: field for field in (*SIDEBAR, *EVERYWHERE, *PAGES.get(page, ()))}
 
 
 KNOWN = frozenset(key for page in PAGES for key in of_page(page))

@@ -28,12 +28,15 @@ PAGES = (
     ("Path patching", "path_patching", "Path patching"),
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
+    ("Tours", "tours", "Tours"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
     ("Training timeline", "training_timeline", "Training timeline"),
 )
 LABS = {"bigram", "superposition"}  # which train models of their own, and read no prompt
-READING = tuple(page for page in PAGES if page[1] not in LABS)
+TEXTS = {"tours"}  # which are read, and compute nothing
+CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
+READING = tuple(page for page in CHARTED if page[1] not in LABS)
 SECOND_PROMPT = "The same prompt with its telling word exchanged"
 # What was just done has reached the server: a field may keep its value to itself for a fifth of a second, and its timer
 # began before this one. Then thrice in a row nothing is to come from the server, and nothing left to draw.

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import PAGES, charts, field, finding, main, settled, sidebar, token, until
+from tests.browser.screen import CHARTED, charts, field, finding, main, settled, sidebar, token, until
 
 STORY = "Who gets the drink?"
 LEADS = ("Watch the answer form", "See who pushed the answer", "See the concepts")
@@ -109,7 +109,7 @@ def test_charts_fit_and_are_hit_where_they_are_seen_on_a_projector(visitor):
 
 def test_at_twice_the_size_every_page_shows_a_chart_at_once(visitor):
     page = visitor(viewport={"width": 640, "height": 400})
-    for name, path, _ in PAGES:
+    for name, path, _ in CHARTED:
         opened(page, f"/{path}")
         assert top(finding(page)) < top(charts(page).first) < 320, name
         page.keyboard.press("p")

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.screen import PAGES, ask, charts, field, finding, settled, sidebar
+from tests.browser.screen import CHARTED, ask, charts, field, finding, settled, sidebar
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -17,7 +17,7 @@ def sideways(page: Page) -> list[int]:
 
 def test_a_phone_shows_every_page(visitor):
     page = visitor(**PHONE)
-    for link, path, _ in PAGES:
+    for link, path, _ in CHARTED:
         page.goto(f"/{path}")
         expect(finding(page)).to_be_visible()
         settled(page)

@@ -11,11 +11,15 @@ from tests.patience import SECONDS
 from ui.parts.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").rglob("*.py"))
 START = "pages/start/start.py"
 PATCHING = "pages/intervene/patching.py"
 EDITS = "pages/intervene/edits.py"
 ASKED = re.compile(r'compute\(\s*"(\w+)"')  # the analyses that a page's file asks for
+PAGES = sorted(  # that find something; others are only read
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "pages").rglob("*.py")
+    if ASKED.search(path.read_text("utf-8"))
+)
 PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second prompt
 
 

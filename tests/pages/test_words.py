@@ -145,7 +145,7 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos edits",
+    "*": "model prompt target foil pos edits tour step",
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written sae",
@@ -167,6 +167,7 @@ OTHER_KEYS = {
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
+    "tours": "",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
     "training_timeline": "step compared fetched layer head",
 }
@@ -184,7 +185,7 @@ def test_the_words_of_every_option_stay_as_they_are():
 
 def test_the_keys_of_every_page_stay_as_they_are():
     options = {page: {key for where, key in PINNED if where == page} for page in OTHER_KEYS}
-    everywhere = [*words.SIDEBAR, words.EDITS]
+    everywhere = [*words.SIDEBAR, *words.EVERYWHERE]
     keys = {page: {field.key for field in fields} for page, fields in [("*", everywhere), *words.PAGES.items()]}
     assert keys == {page: options[page] | set(others.split()) for page, others in OTHER_KEYS.items()}
 

@@ -42,11 +42,12 @@ def texts(found, what: str) -> None:
         found: Result of the `feature` or `neuron` analysis.
         what: Which of these it is, in words.
     """
-    st.markdown("**Where it fires most, in the sample text**")
-    if not found.contexts:
-        st.caption(f"No contexts are known for this {what}.")
-    for context in drawn(found, _contexts):
-        st.html(context)
+    with st.container(key="contexts"):
+        st.markdown("**Where it fires most, in the sample text**")
+        if not found.contexts:
+            st.caption(f"No contexts are known for this {what}.")
+        for context in drawn(found, _contexts):
+            st.html(context)
     rule = literal(f"Labels come from a rule: {found.label_rule}")
     if found.label:
         st.caption(

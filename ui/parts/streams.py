@@ -37,7 +37,7 @@ class SideBySide:
     """Two boxes that fill while the model writes."""
 
     def __init__(self, pushed: str = "With the direction") -> None:
-        plain, steered = st.columns(2)
+        plain, steered = st.container(key="written").columns(2)
         with plain:
             st.markdown("**Without**")
             self._plain, self._plain_note = st.empty(), st.empty()

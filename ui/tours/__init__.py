@@ -1,0 +1,1 @@
+"""Tours: short walks through the pages, a file of steps each."""
