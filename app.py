@@ -61,6 +61,7 @@ PAGES = {
             "compress",
             "How a model holds more features than it has dimensions.",
         ),
+        _page("pages/understand/glossary.py", "Glossary", "menu_book", "What every word means, in plain words."),
     ],
 }
 

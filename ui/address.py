@@ -108,6 +108,11 @@ def read(page: str) -> Link | None:
     return link if is_whole else None
 
 
+def page() -> str:
+    """The name of the page on show, as its address has it."""
+    return st.session_state[_PAGE]
+
+
 def fields() -> dict[str, words.Field]:
     """Every key that an address of the page on show may have, and its field."""
     return words.of_page(st.session_state[_PAGE])

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import streamlit as st
 
-from ui import address, belonging, inputs, projector, slots
+from ui import address, belonging, inputs, projector, slots, words
 from ui.fields import edits
+from ui.glossary import mentions
 
 HERE = Path(__file__).parent
 STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "charts.css"))
 # In this order: that an act is one is to be known before Enter is one. Each runs once for a tab.
-SCRIPTS = "".join(
+# What the browser must know to link the words of the glossary, and to keep the sidebar's values on the way there.
+GLOSSARY = {
+    "page": mentions.PAGE,
+    "kept": [field.key for field in (*words.SIDEBAR, words.EDITS)],
+    "pattern": mentions.pattern(),
+    "names": mentions.names(),
+}
+SCRIPTS = f"<script>window.loupe_glossary ??= {json.dumps(GLOSSARY)}</script>" + "".join(
     f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"
     "</script>"
-    for name in ("one_entry", "enter_applies", "names")
+    for name in ("one_entry", "enter_applies", "names", "glossary_links")
 )
 
 

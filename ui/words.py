@@ -455,6 +455,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Text("importance"), Number("learning_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
         FIT_GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
     ),
+    "glossary": (Text("term"),),
 }  # fmt: skip
 
 
