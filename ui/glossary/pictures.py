@@ -33,83 +33,94 @@ class Picture:
 PICTURES: dict[str, Picture] = {
     "guesses": Picture(
         "predict", figures.predict, "predictions",
-        "Each bar is a token that may come next, and its length is the probability that the model gives it. All tokens "
-        "together, those that are not drawn too, have 100%.", CAPITAL,
+        "Each bar is a token that may come next, and its length is the probability that the model gives it. All "
+        "tokens together, those that are not drawn too, have 100%.", CAPITAL,
     ),
     "surprise": Picture(
         "predict", figures.surprise, "positions",
-        "Each bar is one token of the prompt: the taller it is, the less the model expected it. The first one has no bar, "
-        "since nothing came before it.", CAPITAL,
+        "Each bar is one token of the prompt: the taller it is, the less the model expected it. The first one has no "
+        "bar, since nothing came before it.", CAPITAL,
+    ),
+    "pieces": Picture(
+        "predict", figures.surprise, "positions",
+        "Each bar is one token of “It is unbelievable”. Its last word has four, since the model does not know it "
+        "whole.",
+        {"prompt": "It is unbelievable"},
     ),
     "lens": Picture(
         "logit_lens", figures.logit_lens, "lens",
         "Each row is a layer, each column a token. A cell shows what the model would say next if it stopped there. "
         "Read a column from the bottom up to see a guess take shape.", CAPITAL,
     ),
+    "distance": Picture(
+        "logit_lens", figures.logit_lens, "lens",
+        "Each row is a layer, each column a token. The darker a cell, the further its guesses are from those that the"
+        " model ends with, in bits. The last row is 0 everywhere.", CAPITAL, {"colour": "kl_to_final"},
+    ),
     "tuned lens": Picture(
         "tuned_lens", figures.tuned_lens, "lens",
-        "The same as the logit lens, but each layer is first translated into the form of the last one. The translators "
-        "were trained on text.", CAPITAL,
+        "The same as the logit lens, but each layer is first translated into the form of the last one. The "
+        "translators were trained on text.", CAPITAL,
     ),
     "jacobian lens": Picture(
         "jacobian_lens", figures.jacobian_lens, "lens",
-        "Each cell is read by what its layer does to the output on average. So it shows what the layer disposes the model "
-        "to say, now or later.", CAPITAL,
+        "Each cell is read by what its layer does to the output on average. So it shows what the layer disposes the "
+        "model to say, now or later.", CAPITAL,
     ),
     "pattern": Picture(
         "attention", figures.attention, "pattern",
-        "Each row is a token that looks, each column a token that is looked at. The darker a cell, the more of the head's "
-        "attention goes there. A row adds up to 1.", CAPITAL,
+        "Each row is a token that looks, each column a token that is looked at. The darker a cell, the more of the "
+        "head's attention goes there. A row adds up to 1.", CAPITAL,
     ),
     "rollout": Picture(
         "attention", figures.rollout, "rollout",
-        "Each row is a token, each column an earlier one. A cell estimates how much of the earlier token reaches the row "
-        "through all layers. It is a rough map.", CAPITAL,
+        "Each row is a token, each column an earlier one. A cell estimates how much of the earlier token reaches the "
+        "row through all layers. It is a rough map.", CAPITAL,
     ),
     "roles": Picture(
         "head_roles", figures.head_roles, "scores",
-        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes where an "
-        "induction head looks.", {}, {"role": "induction"},
+        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes where"
+        " an induction head looks.", {}, {"role": "induction"},
     ),
     "previous token": Picture(
         "head_roles", figures.head_roles, "scores",
-        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes to the "
-        "token just before.", {}, {"role": "previous_token"},
+        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes to "
+        "the token just before.", {}, {"role": "previous_token"},
     ),
     "duplicate token": Picture(
         "head_roles", figures.head_roles, "scores",
-        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes to the "
-        "same token, earlier in the text.", {}, {"role": "duplicate_token"},
+        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention goes to "
+        "the same token, earlier in the text.", {}, {"role": "duplicate_token"},
     ),
     "sink": Picture(
         "head_roles", figures.head_roles, "scores",
-        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention rests on the "
-        "first token.", {}, {"role": "first_token"},
+        "One cell per head: a row is a layer, a column a head. The darker it is, the more of its attention rests on "
+        "the first token.", {}, {"role": "first_token"},
     ),
     "contributions": Picture(
         "attribution", figures.attribution, "contributions",
-        "Each bar is a part of the model and what it adds to the answer's score. Bars to the right push the answer up, "
-        "bars to the left hold it down. Together they make the whole score.", CAPITAL,
+        "Each bar is a part of the model and what it adds to the answer's score. Bars to the right push the answer "
+        "up, bars to the left hold it down. Together they make the whole score.", CAPITAL,
     ),
     "names": Picture(
         "attribution", figures.attribution_by_head, "contributions",
-        "One cell per head: a row is a layer, a column a head. It shows how much the head pushes the one name over the "
-        "other.", NAMES,
+        "One cell per head: a row is a layer, a column a head. It shows how much the head pushes the one name over "
+        "the other.", NAMES,
     ),
     "knockouts": Picture(
         "ablation", figures.ablation, "effects",
-        "Each cell is what becomes of the answer's score when that one head is knocked out. Strongly negative: the answer "
-        "needed it.", CAPITAL,
+        "Each cell is what becomes of the answer's score when that one head is knocked out. Strongly negative: the "
+        "answer needed it.", CAPITAL,
     ),
     "patches": Picture(
         "patching", figures.patching, "effects",
-        "Each cell puts one activation of the one prompt into the run on the other. It shows how much of the difference in "
-        "the answer comes along: 100% is all of it.", CAPITAL | {"corrupted": "The capital of France is"},
+        "Each cell puts one activation of the one prompt into the run on the other. It shows how much of the "
+        "difference in the answer comes along: 100% is all of it.", CAPITAL | {"corrupted": "The capital of France is"},
     ),
     "features": Picture(
         "features", figures.features, "features",
-        "Each bar is a feature that is active on the last token, and its length is how strongly. The labels were made from "
-        "the texts in which each feature fires.", CAPITAL | SAE,
+        "Each bar is a feature that is active on the last token, and its length is how strongly. The labels were made"
+        " from the texts in which each feature fires.", CAPITAL | SAE,
     ),
     "one feature": Picture(
         "feature", figures.feature, "activations",
@@ -118,38 +129,39 @@ PICTURES: dict[str, Picture] = {
     ),
     "neurons": Picture(
         "neurons", figures.neurons, "neurons",
-        "Each bar is a neuron and what it adds to the answer's score. To the right it pushes the answer up, to the left it "
-        "holds it down.", CAPITAL,
+        "Each bar is a neuron and what it adds to the answer's score. To the right it pushes the answer up, to the "
+        "left it holds it down.", CAPITAL,
     ),
     "words": Picture(
         "input_attribution", figures.input_attribution, "scores",
-        "Each row is a method, each column a token of the prompt. The darker a cell, the more the answer rests on that "
-        "token by that method.", CAPITAL,
+        "Each row is a method, each column a token of the prompt. The darker a cell, the more the answer rests on "
+        "that token by that method.", CAPITAL,
     ),
     "steered": Picture(
         "steering", figures.steering, "shift",
-        "Each row is a token. The open dot is its probability of coming next without the push, the filled dot with it.",
+        "Each row is a token. The open dot is its probability of coming next without the push, the filled dot with "
+        "it.",
         CAPITAL | {"direction": "token:Paris", "strength": 0.5, "max_new_tokens": 8},
     ),
     "edited": Picture(
         "edit", figures.edit, "shift",
-        "Each row is a token. The hollow circle is its probability of coming next before the edit, the filled diamond "
-        "after it.", CAPITAL | {"subject": "Texas", "target": "Boston"},
+        "Each row is a token. The hollow circle is its probability of coming next before the edit, the filled diamond"
+        " after it.", CAPITAL | {"subject": "Texas", "target": "Boston"},
     ),
     "sum": Picture(
         "analogy", figures.analogy, "nearest",
-        "The bars are the tokens whose lists of numbers point most nearly the same way as Paris − France + Italy. A cosine "
-        "of 1 is the same way.", {"a": "Paris", "b": "France", "c": "Italy"},
+        "The bars are the tokens whose lists of numbers point most nearly the same way as Paris − France + Italy. A "
+        "cosine of 1 is the same way.", {"a": "Paris", "b": "France", "c": "Italy"},
     ),
     "bigrams": Picture(
         "bigram", figures.bigram, "pairs",
-        "A row is a letter, a column the letter after it. The darker a cell, the more often the second follows the first "
-        "in the names.",
+        "A row is a letter, a column the letter after it. The darker a cell, the more often the second follows the "
+        "first in the names.",
     ),
     "arrows": Picture(
         "superposition", figures.superposition, "path",
-        "Each arrow is a feature: the two numbers by which it is written. Five arrows share two dimensions, so none stands "
-        "alone.", {"density": 0.05},
+        "Each arrow is a feature: the two numbers by which it is written. Five arrows share two dimensions, so none "
+        "stands alone.", {"density": 0.05},
     ),
     "shares": Picture(
         "superposition", figures.dimensionality, "features",
@@ -163,7 +175,7 @@ PICTURES: dict[str, Picture] = {
     ),
     "losses": Picture(
         "bigram", figures.bigram_loss, "loss",
-        "From left to right: steps of training. The lower the line, the less the model is surprised by the names it learns "
-        "from.",
+        "From left to right: steps of training. The lower the line, the less the model is surprised by the names it "
+        "learns from.",
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A term on the glossary's page: what it means, an example, the page that shows it; what a search offers; all of them."""
+"""The glossary's page: a term with an example and the page that shows it, what a search offers, all terms."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def picture(term: Term) -> None:
     of = {"model": catalogue.DEFAULT, "edits": ""} if "model" in parameters(shown.analysis) else {}
     answer = compute(shown.analysis, **of, **shown.settings)
     reading = answer.result.reading()
-    st.subheader(f"Here it is in {'Loupe mini, the model that ships' if of else 'a model trained for it'}", anchor=False)
+    st.subheader(
+        f"Here it is in {'Loupe mini, the model that ships' if of else 'a model trained for it'}", anchor=False
+    )
     st.markdown(literal(" ".join((f"{reading.title}.", *reading.sentences[:1]))))
     show.chart(answer, shown.figure, key="picture", how=shown.how, table=shown.table, **shown.view)
 
@@ -54,7 +56,9 @@ def offers(found: Found, typed: str) -> None:
         st.markdown("Which of these?")
     else:
         nothing = f"There is no word “{typed}” here."
-        st.markdown(literal(f"{nothing} Near it:" if found.near else f"{nothing} All words that there are stand below."))
+        st.markdown(
+            literal(f"{nothing} Near it:" if found.near else f"{nothing} All words that there are stand below.")
+        )
     st.markdown(_lines(found.others or found.near))
 
 
