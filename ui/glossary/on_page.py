@@ -41,7 +41,7 @@ def of_page(page: str) -> tuple[Term, ...]:
 
 @functools.cache
 def _listed(page: str) -> str:
-    lines = [f"**{link(term)}**  \n{literal(term.short)}" for term in of_page(page)]
+    lines = [f"**{link(term)}**: {literal(term.short)}" for term in of_page(page)]
     return "\n\n".join([*lines, f"[All words, from A to Z]({PAGE})"])
 
 

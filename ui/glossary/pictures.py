@@ -50,7 +50,7 @@ PICTURES: dict[str, Picture] = {
     "lens": Picture(
         "logit_lens", figures.logit_lens, "lens",
         "Each row is a layer, each column a token. A cell shows what the model would say next if it stopped there. "
-        "Read a column from the bottom up to see a guess take shape.", CAPITAL,
+        "Read a column from the top down to see a guess take shape.", CAPITAL,
     ),
     "distance": Picture(
         "logit_lens", figures.logit_lens, "lens",

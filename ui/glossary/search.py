@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ui.glossary.terms import Term, terms
 
-MOST, NEAR = 8, 0.6  # terms that are offered, and how alike a mistyped word must be
+MOST, NEAR = 8, 0.7  # terms that are offered, and how alike a mistyped word must be
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ def search(typed: str) -> Found:
         return Found(fits[0])
     if fits:
         return Found(None, others=tuple(fits[:MOST]))
-    told = [term for term in terms() if word in _plain(term.plain)] if len(word) > 2 else []
-    return Found(None, near=tuple(dict.fromkeys([*_alike(word, known), *told]))[:MOST])
+    return Found(None, near=tuple(dict.fromkeys(_alike(word, known))))
 
 
 def _plain(text: str) -> str:

@@ -43,10 +43,9 @@ def picture(term: Term) -> None:
     of = {"model": catalogue.DEFAULT, "edits": ""} if "model" in parameters(shown.analysis) else {}
     answer = compute(shown.analysis, **of, **shown.settings)
     reading = answer.result.reading()
-    st.subheader(
-        f"Here it is in {'Loupe mini, the model that ships' if of else 'a model trained for it'}", anchor=False
-    )
-    st.markdown(literal(" ".join((f"{reading.title}.", *reading.sentences[:1]))))
+    st.subheader(f"Here it is, in {'Loupe mini' if of else 'a model trained for it'}", anchor=False)
+    prompt = f"“{shown.settings['prompt']}”: " if "prompt" in shown.settings else ""
+    st.markdown(literal(" ".join((f"{prompt}{reading.title}.", *reading.sentences[:1]))))
     show.chart(answer, shown.figure, key="picture", how=shown.how, table=shown.table, **shown.view)
 
 
@@ -56,9 +55,7 @@ def offers(found: Found, typed: str) -> None:
         st.markdown("Which of these?")
     else:
         nothing = f"There is no word “{typed}” here."
-        st.markdown(
-            literal(f"{nothing} Near it:" if found.near else f"{nothing} All words that there are stand below.")
-        )
+        st.markdown(literal(f"{nothing} {'Near it:' if found.near else 'All words that there are stand below.'}"))
     st.markdown(_lines(found.others or found.near))
 
 
