@@ -15,6 +15,7 @@ NAMES = {
     "target": " Mary",
     "foil": " John",
 }
+NAME_MOVER = {"layer": 3, "head": 2}
 SAE = {"sae": "blocks.2.hook_resid_pre"}
 
 
@@ -107,6 +108,35 @@ PICTURES: dict[str, Picture] = {
         "One cell per head: a row is a layer, a column a head. It shows how much the head pushes the one name over "
         "the other.", NAMES,
     ),
+    "written by a head": Picture(
+        "head_circuit", figures.head_circuit, "ov",
+        "Each bar is a token that this head makes likelier, or less likely, by its weights alone, for the tokens that "
+        "it looks at.", NAME_MOVER,
+    ),
+    "attracted": Picture(
+        "head_circuit", figures.attracted, "qk",
+        "Each bar is how strongly one token attracts this head from another, by its weights alone.", NAME_MOVER,
+    ),
+    "composition": Picture(
+        "composition", figures.composition, "scores",
+        "A row is an earlier head, a column a later one. The darker a cell, the more the later one listens to what the "
+        "earlier one writes.", {}, {"kind": "K"},
+    ),
+    "score": Picture(
+        "score_split", figures.score_split, "pairs",
+        "Each bar is a pair of parts and what it adds to the attention score. Bars to the right draw the head there, "
+        "bars to the left hold it back.", CAPITAL | {"layer": 1, "head": 3},
+    ),
+    "rank": Picture(
+        "logit_lens", figures.answer_by_layer, "target",
+        "From left to right: the layers. The line is the rank of the answer if the model stopped there: 1 is the top.",
+        CAPITAL, {"follow": "rank"},
+    ),
+    "doubt": Picture(
+        "logit_lens", figures.logit_lens, "lens",
+        "Each row is a layer, each column a token. The darker a cell, the less sure the model would be of the next "
+        "token there.", CAPITAL, {"colour": "entropy"},
+    ),
     "knockouts": Picture(
         "ablation", figures.ablation, "effects",
         "Each cell is what becomes of the answer's score when that one head is knocked out. Strongly negative: the "
@@ -116,6 +146,26 @@ PICTURES: dict[str, Picture] = {
         "patching", figures.patching, "effects",
         "Each cell puts one activation of the one prompt into the run on the other. It shows how much of the "
         "difference in the answer comes along: 100% is all of it.", CAPITAL | {"corrupted": "The capital of France is"},
+    ),
+    "estimates": Picture(
+        "patching", figures.patching, "effects",
+        "Each cell is a forecast of what one patch would do, from one pass back. The largest were then run exactly.",
+        CAPITAL | {"corrupted": "The capital of France is", "estimate": True},
+    ),
+    "needed": Picture(
+        "patching", figures.patching, "effects",
+        "Each cell puts one activation of the other prompt into the run on yours. It shows how much of the answer is "
+        "destroyed.", CAPITAL | {"corrupted": "The capital of France is", "direction": "noise"},
+    ),
+    "paths": Picture(
+        "path_patching", figures.path_patching, "effects",
+        "Each cell lets one head say to the answer alone what it says on the other prompt. It shows how much of the "
+        "difference comes along.", CAPITAL | {"corrupted": "The capital of France is"},
+    ),
+    "promoted": Picture(
+        "feature", figures.promoted, "promoted",
+        "Each bar is a token that this feature makes likelier (to the right) or less likely (to the left), by what it "
+        "writes directly.", STORY | SAE | {"feature": 115},
     ),
     "features": Picture(
         "features", figures.features, "features",
@@ -157,6 +207,14 @@ PICTURES: dict[str, Picture] = {
         "bigram", figures.bigram, "pairs",
         "A row is a letter, a column the letter after it. The darker a cell, the more often the second follows the "
         "first in the names.",
+    ),
+    "backbone": Picture(
+        "bigram", figures.bigram_backbone, "backbone",
+        "Each letter, and the likeliest letter after it. Following these from the start gives the likeliest word.",
+    ),
+    "rules": Picture(
+        "bigram", figures.bigram_rules, "rules",
+        "Each bar is a rule that the model has learned, and how sure it is of it.",
     ),
     "arrows": Picture(
         "superposition", figures.superposition, "path",
