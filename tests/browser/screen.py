@@ -30,8 +30,9 @@ PAGES = (
     ("Edits", "edits", "Edits"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
+    ("Glossary", "glossary", "Glossary"),
 )
-LABS = {"bigram", "superposition"}  # which train models of their own, and read no prompt
+LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
 READING = tuple(page for page in PAGES if page[1] not in LABS)
 SECOND_PROMPT = "The same prompt with its telling word exchanged"
 # What was just done has reached the server: a field may keep its value to itself for a fifth of a second, and its timer

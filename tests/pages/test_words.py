@@ -154,6 +154,7 @@ OTHER_KEYS = {
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
+    "glossary": "term",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
 }
 OPTIONS = [

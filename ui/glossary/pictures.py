@@ -110,12 +110,13 @@ PICTURES: dict[str, Picture] = {
     ),
     "written by a head": Picture(
         "head_circuit", figures.head_circuit, "ov",
-        "Each bar is a token that this head makes likelier, or less likely, by its weights alone, for the tokens that "
-        "it looks at.", NAME_MOVER,
+        "Each bar is a pair: if the head reads the first token, it pushes the second most, by its weights alone. Where "
+        "both are the same, the head copies.", NAME_MOVER,
     ),
     "attracted": Picture(
         "head_circuit", figures.attracted, "qk",
-        "Each bar is how strongly one token attracts this head from another, by its weights alone.", NAME_MOVER,
+        "Each bar is a pair: one token that looks for another, and the token that it is drawn to most, by the head's "
+        "weights alone.", NAME_MOVER,
     ),
     "composition": Picture(
         "composition", figures.composition, "scores",
