@@ -119,6 +119,11 @@ def travelled(key: str) -> bool:
     return key in st.session_state[_TRAVELLED]
 
 
+def page() -> str:
+    """The name of the page on show, as its address has it."""
+    return st.session_state[_PAGE]
+
+
 def fields() -> dict[str, words.Field]:
     """Every key that an address of the page on show may have, and its field."""
     return words.of_page(st.session_state[_PAGE])
@@ -182,7 +187,7 @@ def choose(
     if chosen not in offered:
         chosen = usual
     page, drawn_on = st.session_state[_PAGE], st.session_state.setdefault(_DRAWN_ON, {})
-    if st.session_state.get(key) != chosen or drawn_on.get(key) != page:
+    if key not in st.session_state or st.session_state[key] != chosen or drawn_on.get(key) != page:
         st.session_state[key] = chosen
     chosen = draw(label, offered, key=key, format_func=options.label, persist_state="session", **more)
     drawn_on[key] = page

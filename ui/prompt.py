@@ -13,15 +13,17 @@ from ui.components.number_steps import number_steps
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
 from ui.drawn import drawn
+from ui.glossary import on_page
 from ui.parts.lost import show_lost
 from ui.parts.pieces import begins_word
 from ui.text import literal
 
 
 def header(title: str, question: str) -> None:
-    """The page's name and the question it answers, in plain words; and what its link asks for in vain."""
+    """The page's name and its words, the question it answers, and what its link asks for in vain."""
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.title(title, anchor=False)
+        on_page.draw(address.page())
         projector.switch()
     st.markdown(literal(question))
     address.show_remarks()

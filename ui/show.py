@@ -18,6 +18,7 @@ from ui import exports
 from ui.components.opening_place import opening_place
 from ui.compute import Answer
 from ui.drawn import drawn
+from ui.glossary.mentions import with_links
 from ui.text import literal
 from ui.text import table as markdown_table
 
@@ -146,7 +147,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
         ):
             _large(drawn(answer.result, _reading).title, spec, key)
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
-            st.markdown(how)
+            st.markdown(with_links(how))
         _badge(answer.result.checks, key, bool(answer.request.model))
         with st.popover(
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"

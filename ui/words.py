@@ -464,6 +464,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         FIT_GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
     ),
     "training_timeline": (STEP, OTHER_STEP, ROLE, COLOUR, Text("fetched"), LAYER, HEAD),
+    "glossary": (Text("term"),),
 }  # fmt: skip
 
 

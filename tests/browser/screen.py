@@ -32,8 +32,9 @@ PAGES = (
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
     ("Training timeline", "training_timeline", "Training timeline"),
+    ("Glossary", "glossary", "Glossary"),
 )
-LABS = {"bigram", "superposition"}  # which train models of their own, and read no prompt
+LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
 TEXTS = {"tours"}  # which are read, and compute nothing
 CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
 READING = tuple(page for page in CHARTED if page[1] not in LABS)

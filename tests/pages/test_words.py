@@ -168,6 +168,7 @@ OTHER_KEYS = {
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
     "tours": "",
+    "glossary": "term",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
     "training_timeline": "step compared fetched layer head",
 }

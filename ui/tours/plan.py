@@ -36,8 +36,8 @@ class Live:
     """A number of a result that a step's page computes anyway, and what it is expected to be.
 
     `column` of the row of `table` where `where` holds and `but` does not; of several rows the largest, or with `take`
-    ``rows`` how many rows there are. Without a `table`, a number of the result itself. `says` is what it is, `form` how it
-    is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model gives
+    ``rows`` how many rows there are. Without a `table`, a number of the result itself. `says` is what it is, `form` how
+    it is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model gives
     on the tour's own prompt, with room around it.
     """
 
