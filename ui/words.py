@@ -385,9 +385,9 @@ SIDEBAR: tuple[Field, ...] = (
 )  # fmt: skip
 TOURS = Path(__file__).parent / "tours"
 TOUR = _options("tour", *((path.stem, path.stem) for path in sorted(TOURS.glob("*.toml"))), optional=True)
-STEP = Number("step", 1, 7)
+TOUR_STEP = Number("tour_step", 1, 7)
 EDITS = Edits("edits")
-EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, STEP)  # of every page as well, but they have no field
+EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, TOUR_STEP)  # of every page as well, but they have no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:

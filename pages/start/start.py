@@ -10,6 +10,7 @@ from ui.parts.completion import show_completion
 from ui.parts.stories import pick_story
 from ui.prompt import header, prompt
 from ui.text import literal
+from ui.tours.links import tour_links
 
 # The page that shows what a lead says, and the one that asks on from there, with the lead's own settings that it takes.
 PAGES = {
@@ -24,6 +25,11 @@ FURTHER = {
     "attention": ("pages/look/heads.py", "See what heads do", ("layer", "head")),
     "features": ("pages/look/neurons.py", "See the neurons", ()),
 }
+LABS = (
+    ("pages/understand/bigram.py", "The smallest model", "abc"),
+    ("pages/understand/superposition.py", "More features than dimensions", "compress"),
+    ("pages/understand/training_timeline.py", "What it learned when", "timeline"),
+)
 HOW_PREDICTIONS = (
     "A language model does one thing: it gives every token a probability of coming next. The bars are its best "
     "guesses for what follows the chosen token. Click another token above to see what it expected there."
@@ -53,6 +59,11 @@ if answer.result.leads:
                 st.page_link(path, label=label, icon=":material/arrow_forward:", query_params=further)
 
 pick_story(chosen.prompt)
+with st.container(horizontal=True, vertical_alignment="center", gap="small", key="understand"):
+    st.caption("Understand", width="content")
+    tour_links()
+    for path, label, icon in LABS:
+        st.page_link(path, label=label, icon=f":material/{icon}:")
 
 guesses, surprise = st.columns(2, gap="medium")
 with guesses:

@@ -52,14 +52,14 @@ if checkpoints.is_measured(name):
     step = checkpoint.cursor(list(series), step if step in series else max(series))
     marks = {"step": step}
     parts.said(series[step])
-    left, right = st.columns(2, gap="large")
-    for column, key, how in ((left, "skills", HOW_SKILLS), (right, "loss", HOW_LOSS), (left, "roles", HOW_ROLES)):
+    above, below = st.columns(2, gap="large"), st.columns(2, gap="large")
+    for column, key, how in zip((*above, *below), ("skills", "loss", "roles"), (HOW_SKILLS, HOW_LOSS, HOW_ROLES)):
         with column:
             show.chart(
                 measured, figures.training_timeline, show=key, step=step, key=key, how=how,
                 table="roles" if key == "roles" else "scores", on_select=checkpoint.pick(key),
             )  # fmt: skip
-    with right:
+    with below[1]:
         role = address.choose(words.ROLE, st.selectbox, "Heads that look at", among=measured.result.roles, width=260)
         show.chart(
             measured, figures.roles_at_step, step=step, role=role, key="heads", how=HOW_HEADS, table="roles",

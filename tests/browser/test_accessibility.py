@@ -185,7 +185,10 @@ def test_what_opens_later_can_be_used_by_everybody_too(visitor):
     look("a large chart", main(page).get_by_role("button", name="Large", exact=True).first)
     page.goto("/?prompt=" + "philharmonic+" * 20)
     expect(finding(page)).to_be_visible()
-    look("a long prompt in words, and a chart that is scrolled", main(page).get_by_role("button", name="words"))
+    look(
+        "a long prompt in words, and a chart that is scrolled",
+        main(page).get_by_role("button", name="words", exact=True),
+    )
     page.goto("/?target=zzzzqq")
     expect(sidebar(page).get_by_role("alert")).to_be_visible()
     look("an error", page.get_by_role("combobox", name="Start token"))

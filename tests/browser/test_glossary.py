@@ -51,7 +51,7 @@ def test_words_lead_to_the_glossary_and_back_again(page):
     in_address(page, "colour", "entropy")
     expect(page).not_to_have_url(re.compile("against="))
 
-    main(page).get_by_test_id("stTooltipIcon").first.hover()
+    main(page).get_by_role("button", name=re.compile("^Help for")).first.hover()
     tip = page.get_by_test_id("stTooltipContent")
     tip.get_by_role("link", name="lens", exact=True).click()
     explained(page, "lens")

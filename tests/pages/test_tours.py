@@ -47,8 +47,8 @@ def test_a_step_fills_the_page_and_shows_its_number():
     assert app.number_input(key="pos").value is None
     assert "Two heads that copy Take the first head out step 5 of 7" in card(app)
     assert "without L0H0: −22.62 ✓ as expected expected −30.00 to −15.00." in card(app)
-    assert {key: app.query_params[key] for key in ("tour", "step", "layer", "head")} == {
-        "tour": COPY.name, "step": "5", "layer": "0", "head": "0",
+    assert {key: app.query_params[key] for key in ("tour", "tour_step", "layer", "head")} == {
+        "tour": COPY.name, "tour_step": "5", "layer": "0", "head": "0",
     }  # fmt: skip
     assert {label: query[-1] for label, query in steps(app).items()} == {"Back": "4", "Next": "6"}
     turn(app, COPY, 7)  # on the same page: what the step does not have is empty again
@@ -109,7 +109,7 @@ def test_the_tour_waits_while_one_looks_around():
     app.switch_page(ABLATION)
     app.query_params = {}
     app.run()
-    assert app.query_params["step"] == "3" and "step 3 of 7" in card(app) and "expected" not in card(app)
+    assert app.query_params["tour_step"] == "3" and "step 3 of 7" in card(app) and "expected" not in card(app)
     assert steps(app)["Go to this step"].endswith("3")
     app.button(key="tour-leave").click().run()
     app.switch_page("pages/understand/tours.py")
@@ -121,17 +121,17 @@ def test_the_tour_waits_while_one_looks_around():
 
 
 def test_a_link_with_values_of_its_own_shows_those():
-    app = follow("ablation", {"tour": COPY.name, "step": "5", "prompt": JAPAN, "layer": "2", "head": "1"})
+    app = follow("ablation", {"tour": COPY.name, "tour_step": "5", "prompt": JAPAN, "layer": "2", "head": "1"})
     assert prompt(app) == JAPAN and app.number_input(key="layer").value == 2 and "step 5 of 7" in card(app)
-    bare = follow("ablation", {"tour": COPY.name, "step": "5"})
+    bare = follow("ablation", {"tour": COPY.name, "tour_step": "5"})
     assert prompt(bare) == COPY.steps[4].prompt and bare.number_input(key="layer").value == 0
 
 
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"tour": "round_the_world", "step": "1"}, "asks for tour=round_the_world, which is not known here"),
-        ({"tour": COPY.name, "step": "9"}, "asks for step=9, which is not a whole number from 1 to 7"),
+        ({"tour": "round_the_world", "tour_step": "1"}, "asks for tour=round_the_world, which is not known here"),
+        ({"tour": COPY.name, "tour_step": "9"}, "asks for tour_step=9, which is not a whole number from 1 to 7"),
     ],
 )
 def test_a_tour_or_step_that_is_none_is_named(query, said):

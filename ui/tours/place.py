@@ -41,10 +41,10 @@ def arrive(page: str, *, whole: bool) -> None:
         whole: The address stands for all there is: a new visit, or back and forward.
     """
     before, given = current(), _asked()
-    by_link = address.travelled(words.STEP.key)
+    by_link = address.travelled(words.TOUR_STEP.key)
     if given is not None and (by_link or address.has_arrived()):  # else what was done since then stands
         st.session_state[_PLACE] = given
-        is_bare = set(st.query_params) <= {words.TOUR.key, words.STEP.key}
+        is_bare = set(st.query_params) <= {words.TOUR.key, words.TOUR_STEP.key}
         if (by_link or is_bare) and given.step.url == page and (address.has_arrived() or given != before):
             show_step(own=before is not None and before.name == given.name and _is_own(_prompt()))
     elif given is None and whole:
@@ -107,8 +107,8 @@ def back_to_own() -> None:
 
 def _asked() -> Place | None:
     """The step that the address names."""
-    name, number = (st.query_params.get(field.key) for field in (words.TOUR, words.STEP))
-    if name not in TOURS or (number is not None and words.STEP.fault([number])):
+    name, number = (st.query_params.get(field.key) for field in (words.TOUR, words.TOUR_STEP))
+    if name not in TOURS or (number is not None and words.TOUR_STEP.fault([number])):
         return None
     return Place(name, min(int(float(number or 1)), len(TOURS[name].steps)))
 
@@ -119,7 +119,7 @@ def _remember() -> None:
     if place is not None:
         st.session_state.setdefault(_REACHED, {})[place.name] = place.number
     address.write(words.TOUR.key, place and place.name)
-    address.write(words.STEP.key, place and str(place.number))
+    address.write(words.TOUR_STEP.key, place and str(place.number))
 
 
 def _keep_own() -> None:

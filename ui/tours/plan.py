@@ -126,7 +126,7 @@ class Tour:
 
     def link(self, number: int = 1) -> dict[str, Any]:
         """What `st.page_link` opens a step with, but for the words of the link; steps count from 1."""
-        query = address.link_to(**{words.TOUR.key: self.name, words.STEP.key: number})
+        query = address.link_to(**{words.TOUR.key: self.name, words.TOUR_STEP.key: number})
         return {"page": self.steps[number - 1].script, "query_params": query}
 
 
