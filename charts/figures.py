@@ -900,7 +900,8 @@ def checkpoint_comparison(result: Any, *, title: str | None = None) -> alt.Layer
 def heads_that_changed(result: Any) -> alt.LayerChart:
     """The heads whose look changed most between two checkpoints: from `checkpoint_comparison`."""
     heads = _table(result, "heads")
-    names = [f"L{row.layer}H{row.head}: {ROLES.get(row.role, row.role)}" for row in heads.itertuples()]
+    named = zip(heads["layer"], heads["head"], heads["role"], strict=True)
+    names = [f"L{layer}H{head}: {ROLES.get(role, role)}" for layer, head, role in named]
     return shift(
         heads.assign(name=names),
         title="Heads that changed most",

@@ -51,7 +51,8 @@ def lens_heatmap(
         columns_title: What the columns are.
         along: Column of the frame whose numbers run to the right; what is no position is written by itself.
     """
-    labels = theme.token_labels(frame["pos"], frame["token"]) if along == "pos" else frame[along].map("{:,}".format)
+    said = {name: pd.Series(frame[name]) for name in frame}
+    labels = theme.token_labels(said["pos"], said["token"]) if along == "pos" else said[along].map("{:,}".format)
     grid = frame.assign(_column=labels, _row=_rows(frame))
     columns = list(grid.sort_values(along)["_column"].unique())
     rows = list(grid.assign(_stage=grid["stage"].map(STAGES)).sort_values(["layer", "_stage"])["_row"].unique())

@@ -186,7 +186,7 @@ def band_axis(title: str | None, **options) -> alt.Axis:
     return alt.Axis(title=title, ticks=False, domain=False, labelFlush=False, labelOverlap=False, **options)
 
 
-def readable(labels: Sequence[str], step: int) -> list[str]:
+def readable(labels: Sequence[Any], step: int) -> list[Any]:
     """The labels of an axis of `step` pixels per band that do not touch: all of them, or every second, third, …"""
     return list(labels[:: math.ceil(DENSE / step)])
 

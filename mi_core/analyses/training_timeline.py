@@ -161,7 +161,7 @@ def training_timeline(model: Model) -> TrainingTimeline:
         bits=tuple(checkpoints.bits(one) if one else None for one in ids),
         metrics=metrics,
         value=np.array([[_value(row, metric) for metric in metrics] for row in rows]),
-        roles=tuple(ROLES.get(role, role) for role in rows[-1]["heads"]),
+        roles=tuple(ROLES.get(role, role) or role for role in rows[-1]["heads"]),
         score=_scores(rows, list(rows[-1]["heads"])),
         checks=_checks(name, ids, rows),
     )

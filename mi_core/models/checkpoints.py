@@ -233,7 +233,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         for row in held["checkpoints"]:
-            int(row["step"]), int(row["tokens"]), dict(row["figures"]), dict(row["heads"])
+            _ = int(row["step"]), int(row["tokens"]), dict(row["figures"]), dict(row["heads"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{FOLDER}/{SCORES} is damaged: fetch the model again.", "model") from error
     return held

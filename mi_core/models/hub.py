@@ -70,8 +70,8 @@ def download(
     Raises:
         InputError: No network, no such model, a gated one, no safetensors weights, no room, a damaged transfer.
     """
-    wanted = {"allow_patterns": list(WANTED), "ignore_patterns": list(UNWANTED), "revision": revision or None}
-    patterns = wanted | {"force_download": again}
+    patterns: dict[str, Any] = {"allow_patterns": list(WANTED), "ignore_patterns": list(UNWANTED)}
+    patterns |= {"revision": revision or None, "force_download": again}
     try:
         files = snapshot_download(hub_id, dry_run=True, tqdm_class=_quiet_bar(), **patterns)
         total = sum(file.file_size for file in files if file.will_download)

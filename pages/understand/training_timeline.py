@@ -44,16 +44,15 @@ wanted = checkpoint.fetched(name)
 series = {one.step: one for one in checkpoints.series(name) if not wanted or one.step in wanted}
 if edits.current():
     st.caption("Edits that are on are left out here: they were made in one model, and a training has many.")
-step = checkpoints.step_of(revision)
-marks: dict[str, Any] = {}
+opened, step = checkpoints.step_of(revision), None
 if checkpoints.is_measured(name):
     measured = compute("training_timeline", chosen.model, edits="")
     show.finding(measured)
-    step = checkpoint.cursor(list(series), step if step in series else max(series))
-    marks = {"step": step}
+    step = checkpoint.cursor(list(series), opened if opened in series else max(series))
     parts.said(series[step])
     above, below = st.columns(2, gap="large"), st.columns(2, gap="large")
-    for column, key, how in zip((*above, *below), ("skills", "loss", "roles"), (HOW_SKILLS, HOW_LOSS, HOW_ROLES)):
+    left, right = above
+    for column, key, how in ((left, "skills", HOW_SKILLS), (right, "loss", HOW_LOSS), (below[0], "roles", HOW_ROLES)):
         with column:
             show.chart(
                 measured, figures.training_timeline, show=key, step=step, key=key, how=how,
@@ -80,8 +79,8 @@ answer = compute("lens_timeline", chosen.model, **chosen.asking, steps=wanted, e
 place.empty()
 series = {one.step: one for one in checkpoints.series(name) if one.step in answer.result.steps}
 show.finding(answer)
-if not marks:
-    step = checkpoint.cursor(list(series), step if step in series else max(series))
+if step is None:
+    step = checkpoint.cursor(list(series), opened if opened in series else max(series))
     parts.said(series[step])
 colour = address.choose(
     words.COLOUR, st.segmented_control, "Colour shows", among=["target_probability", "probability"], required=True

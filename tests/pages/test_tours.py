@@ -33,7 +33,7 @@ def card(app: AppTest) -> str:
 def steps(app: AppTest) -> dict[str, str]:
     """The card's links by what they say, with the step that each opens."""
     links = [link.proto for link in app.get("page_link")]
-    return {link.label: link.query_string for link in links if "to-step" in link.query_string}
+    return {link.label: link.query_string for link in links if "to-tour_step" in link.query_string}
 
 
 def prompt(app: AppTest) -> str:

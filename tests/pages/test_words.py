@@ -145,7 +145,7 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos edits tour step",
+    "*": "model prompt target foil pos edits tour tour_step",
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written sae",

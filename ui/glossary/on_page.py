@@ -53,7 +53,7 @@ def texts(script: Path) -> list[str]:
 
 def _parts(page: ast.Module) -> Iterator[ast.Module]:
     for node in page.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PARTS):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PARTS):
             for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
                 part = (ROOT / name.replace(".", "/")).with_suffix(".py")
                 if part.is_file():

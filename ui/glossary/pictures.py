@@ -58,12 +58,12 @@ PICTURES: dict[str, Picture] = {
         "Each row is a layer, each column a token. The darker a cell, the further its guesses are from those that the"
         " model ends with, in bits. The last row is 0 everywhere.", CAPITAL, {"colour": "kl_to_final"},
     ),
-    "tuned lens": Picture(
+    "tuned": Picture(
         "tuned_lens", figures.tuned_lens, "lens",
         "The same as the logit lens, but each layer is first translated into the form of the last one. The "
         "translators were trained on text.", CAPITAL,
     ),
-    "jacobian lens": Picture(
+    "jacobian": Picture(
         "jacobian_lens", figures.jacobian_lens, "lens",
         "Each cell is read by what its layer does to the output on average. So it shows what the layer disposes the "
         "model to say, now or later.", CAPITAL,

@@ -90,5 +90,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 
 def _see(text: str) -> SeeIt:
-    label, page, query = _LINK.fullmatch(text).groups()
+    if (link := _LINK.fullmatch(text)) is None:
+        raise ValueError(f"{text!r} is not written as [what is seen](page?field=value)")
+    label, page, query = link.groups()
     return SeeIt(label, page, tuple(parse_qsl(query)))

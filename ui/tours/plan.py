@@ -37,8 +37,8 @@ class Live:
 
     `column` of the row of `table` where `where` holds and `but` does not; of several rows the largest, or with `take`
     ``rows`` how many rows there are. Without a `table`, a number of the result itself. `says` is what it is, `form` how
-    it is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model gives
-    on the tour's own prompt, with room around it.
+    it is written, by its name in `FORMS`; from `low` to `high`, of which one may be open, is what the built-in model
+    gives on the tour's own prompt, with room around it.
     """
 
     analysis: str
@@ -63,7 +63,7 @@ class Live:
             frame = frame[~_is(frame[name], unwanted)]
         if self.take == "rows":
             return float(len(frame)) or None
-        found = pd.to_numeric(frame[self.column], errors="coerce").dropna()
+        found = pd.Series(pd.to_numeric(frame[self.column], errors="coerce")).dropna()
         return None if found.empty else float(found.max())
 
     def holds(self, value: float) -> bool:
@@ -143,8 +143,8 @@ def _chosen(result: Any) -> int:
 def _step(written: Mapping[str, Any]) -> Step:
     if preset := written.get("preset"):
         (known,) = [each for each in PRESETS if each.title == preset]
-        written = {"prompt": known.prompt, "target": known.target, "foil": known.foil} | written
-    return Step(**written | {"live": Live(**written["live"])})
+        written = {"prompt": known.prompt, "target": known.target, "foil": known.foil, **written}
+    return Step(**{**written, "live": Live(**written["live"])})
 
 
 def read(path: Path) -> Tour:
