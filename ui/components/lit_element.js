@@ -17,6 +17,10 @@ function isFree(event) {
   return !at.closest || at === document.body || at.matches("main, [data-testid='stMain']") || !!at.closest(".st-key-tour-card")
 }
 
+function isRunning() {
+  return document.querySelector('[data-testid="stApp"]').dataset.testScriptState !== "notRunning"
+}
+
 function pressed(event) {
   const bare = !(event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.repeat)
   if (!(event.key in KEYS) || !bare || event.defaultPrevented || !isFree(event)) return
@@ -48,6 +52,7 @@ export default function (component) {
     const element = lit(data.name)
     clearTimeout(timer)
     if (element?.getBoundingClientRect().height > 8) timer = setTimeout(() => {
+      if (isRunning()) return wait() // and may still move it
       window.loupe_lit = data.told
       drawn.disconnect()
       show(element)
