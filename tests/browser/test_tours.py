@@ -64,7 +64,8 @@ def test_a_tour_on_a_phone_goes_on_and_back_and_is_left_by_keys_but_not_while_on
         at_step(page, tour, number)
         settled(page)
         assert sideways(page) == [0, 0, 0], number
-        expect(card(page).get_by_text(tour.steps[number - 1].do[:30])).to_be_in_viewport()
+        shown = card(page).get_by_text(tour.steps[number - 1].do[:30]).first  # the second is for screen readers
+        expect(shown).to_be_in_viewport()
         lit(page, tour.steps[number - 1].lit).scroll_into_view_if_needed()
         expect(card(page).get_by_text("as expected")).to_be_in_viewport()
         if number < len(tour.steps):

@@ -16,7 +16,7 @@ def test_a_click_goes_back_in_the_training_and_the_checkpoint_opens_elsewhere(pa
     settled(page)
     lens = charts(page).filter(has_text="What the lens reads")
     expect(lens.get_by_text("·Austin")).not_to_have_count(0)
-    charts(page).filter(has_text="What it can do").locator("svg path[aria-label='step: 3000']").click()
+    charts(page).filter(has_text="What it can do").locator("svg path[aria-label^='step: 3000; ']").first.click()
     settled(page)
     in_address(page, "step", "3000")
     expect(main(page)).to_contain_text("This is the model loupe-mini@3000: its weights are stored with 16 bits")

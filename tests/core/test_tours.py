@@ -60,7 +60,7 @@ def test_the_tours_are_short_and_in_order_and_links_to_them_stay():
         "neurons_are_liars",
     ]  # fmt: skip
     for tour in TOURS.values():
-        assert 4 <= len(tour.steps) <= words.STEP.high and tour.sentence.endswith(".")
+        assert 4 <= len(tour.steps) <= words.TOUR_STEP.high and tour.sentence.endswith(".")
 
 
 @dataclass
