@@ -1,4 +1,4 @@
-"""A talk in the app: a series of pages for an audience, each computed beforehand, in large type and without a sidebar."""
+"""A talk in the app: a series of pages for an audience, each computed beforehand, in large type, no sidebar."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ui.components.warm_up import warm_up
 from ui.text import literal
 
 KEYS = (
-    "No sidebar, letters half as large again, the chart first. Step with the arrow keys or a presenter’s remote; B makes "
-    "the screen black, Esc leaves."
+    "No sidebar, letters half as large again, the chart first. Step with the arrow keys or a presenter’s remote; B "
+    "makes the screen black, Esc leaves."
 )
 
 

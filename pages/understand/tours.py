@@ -24,4 +24,5 @@ with st.grid(min_column_width=320, gap="small"):
                 tour_link(tour, f"Start, {len(tour.steps)} steps")
                 if (number := place.reached(tour.name)) > 1:
                     tour_link(tour, f"Go on at step {number}", number)
-                talk.offer(tour.title, [tour.link(each) for each in range(1, len(tour.steps) + 1)], f"present-{tour.name}")
+                steps = range(1, len(tour.steps) + 1)
+                talk.offer(tour.title, [tour.link(step) for step in steps], f"present-{tour.name}")

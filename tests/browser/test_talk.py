@@ -1,4 +1,4 @@
-"""A presenter gets a tour ready, and shows it by the keys of a remote: no sidebar, nothing waits, the screen goes black."""
+"""A presenter gets a tour ready, and shows it by a remote: no sidebar, nothing waits, the screen goes black."""
 
 import re
 
