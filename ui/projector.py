@@ -36,7 +36,7 @@ def switch() -> None:
         icon=":material/close_fullscreen:" if is_on() else ":material/present_to_all:",
         shortcut=_KEY,
         type="tertiary",
-        help="Letters half as large again, the chart first, no sidebar. The key P turns it on and off, Esc off; B makes "
-        "the screen black.",
+        help="Letters half as large again, the chart first, no sidebar. The key P turns it on and off, Esc off; B "
+        "makes the screen black.",
         on_click=lambda: st.session_state.update({_ON: not is_on()}),
     )
