@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -10,8 +11,8 @@ import pandas as pd
 # away gives the text back whatever it was.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 
-# A lone carriage return ends a row for those who read, but is not quoted by those who write (Python before 3.13); a line
-# feed is. So it is written with one, which is taken out again.
+# A lone carriage return ends a row for readers, but Python before 3.13 does not quote it; a line feed it does. So it is
+# written with one, which is taken out again.
 RETURN = "\n\0\r\0"
 
 
@@ -33,10 +34,12 @@ def csv(frame: pd.DataFrame, *, as_it_is: bool = False, header: bool = True) -> 
         as_it_is: Leave text as it is; otherwise what a spreadsheet would run gets an apostrophe in front.
         header: Whether the names of the columns come first.
     """
-    if not as_it_is:
-            frame = frame.assign(**{name: frame[name].map(_harmless_if_text) for name in text})
-    return frame.to_csv(index=False, header=header, lineterminator="\n").encode("utf-8")
 
+    def written(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return (value if as_it_is else harmless(value)).replace("\r", RETURN)
 
-def _harmless_if_text(value):
-    return harmless(value) if isinstance(value, str) else value
+    text = frame.select_dtypes(exclude=["number", "bool"]).columns
+    frame = frame.assign(**{name: frame[name].map(written) for name in text})
+    return frame.to_csv(index=False, header=header, lineterminator="\n").replace(RETURN, "\r").encode("utf-8")

@@ -124,7 +124,7 @@ def _workbook(content: bytes, name: str) -> PromptTable:
         unpacked = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(content)).infolist())
         if unpacked > MOST_UNPACKED:
             raise _error(
-                f"{name} holds {unpacked / 1e6:,.0f} MB, and at most {MOST_UNPACKED / 1e6:.0f} are read: save it as CSV."
+                f"{name} holds {unpacked / 1e6:,.0f} MB, and at most {MOST_UNPACKED / 1e6:.0f} are read: split it."
             )
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
         rows = book.worksheets[0].iter_rows(values_only=True) if book.worksheets else iter(())
