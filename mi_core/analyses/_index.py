@@ -7,7 +7,9 @@ import contextlib
 import functools
 import importlib
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,18 @@ def settings_of(analysis: Callable) -> dict[str, inspect.Parameter]:
     """The parameters a user sets: all but the model and the progress callback, which the engine passes."""
     parameters = inspect.signature(analysis, eval_str=True).parameters
     return {name: parameter for name, parameter in parameters.items() if name not in ("model", "progress")}
+
+
+def described(analysis: Callable) -> dict[str, str]:
+    """What each setting is, from the Args of the analysis' docstring; plain text."""
+    docstring = inspect.getdoc(analysis) or ""
+    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
+    entries = (
+        re.findall(r"^(\w+): (.*?)(?=^\w+: |\Z)", textwrap.dedent(section.group(1)), re.DOTALL | re.MULTILINE)
+        if section
+        else []
+    )
+    return {name: " ".join(text.replace("`", "").split()) for name, text in entries}
 
 
 def files_among(analysis: str) -> tuple[str, ...]:

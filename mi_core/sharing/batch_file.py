@@ -68,6 +68,13 @@ class BatchFile:
                 f"{self.out} holds something else than results of this list: name another file with --out.", "out"
             ) from error
 
+    def _header(self) -> list[str]:
+        """The columns of its table."""
+        if self.out is None:
+            return []
+        with self.out.open("rb") as file:
+            return next(records(file), (0, []))[1]
+
     @property
     def size(self) -> int:
         """Bytes that it holds."""
@@ -92,7 +99,7 @@ class BatchFile:
         """A prompt's rows as they are written; with the names of the columns where they are the file's `first`.
 
         Raises:
-            InputError: The result has no such table.
+            InputError: The result has no such table, or one of other columns than the rows before.
         """
         from mi_core.sharing import export
 
@@ -108,6 +115,10 @@ class BatchFile:
         frame = frames[self.table or next(iter(frames))]
         for at, (name, value) in enumerate(front.items()):
             frame.insert(at, name, value)
+        if not first and self.is_kept and (before := self._header()) != [*frame.columns]:
+            has, had = ", ".join(frame.columns), ", ".join(before)
+            said = f"The table of this prompt has the columns {has}, and those before have {had}: ask about it apart."
+            raise InputError(said, "prompts")
         return cells.csv(frame, as_it_is=self.kind == "csv-raw", header=first)
 
     def append(self, block: bytes) -> None:

@@ -86,7 +86,7 @@ def checked(plan: OutputPlan, settings: dict[str, Any]) -> Request:
             also = ", or a list of prompts with --prompts" if name == "prompt" else ""
             raise InputError(f"{command} needs --{name.replace('_', '-')}{also}.", name)
     for name, value in settings.items():
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and not is_unicode(value):
             raise InputError(f"The {name} is not valid UTF-8 text: check how it was typed or copied.", name)
     return Request.of(plan.analysis, plan.model, **settings)
 
@@ -229,7 +229,8 @@ def _show(line: str) -> None:
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: words of a shell, and what is pasted, may hold half a character."""
     try:
         text.encode()
     except UnicodeEncodeError:

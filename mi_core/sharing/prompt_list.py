@@ -72,7 +72,7 @@ def matched(table: PromptTable, analysis: str, prompt: str = "") -> tuple[Column
 
 
 def settings(table: PromptTable, columns: tuple[Column, ...], analysis: str) -> list[dict[str, Any] | InputError]:
-    """The settings of every row, typed; empty cells are left out. For a row that cannot be used, what is wrong with it."""
+    """The settings of every row, typed, or what is wrong with a row that cannot be used; empty cells are left out."""
     reads = {column.setting: reader(analysis, column.setting) for column in columns if column.setting}
     return [_row(table, columns, reads, at) for at in range(len(table.rows))]
 
