@@ -7,7 +7,7 @@ const SMALL = "(max-width: 767px), (max-height: 600px)" // as in ui/tours/card.c
 const STILL = 400 // milliseconds without a change of its place: it is drawn
 
 function lit(name) {
-  return name && (document.querySelector(`.st-key-${name}-frame`) ?? document.querySelector(`.st-key-${name}`))
+  return name ? document.querySelector(`.st-key-${name}-frame`) ?? document.querySelector(`.st-key-${name}`) : null
 }
 
 // Arrows belong to what has the focus: they step only where that is the page itself, or the card.
