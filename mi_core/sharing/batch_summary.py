@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from mi_core.errors import InputError, shortened
-from mi_core.models.tokens import visible
+from mi_core.models.tokens import readable
 from mi_core.phrases import listed, percent
 from mi_core.result import Check, Reading
 from mi_core.sharing import batch_table
@@ -45,6 +45,12 @@ class BatchSummary:
     """Prompts whose result has no number there."""
     checks: tuple[Check, ...]
 
+    @property
+    def what(self) -> str:
+        """What the numbers are, in words."""
+        whose = "" if self.each == "line" else " of each prompt"
+        return f"{EACH[self.each].capitalize()} {self.column.replace('_', ' ')}{whose}"
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """`values`: a row per value; `bins`: how many there are of each size."""
         counts, edges = np.histogram(self.values, bins=BINS)
@@ -56,8 +62,7 @@ class BatchSummary:
     def reading(self) -> Reading:
         """Median and range, and which prompts stand at the ends."""
         low, high = int(self.values.argmin()), int(self.values.argmax())
-        name = self.column.replace("_", " ")
-        what = f"{EACH[self.each].capitalize()} {name}" + (" of each prompt" if self.each != "line" else "")
+        what = self.what
         median = self._said(float(np.median(self.values)))
         if len(self.values) == 1:
             title = f"{what}: {median}"
@@ -83,7 +88,7 @@ class BatchSummary:
         return number.replace("-", "−") + (f" {self.unit}" if self.unit else "")
 
     def _prompt(self, at: int) -> str:
-        return f"“{shortened(visible(self.prompts[at]), LONGEST)}” (row {self.rows[at]})"
+        return f"“{shortened(readable(self.prompts[at]), LONGEST)}” (row {self.rows[at]})"
 
 
 def batch_summary(kept: KeptBatch, column: str, each: str = "max") -> BatchSummary:

@@ -15,20 +15,27 @@ from ui.parts import batch_results, batch_run
 from ui.prompt import header
 
 header("Batch", "What does one analysis say of many prompts?")
-analysis = address.choose(words.BATCHED, st.selectbox, "Analysis", width=320)
-given = prompt_list.table()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    analysis = address.choose(words.BATCHED, st.selectbox, "Analysis", width=260)
+    place_of_table = st.empty()
+    source = prompt_list.source()
+given = prompt_list.table(source)
 if given is None:
     st.stop()
 model = inputs.current().model
 columns = prompt_list.columns(given, analysis)
-prompt_list.preview(given, columns)
+show_preview = prompt_list.preview(given, columns)
 shared = for_all.fields(analysis, {column.setting for column in columns if column.setting})
 shared |= {"edits": edits.current()} if edits.current() else {}
 plan = OutputPlan(analysis, model)
 requests = requests_of(plan, shared, lists.settings(given, columns, analysis))
 tried = batch_run.trial(requests)
-kept = KeptBatch.of(replace(plan, table=batch_run.table_field(tried)), requests, engine().fingerprint(model))
-if not batch_run.controls(kept, tried):
+with place_of_table:
+    plan = replace(plan, table=batch_run.table_field(tried))
+kept = KeptBatch.of(plan, requests, engine().fingerprint(model))
+is_running = batch_run.controls(kept, tried)
+show_preview(is_running or kept.done() > 0)
+if not is_running:
     batch_run.failures(kept)
     if kept.done():
         batch_results.results(kept, Request.of(analysis, model, **shared))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mi_core.errors import InputError, shortened
-from mi_core.models.tokens import visible
+from mi_core.models.tokens import readable
 from mi_core.sharing import prompt_list, prompt_table
 from mi_core.sharing.prompt_list import Column
 from mi_core.sharing.prompt_table import PromptTable
@@ -18,7 +20,7 @@ from ui.compute import fail
 from ui.inputs import in_link, place_in_link
 from ui.text import table as markdown_table
 
-_FILE = "_prompts_file"
+_FILE, _STARTED = "_prompts_file", "_prompts_started"
 SHOWN = 10  # rows of the preview
 MOST_COLUMNS = 12  # that the page speaks of
 HOW = (
@@ -40,9 +42,13 @@ SETS = {
 }
 
 
-def table() -> PromptTable | None:
+def source() -> str:
+    """Whether they are pasted or a file."""
+    return address.choose(words.ROWS_FROM, st.segmented_control, "Prompts", required=True)
+
+
+def table(source: str) -> PromptTable | None:
     """What was brought; None while there is nothing. Ends the page's run with a sentence where it cannot be read."""
-    source = address.choose(words.ROWS_FROM, st.segmented_control, "Prompts", required=True)
     try:
         return _pasted() if source == "pasted" else _sent()
     except InputError as error:
@@ -51,7 +57,7 @@ def table() -> PromptTable | None:
 
 def _pasted() -> PromptTable | None:
     text = st.text_area(
-        "Prompts, one a line or as a table", key="prompts", height=150, placeholder=EXAMPLE, help=HOW,
+        "Prompts, one a line or as a table", key="prompts", height=130, placeholder=EXAMPLE, help=HOW,
         bind=in_link("prompts"), persist_state="session",
     )  # fmt: skip
     place_in_link("prompts")
@@ -104,7 +110,7 @@ def columns(given: PromptTable, analysis: str) -> tuple[Column, ...]:
     prompt = ""
     if "prompt" not in named and given.header:
         options = dict.fromkeys(given.header)
-        field = words.Options("prompt_column", tuple(words.Word(name, shortened(visible(name))) for name in options))
+        field = words.Options("prompt_column", tuple(words.Word(name, shortened(readable(name))) for name in options))
         prompt = address.choose(
             field, st.selectbox, "Which column is the prompt?", usual=_likely(given), width=320,
             help="No column is called “prompt”.",
@@ -123,16 +129,33 @@ def _likely(given: PromptTable) -> str:
     return max(lengths, key=lengths.__getitem__)
 
 
-def preview(given: PromptTable, matched: tuple[Column, ...]) -> None:
-    """How many there are, what each column does, and the first rows."""
+def preview(given: PromptTable, matched: tuple[Column, ...]) -> Callable[[bool], None]:
+    """How many there are, what each column does, and the first rows: open until the list is started.
+
+    Returns:
+        What is to be told whether it is, as soon as that is known.
+    """
+    place, was_started = st.empty(), st.session_state.get(_STARTED) is given
+
+    def show(is_started: bool) -> None:
+        if is_started != was_started:
+            st.session_state[_STARTED] = given if is_started else None
+            _preview(place, given, matched, expanded=not is_started)
+
+    _preview(place, given, matched, expanded=not was_started)
+    return show
+
+
+def _preview(place: DeltaGenerator, given: PromptTable, matched: tuple[Column, ...], *, expanded: bool) -> None:
     n = len(given.rows)
-    with st.expander(f"{n:,} prompt{'' if n == 1 else 's'}: what each column does, and the first rows", expanded=True):
-        uses = [(shortened(visible(column.name)), _use(column)) for column in matched[:MOST_COLUMNS]]
+    label = f"{n:,} prompt{'' if n == 1 else 's'}: what each column does, and the first rows"
+    with place.expander(label, icon=":material/table_rows:", expanded=expanded):
+        uses = [(shortened(readable(column.name)), _use(column)) for column in matched[:MOST_COLUMNS]]
         st.markdown(markdown_table(("column", "what it does"), uses))
         if (more := len(matched) - MOST_COLUMNS) > 0:
             st.caption(f"And {more} more columns.")
         first = [[*row, *[""] * len(matched)][: len(matched)] for row in given.rows[:SHOWN]]
-        frame = pd.DataFrame([[visible(cell) for cell in row] for row in first], columns=[c.name for c in matched])
+        frame = pd.DataFrame([[readable(cell) for cell in row] for row in first], columns=[c.name for c in matched])
         st.dataframe(frame, width="stretch", alt="The first rows of the list")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from charts.export import image
 from charts.ready import ready
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
-from mi_core.models.tokens import visible, with_visible_tokens
+from mi_core.models.tokens import readable, with_visible_tokens
 from mi_core.sharing import background, batch_table
 from mi_core.sharing.batch_summary import BatchSummary, batch_summary
 from mi_core.sharing.batch_table import Columns
@@ -76,18 +77,18 @@ def _summary(kept: KeptBatch, summary: BatchSummary, shared: Request) -> None:
             st.markdown(HOW)
         show.badge(summary.checks, "batch", bool(kept.batch.plan.model))
         with st.popover("Export", icon=":material/download:", type="tertiary", key="batch-export"):
-            lines = batch_caption(shared, kept.done())
             for form, mime in IMAGES.items():
-                _download(
-                    f"Chart as {form.upper()}",
-                    lambda form=form: image(spec, form, lines),
-                    f"{_name(kept)}.{form}",
-                    mime,
-                )
+                make = partial(_picture, summary, shared, kept.done(), form)
+                _download(f"Chart as {form.upper()}", make, f"{_name(kept)}.{form}", mime)
 
 
 def _spec(summary: BatchSummary) -> dict[str, Any]:
     return ready(figure(summary))
+
+
+def _picture(summary: BatchSummary, shared: Request, prompts: int, form: str) -> bytes:
+    """For a page of its own, so the title is the finding."""
+    return image(ready(figure(summary, title=summary.reading().title)), form, batch_caption(shared, prompts))
 
 
 def _table(kept: KeptBatch, known: Columns) -> None:
@@ -160,4 +161,4 @@ def _summarised(_kept: KeptBatch, state: tuple[str, int, int], column: str, each
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _first_lines(_kept: KeptBatch, state: tuple[str, int, int], _known: Columns) -> pd.DataFrame:
     frame = with_visible_tokens(batch_table.first_lines(_kept, _known))
-    return frame.assign(prompt=frame["prompt"].map(visible))
+    return frame.assign(prompt=frame["prompt"].map(readable))

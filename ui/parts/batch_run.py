@@ -10,7 +10,7 @@ import streamlit as st
 from mi_core.errors import InputError, shortened
 from mi_core.jobs.engine import engine
 from mi_core.jobs.request import Request
-from mi_core.models.tokens import visible
+from mi_core.models.tokens import readable
 from mi_core.phrases import duration
 from mi_core.sharing import background
 from mi_core.sharing.background import BackgroundRun
@@ -60,7 +60,7 @@ def table_field(tried: Answer) -> str:
     names = list(tried.result.tables())
     named = words.Options("table", tuple(words.Word(name, name.replace("_", " ")) for name in names))
     return address.choose(
-        named, st.selectbox, "Table", width=320,
+        named, st.selectbox, "Table", width=220,
         help="Each prompt's result has several tables; a batch puts one of them together, for all prompts.",
     )  # fmt: skip
 
@@ -102,7 +102,8 @@ def _offer(kept: KeptBatch, tried: Answer, done: int) -> None:
     what = f"{left:,} prompt{' takes' if left == 1 else 's take'}"
     if done:
         what = f"{done:,} of {kept.total:,} prompts are done; what is left takes"
-    said = f"{what} about {duration(seconds)}, measured on the first. All of it is about {_megabytes(size)} on disk."
+    about = duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
+    said = f"{what} {about}, as measured on the first. The whole takes {_megabytes(size)} on disk."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(literal(said), icon=":material/timer:")
         label = "Go on" if done else "Start"
@@ -110,7 +111,7 @@ def _offer(kept: KeptBatch, tried: Answer, done: int) -> None:
 
 
 def _megabytes(size: float) -> str:
-    return "under 0.1 MB" if size < 0.1 else f"{size:,.1f} MB" if size < 10 else f"{size:,.0f} MB"
+    return "less than 0.1 MB" if size < 0.1 else f"about {size:,.1f} MB" if size < 10 else f"about {size:,.0f} MB"
 
 
 def _watch(run: BackgroundRun) -> None:
@@ -147,4 +148,4 @@ def failures(kept: KeptBatch) -> None:
 
 
 def _prompt(kept: KeptBatch, row: int) -> str:
-    return shortened(visible(kept.prompt(row)), 60)
+    return shortened(readable(kept.prompt(row)), 60)
