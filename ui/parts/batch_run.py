@@ -99,11 +99,10 @@ def _offer(kept: KeptBatch, tried: Answer, done: int) -> None:
     seconds = (_pace(tried.request) or 0.0) * left
     result, request = tried.result, tried.request
     size = sum(len(file.block(request, 0, result, first=True)) for file in kept.batch.files) * kept.total / 1e6
-    what = f"{left:,} prompt{' takes' if left == 1 else 's take'}"
-    if done:
-        what = f"{done:,} of {kept.total:,} prompts are done; what is left takes"
     about = duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
-    said = f"{what} {about}, as measured on the first. The whole takes {_megabytes(size)} on disk."
+    said = f"{left:,} prompt{' takes' if left == 1 else 's take'} {about} and {_megabytes(size)} on disk."
+    if done:
+        said = f"{done:,} of {kept.total:,} prompts are done; the others take {about}."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(literal(said), icon=":material/timer:")
         label = "Go on" if done else "Start"
@@ -139,7 +138,7 @@ def failures(kept: KeptBatch) -> None:
     """The rows that could not be used, each with its sentence."""
     if not (failed := kept.failures()):
         return
-    with st.expander(f"{len(failed):,} prompt{'' if len(failed) == 1 else 's'} could not be used", expanded=True):
+    with st.expander(f"{len(failed):,} prompt{'' if len(failed) == 1 else 's'} could not be used"):
         rows = [(str(row), _prompt(kept, row), said) for row, said in failed[:MOST_FAILURES]]
         st.markdown(markdown_table(("row", "prompt", "what is wrong"), rows))
         if (more := len(failed) - MOST_FAILURES) > 0:
