@@ -61,9 +61,8 @@ def opened(path: Path) -> PromptTable:
 
 def pasted(text: str) -> PromptTable:
     """A prompt a line; or a table, where the first line names a column `prompt`. Raises InputError."""
-    separator, lines = _separated(text)
-    is_table = separator is not None and len(lines) > 1
-    return separated(text, "What was pasted") if is_table else _lines(text, "What was pasted")
+    read = _lines if _separated(text)[0] is None else separated
+    return read(text, "What was pasted")
 
 
 def separated(text: str, name: str) -> PromptTable:

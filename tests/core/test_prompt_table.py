@@ -75,7 +75,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypat
     [
         ("one\n\n two \r\nthree", ["one", " two ", "three"]),
         ("Hello, world\nprompt me, please", ["Hello, world", "prompt me, please"]),
-        ("prompt", ["prompt"]),
+        ("Prompt me", ["Prompt me"]),
         ("target;Prompt\na;One, two\n;Three", ["One, two", "Three"]),
         ('prompt\n"a\nb"\n', ["a\nb"]),
         ('"unclosed\nquotes', ['"unclosed', "quotes"]),
