@@ -63,10 +63,14 @@ def _pasted() -> PromptTable | None:
     place_in_link("prompts")
     if text.strip():
         return _read_pasted(text)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.info(HOW, icon=":material/edit:")
-        st.button("Use an example", key="prompts-example", on_click=_use_example)
+    _ask()
+    st.button("Use an example", key="prompts-example", on_click=_use_example)
     return None
+
+
+def _ask(kinds: str = "") -> None:
+    st.header("Bring a list of prompts", anchor=False)
+    st.info(HOW + kinds, icon=":material/upload_file:")
 
 
 def _use_example() -> None:
@@ -85,7 +89,7 @@ def _sent() -> PromptTable | None:
     if sent is not None:
         st.session_state[_FILE] = str(kept(sent.getvalue(), sent.name))
     if (path := st.session_state.get(_FILE)) is None:
-        st.info(f"{HOW} CSV, Excel (.xlsx) or plain text.", icon=":material/upload_file:")
+        _ask(" CSV, Excel (.xlsx) or plain text.")
         return None
     if sent is None:
         slots.note("prompts", f"Still with {Path(path).name}.")
@@ -156,7 +160,7 @@ def _preview(place: DeltaGenerator, given: PromptTable, matched: tuple[Column, .
             st.caption(f"And {more} more columns.")
         first = [[*row, *[""] * len(matched)][: len(matched)] for row in given.rows[:SHOWN]]
         frame = pd.DataFrame([[readable(cell) for cell in row] for row in first], columns=[c.name for c in matched])
-        st.dataframe(frame, width="stretch", alt="The first rows of the list")
+        st.dataframe(frame.rename_axis("row"), width="stretch", alt="The first rows of the list")
 
 
 def _use(column: Column) -> str:
