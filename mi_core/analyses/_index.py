@@ -56,6 +56,11 @@ def parameters(analysis: str) -> tuple[str, ...]:
     return tuple(inspect.signature(_added[analysis]).parameters) if analysis in _added else _read(analysis)[1]
 
 
+def result_names() -> dict[str, str]:
+    """{analysis: name of the class that its file defines and its function returns}; read without importing any."""
+    return {name: _read(name)[2] for name in sorted(_files())}
+
+
 def is_imported(analysis: str) -> bool:
     """Whether asking for its function costs nothing."""
     return analysis in _added or f"mi_core.analyses.{analysis}" in sys.modules
@@ -126,13 +131,14 @@ def _files() -> dict[str, Path]:
 
 
 @functools.cache
-def _read(analysis: str) -> tuple[str, tuple[str, ...]]:
-    """(question, names of parameters) as the file has them."""
+def _read(analysis: str) -> tuple[str, tuple[str, ...], str]:
+    """(question, names of parameters, name of the result's class) as the file has them."""
     tree = ast.parse(_files()[analysis].read_text(encoding="utf-8"))
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == analysis)
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     asked = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return asked, tuple(argument.arg for argument in arguments)
+    returns = ast.unparse(function.returns) if function.returns is not None else ""
+    return asked, tuple(argument.arg for argument in arguments), returns
 
 
 def _check_exists(analysis: str) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from altair import SchemaBase
 
 from charts.batch_summary import MOST_BARS, batch_summary
 from mi_core.result import Check
@@ -16,21 +15,18 @@ def summary(n: int, each: str = "max") -> BatchSummary:
     return BatchSummary("logit", "logits", each, np.arange(n), values, prompts, 0, (Check("all hold", 0.0, 0.0),))
 
 
-@pytest.mark.parametrize(("n", "mark"), [(1, "bar"), (MOST_BARS, "bar"), (MOST_BARS + 1, "bar"), (500, "bar")])
-def test_it_is_a_valid_chart_of_all_values(n, mark):
+@pytest.mark.parametrize("n", [1, MOST_BARS, MOST_BARS + 1, 500])
+def test_it_is_a_valid_chart_of_all_values(n):
     chart = batch_summary(summary(n))
     spec = chart.to_dict()  # which validates it
-    assert isinstance(chart, SchemaBase) and spec["layer"][0]["mark"]["type"] == mark
     frame = chart.layer[0].data if isinstance(chart.layer[0].data, pd.DataFrame) else chart.data
+    title = " ".join(spec["title"]["text"])
     if n <= MOST_BARS:
-        assert frame["logit"].tolist() == summary(n).values.tolist(), "in the order of the list"
-        assert frame["_label"][0] == "0 <b>prompt</b>↵0" and "in the order of the list" in spec["title"]["text"][
-            0
-        ] + " ".join(spec["title"]["text"])
+        assert frame["logit"].tolist() == summary(n).values.tolist() and "in the order of the list" in title
+        assert frame["_label"][0] == "0 <b>prompt</b>↵0" and f"{n} values" in spec["description"]
     else:
-        assert frame["prompts"].sum() == n
+        assert frame["prompts"].sum() == n and "how many prompts" in title
         assert (frame["from_logit"] < frame["to_logit"]).all()
-    assert f"{min(n, 30)}" in spec["description"] or n > MOST_BARS
 
 
 def test_lines_are_counted_as_lines():
