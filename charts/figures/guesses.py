@@ -124,9 +124,9 @@ def writing_lens(result: Any, *, pos: int | None = None) -> alt.LayerChart:
     )
 
 
-def _of_step(result: Any, table: str, pos: int | None) -> tuple[pd.DataFrame, str]:
+def _of_step(result: Any, name: str, pos: int | None) -> tuple[pd.DataFrame, str]:
     """The rows of one step, and the token it wrote."""
-    at, rows = result.least_sure if pos is None else pos, table(result, table)
+    at, rows = result.least_sure if pos is None else pos, table(result, name)
     return rows.loc[rows["pos"] == at], f"“{visible(result.tokens.texts[at])}”"
 
 

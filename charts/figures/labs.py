@@ -106,9 +106,9 @@ def superposition(
     )
 
 
-def _of_start(result: Any, table: str, start: int | None) -> pd.DataFrame:
+def _of_start(result: Any, name: str, start: int | None) -> pd.DataFrame:
     """The rows of one start, of the best if none is named; features by their names."""
-    rows = table(result, table)
+    rows = table(result, name)
     return pd.DataFrame(rows.loc[rows["start"] == (result.best + 1 if start is None else start)]).drop(columns="start")
 
 
