@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -102,7 +102,7 @@ def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Ans
         job.leave()
 
 
-def fail(error: InputError) -> None:
+def fail(error: InputError) -> NoReturn:
     """Show a user's error beside its field and on the page, and end the page's run."""
     slots.report(error)
     st.info(literal(error.message), icon=":material/edit:")

@@ -108,7 +108,7 @@ class BackgroundRun:
 
 
 def start(kept: KeptBatch) -> BackgroundRun:
-    """Compute what is not done of a batch; the run that does so already, where there is one."""
+    """Compute what is not done of a batch, and what failed; the run that does so already, where there is one."""
     with _lock:
         if (run := _running.get(kept.folder)) is not None and run.is_alive:
             return run

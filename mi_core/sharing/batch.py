@@ -46,30 +46,30 @@ class Batch:
         Raises:
             InputError: A file holds something else, or rows made under other conditions.
         """
-        kept = [file for file in self.files if file.is_kept]
-        now = [Conditions.of(self.plan, file.kind, self.requests, self.fingerprint) for file in kept]
-        held = [self._held(file, conditions) for file, conditions in zip(kept, now, strict=True)]
+        kept = [(file, file.out) for file in self.files if file.out is not None and file.is_kept]
+        now = [Conditions.of(self.plan, file.kind, self.requests, self.fingerprint) for file, _ in kept]
+        held = [self._held(file, out, conditions) for (file, out), conditions in zip(kept, now, strict=True)]
         done = _in_all([whole for _, whole in held])
-        for file, conditions, (rows, _) in zip(kept, now, held, strict=True):
+        for (file, out), conditions, (rows, _) in zip(kept, now, held, strict=True):
             if not done or len(done) < len(rows):
                 file.cut(rows[len(done)].start if done else 0)
-            conditions.keep(file.out)
+            conditions.keep(out)
         return set(done)
 
-    def _held(self, file: BatchFile, now: Conditions) -> tuple[list[Held], list[int]]:
+    def _held(self, file: BatchFile, out: Path, now: Conditions) -> tuple[list[Held], list[int]]:
         """What a file holds, and the rows of it that are surely whole: the last may be torn if a run was stopped."""
         if self.plan.anew:
-            output.deliver(b"", file.out)
+            output.deliver(b"", out)
         held = file.held(self.requests)
         if file.size:
-            before = Conditions.beside(file.out)
+            before = Conditions.beside(out)
             if before is None:
                 raise InputError(
-                    f"Nothing beside {file.out} says what its rows were made with: name another file with --out, or "
+                    f"Nothing beside {out} says what its rows were made with: name another file with --out, or "
                     "replace them with --anew.",
                     "out",
                 )
-            before.check(now, {one.row for one in held}, file.out)
+            before.check(now, {one.row for one in held}, out)
         rows = [one.row for one in held]
         return held, rows if len(rows) == len(self.requests) and file.is_whole else rows[:-1]
 

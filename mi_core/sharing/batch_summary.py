@@ -140,4 +140,4 @@ def _of_each(kept: KeptBatch, column: str, each: str) -> pd.DataFrame:
         .agg({"first": "first", "max": "max", "min": "min", "sum": "sum", "count": "sum"})
     )
     value = whole["sum"] / whole["count"] if each == "mean" else whole[each]
-    return pd.DataFrame({"row": whole.index, "value": value.to_numpy()}).sort_values("row")
+    return pd.DataFrame({"row": whole.index, "value": np.asarray(value)}).sort_values("row")

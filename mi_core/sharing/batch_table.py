@@ -61,10 +61,10 @@ def columns(kept: KeptBatch) -> Columns:
 
 def first_lines(kept: KeptBatch, known: Columns, most: int = FIRST_LINES) -> pd.DataFrame:
     """The table's first lines, text as it is."""
-    types = {name: "float64" if name in known.numbers else "str" for name in known.names} | {"row": "int64"}
-    frame = pd.read_csv(
-        kept.csv, dtype=types, nrows=most, keep_default_na=False, na_values={n: [""] for n in known.numbers}
-    )
+    types: dict[Any, Any] = {name: "float64" if name in known.numbers else "str" for name in known.names}
+    empty: dict[Any, Any] = {name: [""] for name in known.numbers}  # in a text, “NA” is a word
+    types["row"] = "int64"
+    frame = pd.read_csv(kept.csv, dtype=types, nrows=most, keep_default_na=False, na_values=empty)
     text = [name for name in known.names[1:] if name not in known.numbers]
     frame = frame.assign(**{name: frame[name].map(cells.raw) for name in text})
     return frame.assign(**{name: _whole(frame[name]) for name in known.numbers})

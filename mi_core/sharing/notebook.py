@@ -9,6 +9,8 @@ import base64
 import html
 from typing import Any
 
+import pandas as pd
+
 from mi_core.analyses._index import result_names
 from mi_core.errors import InputError
 from mi_core.result import Result
@@ -16,7 +18,6 @@ from mi_core.sharing import export, output
 
 VEGA_LITE = "application/vnd.vegalite.v6+json"
 LINES = 10  # of a table
-WIDTH = 640  # pixels of a picture on a page
 STYLE = "font-variant-numeric:tabular-nums;white-space:pre-wrap"
 
 
@@ -33,7 +34,7 @@ def show(result: Result) -> None:
 
     display({"text/html": as_html(result), "text/plain": export.as_text(result.tables(), result)}, raw=True)
     if (drawn := chart(result)) is not None:
-        display(drawn, raw=True, metadata={"image/png": {"width": WIDTH}})
+        display(drawn, raw=True, metadata={"image/png": {"width": _width(drawn["image/png"])}})
 
 
 def as_html(result: Result) -> str:
@@ -41,7 +42,7 @@ def as_html(result: Result) -> str:
     reading = result.reading()
     parts = [f"<h4>{html.escape(reading.title)}</h4>", f"<p>{html.escape(' '.join(reading.sentences))}</p>"]
     for at, (name, frame) in enumerate(result.tables().items()):
-        table = frame.head(LINES).map(export.readable).to_html(index=False, na_rep="–", border=0)
+        table = frame.head(LINES).astype(object).map(_cell).to_html(index=False, border=0)
         more = f"<p>… and {len(frame) - LINES:,} more lines.</p>" if len(frame) > LINES else ""
         summary = f"<summary>{html.escape(name)} ({len(frame):,} lines)</summary>"
         parts.append(
@@ -69,3 +70,16 @@ def chart(result: Result) -> dict[str, Any] | None:
     spec, title = charts.specification(analysis, result), result.reading().title
     picture = base64.b64encode(charts.picture(analysis, result, "png")).decode()
     return {VEGA_LITE: spec, "image/png": picture, "text/plain": f"Chart: {title}"}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return export.readable(value)
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def _width(picture: str) -> int:
+    """Pixels on a page of a picture that was made for fine screens, as its header says."""
+    return int.from_bytes(base64.b64decode(picture[:32])[16:20], "big") // 2

@@ -93,7 +93,7 @@ def _field(analysis: str, name: str, setting: inspect.Parameter, help: str) -> A
     """A field that is empty for the usual value."""
     kind, label = _kind(setting), _label(name)
     usual = _usual(setting)
-    common = {"key": _key(analysis, name), "help": help, "persist_state": "session"}
+    common: dict[str, Any] = {"key": _key(analysis, name), "help": help, "persist_state": "session"}
     if isinstance(kind, tuple):
         return st.selectbox(label, kind, index=None, placeholder=usual, **common)
     if kind is bool:

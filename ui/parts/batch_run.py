@@ -106,7 +106,11 @@ def _offer(kept: KeptBatch, tried: Answer, done: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(literal(said), icon=":material/timer:")
         label = "Go on" if done else "Start"
-        st.button(label, type="primary", key="batch-start", on_click=background.start, args=(kept,))
+        st.button(label, type="primary", key="batch-start", on_click=_start, args=(kept,))
+
+
+def _start(kept: KeptBatch) -> None:
+    background.start(kept)
 
 
 def _megabytes(size: float) -> str:
@@ -143,7 +147,7 @@ def failures(kept: KeptBatch) -> None:
         st.markdown(markdown_table(("row", "prompt", "what is wrong"), rows))
         if (more := len(failed) - MOST_FAILURES) > 0:
             st.caption(f"And {more:,} more.")
-        st.button("Try these again", key="batch-again", on_click=background.start, args=(kept,))
+        st.button("Try these again", key="batch-again", on_click=_start, args=(kept,))
 
 
 def _prompt(kept: KeptBatch, row: int) -> str:
