@@ -67,7 +67,7 @@ def first_lines(kept: KeptBatch, known: Columns, most: int = FIRST_LINES) -> pd.
     frame = pd.read_csv(kept.csv, dtype=types, nrows=most, keep_default_na=False, na_values=empty)
     text = [name for name in known.names[1:] if name not in known.numbers]
     frame = frame.assign(**{name: frame[name].map(cells.raw) for name in text})
-    return frame.assign(**{name: _whole(frame[name]) for name in known.numbers})
+    return frame.assign(**{name: _whole(pd.Series(frame[name])) for name in known.numbers})
 
 
 def column(kept: KeptBatch, name: str) -> Iterator[pd.DataFrame]:
