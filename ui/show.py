@@ -148,7 +148,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             _large(drawn(answer.result, _reading).title, spec, key)
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(with_links(how))
-        _badge(answer.result.checks, key, bool(answer.request.model))
+        badge(answer.result.checks, key, bool(answer.request.model))
         with st.popover(
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
@@ -163,7 +163,8 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
                 exports.draw(answer, spec, table, key)
 
 
-def _badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
+def badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
+    """The self-checks behind a word that says whether they hold."""
     if not checks:
         return
     passed = all(check.passed for check in checks)

@@ -103,7 +103,7 @@ def as_text(frames: Mapping[str, pd.DataFrame], result: Result) -> str:
     reading = result.reading()
     parts = [reading.title, *reading.sentences]
     for name, frame in frames.items():
-        shown = frame.head(ROWS_IN_TEXT).map(_readable)
+        shown = frame.head(ROWS_IN_TEXT).map(readable)
         parts += ["", f"{name}:", shown.to_string(index=False, na_rep="–", float_format=lambda x: f"{x:.4g}")]
         if len(frame) > len(shown):
             parts.append(f"… and {len(frame) - len(shown):,} more rows; --format csv writes them all.")
@@ -118,7 +118,7 @@ def html_page(frames: Mapping[str, pd.DataFrame], title: str, sentences: tuple[s
     """A page of its own, without scripts; every text is escaped."""
     body = [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
     for name, frame in frames.items():
-        shown = frame.map(_readable)
+        shown = frame.map(readable)
         body += [f"<h2>{html.escape(name)}</h2>", shown.to_html(index=False, na_rep="–", border=0)]
     style = (
         "body{font:15px system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
@@ -139,7 +139,7 @@ def versions() -> dict[str, str]:
     return {"loupe": __version__, "loupe_code": code_version(), "python": platform.python_version(), **libraries}
 
 
-def _readable(value: Any) -> Any:
+def readable(value: Any) -> Any:
     """Token text with its whitespace visible; sentences as they are."""
     is_plain = not isinstance(value, str) or (value == value.strip() and value.isprintable())
     return value if is_plain else visible(value)
