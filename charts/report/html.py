@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import vl_convert
 from markupsafe import Markup, escape
 
 from charts import theme
+from charts.report.vega import vega
 from mi_core.models.tokens import TOKEN_COLUMNS, VISIBLE
 
 HERE = Path(__file__).parent
 SHEET = {"claim": "Claim", "evidence": "Evidence", "control": "Control", "limits": "Limits"}
-# What a browser makes of a NUL or of half a character differs; a sign that stands for it does not.
-UNSEEN = {code: 0x2400 + code for code in range(32) if code not in (9, 10, 13)} | dict.fromkeys(range(0xD800, 0xE000), "�")
+# Signs for what a browser drops or refuses, and for what would turn the letters after it around.
+UNSEEN = {
+    **{code: chr(0x2400 + code) for code in range(32) if code not in (9, 10, 13)},
+    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+    **dict.fromkeys((*range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}"),
+}
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -32,10 +36,10 @@ def page(document: Mapping[str, Any]) -> str:
         document: As from `mi_core.sharing.report.document`. Its texts may hold anything: they are shown as text.
 
     Returns:
-        HTML with all that it shows inside: Vega once, the results as JSON. By its own policy it fetches nothing, and runs
-        no script but the two that it was written with.
+        HTML with all that it shows inside: Vega once, the results as JSON. By its own policy it fetches nothing, and
+        runs no script but the two that it was written with.
     """
-    scripts = (_vega(), _script())
+    scripts = (vega(), _script())
     return _template().render(
         document=document,
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
@@ -44,7 +48,7 @@ def page(document: Mapping[str, Any]) -> str:
         data=Markup(in_script(document)),
         look=Markup(in_script(_look())),
         sheet=SHEET,
-        written=_date(document["written"]),
+        written=date(document["written"]),
     )
 
 
@@ -75,39 +79,35 @@ def _look() -> dict[str, Any]:
 
 
 @functools.cache
-def _vega() -> str:
-    return vl_convert.javascript_bundle()
-
-
-@functools.cache
 def _script() -> str:
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("report.js", "deck.js"))
+    parts = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("report.js", "deck.js"))
+    return f"(() => {{\n{parts}}})()"  # Vega's own names are everywhere
 
 
 @functools.cache
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_seen, trim_blocks=True,
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=seen, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["emphasised"] = _emphasised
     return environment.get_template("report.html.j2")
 
 
-def _seen(value: Any) -> Any:
+def seen(value: Any) -> Any:
     """Text without what a browser would drop or refuse."""
     return value.translate(UNSEEN) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _emphasised(text: str) -> Markup:
     """What Loupe's own explanations set apart with asterisks; everything else is text."""
-    escaped = str(escape(_seen(text)))
+    escaped = str(escape(seen(text)))
     strong = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", escaped)
     return Markup(re.sub(r"\*([^*]+)\*", r"<em>\1</em>", strong))
 
 
-def _date(written: str) -> str:
+def date(written: str) -> str:
     """`2026-05-04T10:15+02:00` → `4 May 2026, 10:15`; as it is where it is no date."""
     try:
         when = datetime.datetime.fromisoformat(written)

@@ -25,9 +25,9 @@ class Pin:
     """A result by what it takes to make it anew; numbers are not kept.
 
     `figure` is the function of `charts.figures` that draws it, "" where a table stands alone; `view` is what the reader
-    chose about how it is shown. `table` is the result's table that holds the numbers. `page` and `query` are the address
-    that it was seen at, `how` how to read it. `claim`, `evidence`, `control` and `limits` are its claim sheet; evidence
-    that is None was never touched: it is what the result itself says.
+    chose about how it is shown. `table` is the result's table that holds the numbers. `page` and `query` are the
+    address that it was seen at, `how` how to read it. `claim`, `evidence`, `control` and `limits` are its claim sheet;
+    evidence that is None was never touched: it is what the result itself says.
     """
 
     request: Request

@@ -204,7 +204,9 @@ def agreement(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """
     if stored["columns"] != now["columns"] or len(stored["rows"]) != len(now["rows"]):
         return "Computed anew here: its table has other rows than the stored one."
-    columns = list(zip(stored["columns"], zip(*stored["rows"], strict=True), zip(*now["rows"], strict=True), strict=True))
+    columns = list(
+        zip(stored["columns"], zip(*stored["rows"], strict=True), zip(*now["rows"], strict=True), strict=True)
+    )
     gaps = {name: _gap(before, after) for name, before, after in columns} if stored["rows"] else {}
     other = [name for name, gap in gaps.items() if gap is None]
     if other:
@@ -234,8 +236,6 @@ def _gap(before: Sequence[Any], after: Sequence[Any]) -> float | None:
 def frame(table: Mapping[str, Any]) -> pd.DataFrame:
     """The table of an entry."""
     return pd.DataFrame(table["rows"], columns=table["columns"])
-
-
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, Any]:
