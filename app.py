@@ -62,7 +62,7 @@ PAGES = {
             "compress",
             "How a model holds more features than it has dimensions.",
         ),
-        _page("pages/understand/training_timeline.py", "Training timeline", "timeline", "What was learned, and when."),
+        _page("pages/understand/training_timeline.py", "Timeline", "timeline", "What was learned, and when."),
         _page("pages/understand/glossary.py", "Glossary", "menu_book", "What every word means, in plain words."),
     ],
 }

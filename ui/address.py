@@ -137,6 +137,9 @@ def _fill_options(link: Link, *, empty: bool) -> None:
                 st.session_state[field.key] = field.understood(link.values[field.key][-1])
             elif empty:
                 st.session_state.pop(field.key, None)
+        elif isinstance(field, words.Model) and travelled(field.key) and field.key in link.values:
+            # Streamlit leaves a select box of the sidebar as it was on the page before, whatever the address says
+            st.session_state[field.key] = field.held(link.values[field.key][-1])
 
 
 def _sentences(remarks: Iterable[Remark]) -> list[str]:

@@ -27,7 +27,7 @@ DATA = json.dumps(GLOSSARY).replace("<", "\\u003c")  # a script with a “<!” 
 SCRIPTS = f"<script>window.loupe_glossary ??= {DATA}</script>" + "".join(
     f"<script>window.loupe_{name} ??= (() => {{ {(HERE / 'browser' / f'{name}.js').read_text('utf-8')}; return 1 }})()"
     "</script>"
-    for name in ("one_entry", "enter_applies", "names", "scheme", "glossary_links")
+    for name in ("one_entry", "enter_applies", "names", "scheme", "glossary_links", "stage")
 )
 
 

@@ -23,14 +23,20 @@ def style() -> str:
     return _CHART_FIRST + _LARGE if is_on() else f"@media (max-height: 500px) {{ {_CHART_FIRST} }}"
 
 
+def turn_on() -> None:
+    """From the next run on."""
+    st.session_state[_ON] = True
+
+
 def switch() -> None:
-    """The button that turns it on and off, with its key."""
+    """The button that turns it on and off, with its key; ui/browser/stage.js looks for it."""
     st.button(
         "Leave" if is_on() else "Projector",
-        key="projector",
+        key="leave-projector" if is_on() else "projector",
         icon=":material/close_fullscreen:" if is_on() else ":material/present_to_all:",
         shortcut=_KEY,
         type="tertiary",
-        help="Letters half as large again, the chart first, no sidebar. The key P turns it on and off.",
+        help="Letters half as large again, the chart first, no sidebar. The key P turns it on and off, Esc off; B "
+        "makes the screen black.",
         on_click=lambda: st.session_state.update({_ON: not is_on()}),
     )

@@ -124,6 +124,10 @@ class Model:
 
     key: str
 
+    def held(self, text: str) -> str:
+        """What the field holds for a model that is understood: its id, where the catalogue has one."""
+        return next((entry.id for entry in catalogue.entries() if entry.title == text), text)
+
     def understood(self, text: str) -> str | None:
         """What the field calls this model."""
         known = {name: entry.title for entry in catalogue.entries() for name in (entry.id, entry.title)}

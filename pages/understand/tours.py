@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ui import talk
 from ui.prompt import header
 from ui.text import literal
 from ui.tours import place
@@ -19,7 +20,9 @@ with st.grid(min_column_width=320, gap="small"):
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.header(literal(tour.title), anchor=False)
             st.markdown(literal(tour.sentence))
-            number = place.reached(tour.name)
-            tour_link(tour, f"Start, {len(tour.steps)} steps")
-            if number > 1:
-                tour_link(tour, f"Go on at step {number}", number)
+            with st.container(horizontal=True, gap="small"):
+                tour_link(tour, f"Start, {len(tour.steps)} steps")
+                if (number := place.reached(tour.name)) > 1:
+                    tour_link(tour, f"Go on at step {number}", number)
+                steps = range(1, len(tour.steps) + 1)
+                talk.offer(tour.title, [tour.link(step) for step in steps], f"present-{tour.name}")

@@ -31,7 +31,7 @@ PAGES = (
     ("Tours", "tours", "Tours"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
-    ("Training timeline", "training_timeline", "Training timeline"),
+    ("Timeline", "training_timeline", "Training timeline"),
     ("Glossary", "glossary", "Glossary"),
 )
 LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt

@@ -41,7 +41,7 @@ ABOUT_JAPAN = {
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
     "Steering": "“·Tokyo”",
-    "Training timeline": "Naming capitals comes first",  # of the model, whatever the prompt
+    "Timeline": "Naming capitals comes first",  # of the model, whatever the prompt
     "Edits": "now answers “·Rome” instead of “·Tokyo”",
 }
 

@@ -93,3 +93,10 @@ def test_a_tour_on_a_phone_goes_on_and_back_and_is_left_by_keys_but_not_while_on
     expect(card(page)).to_have_count(0)
     expect(page).not_to_have_url(re.compile("tour_step="))
     expect(field(page, "Prompt")).to_have_value(re.compile("1781"))
+
+
+def test_a_tour_waits_while_one_looks_at_another_page(page):
+    page.goto("/glossary?tour=who_gets_the_drink&tour_step=2")
+    expect(card(page)).to_contain_text("This step is on another page")
+    card(page).get_by_role("link", name="Go to this step").click()
+    at_step(page, TOURS["who_gets_the_drink"], 2)

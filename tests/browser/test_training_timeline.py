@@ -26,6 +26,7 @@ def test_a_click_goes_back_in_the_training_and_the_checkpoint_opens_elsewhere(pa
         "The next token at step 0 and at step 3,000",
     ):
         expect(charts(page).filter(has_text=said)).to_have_count(1)
+    settled(page)
     main(page).get_by_role("link", name="Lenses", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Lenses")
     in_address(page, "model", "loupe-mini@3000")
