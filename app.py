@@ -65,6 +65,9 @@ PAGES = {
         _page("pages/understand/training_timeline.py", "Timeline", "timeline", "What was learned, and when."),
         _page("pages/understand/glossary.py", "Glossary", "menu_book", "What every word means, in plain words."),
     ],
+    "Share": [
+        _page("pages/share/report.py", "Report", "lab_profile", "What you found, as one file, on paper, or as a talk."),
+    ],
 }
 
 st.set_page_config(page_title="Loupe", page_icon="ui/icon.png", layout="wide")

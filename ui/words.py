@@ -469,6 +469,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "training_timeline": (STEP, OTHER_STEP, ROLE, COLOUR, Text("fetched"), LAYER, HEAD),
     "glossary": (Text("term"),),
+    "report": (),
 }  # fmt: skip
 
 

@@ -46,6 +46,11 @@ def file_name(request: Request, *parts: str) -> str:
     return _safe(" ".join([request.analysis, *parts, prompt]))
 
 
+def file_name_of(text: str) -> str:
+    """The first words of a text as such a name; "" where it has no letters."""
+    return _safe(text)
+
+
 def _answer(given: dict[str, Any], result: Result) -> list[str]:
     target = getattr(result, "target", None)
     answer, foil = (

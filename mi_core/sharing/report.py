@@ -43,8 +43,8 @@ class Opened:
     left_out: tuple[str, ...]
 
 
-def entry(pin: Pin, result: Result, chart: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One result of a report: its pin, finding, caption, checks, table, chart, and the same as Python and as a command.
+def made(pin: Pin, result: Result, chart: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a report holds of a result: finding, caption, checks, table, chart, and the same as Python and as a command.
 
     Args:
         pin: What was pinned.
@@ -52,7 +52,7 @@ def entry(pin: Pin, result: Result, chart: Mapping[str, Any] | None) -> dict[str
         chart: Its specification with rows of plain values, as from `charts.ready.with_rows`; None for a table alone.
     """
     reading, frame = result.reading(), result.tables()[pin.table]
-    made = {
+    return {
         "finding": reading.title,
         "sentences": list(reading.sentences),
         "caption": list(caption(pin.request, result)),
@@ -65,11 +65,10 @@ def entry(pin: Pin, result: Result, chart: Mapping[str, Any] | None) -> dict[str
         "python": pin.request.as_python(),
         "command": pin.request.as_command(),
     }
-    return with_words(pin, made)
 
 
-def with_words(pin: Pin, made: Mapping[str, Any]) -> dict[str, Any]:
-    """What was made of a result, now or when its report was written, as an entry with what its person says of it.
+def entry(pin: Pin, made: Mapping[str, Any]) -> dict[str, Any]:
+    """What was made of a result, now or when its report was written, with what its person says of it.
 
     The claim sheet is {} where none was written; evidence that was not touched is what the result says for itself.
     """
@@ -88,11 +87,11 @@ def document(title: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]
     }
 
 
-def evidence(entry: Mapping[str, Any]) -> str:
+def evidence(made: Mapping[str, Any]) -> str:
     """What a result says for itself: its finding, its sentences, and how many of its self-checks hold."""
-    checks = entry["checks"]
+    checks = made["checks"]
     held = sum(check["passed"] for check in checks)
-    said = [f"{entry['finding']}.", *entry["sentences"]]
+    said = [f"{made['finding']}.", *made["sentences"]]
     if checks:
         of = "Its self-check holds" if held == len(checks) == 1 else f"{held} of {len(checks)} self-checks hold"
         said.append(f"{of}.")
