@@ -56,4 +56,5 @@ def address(step: Step) -> str:
     return urlencode(said, doseq=True)
 
 
-DECKS = {path.stem: _read(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
+_PATHS = sorted(Path(__file__).parent.glob("*.toml"), key=lambda path: TOURS[path.stem].order)
+DECKS = {path.stem: _read(path) for path in _PATHS}

@@ -35,7 +35,7 @@ def card(pin: Pin, number: int, of: int) -> dict[str, Any] | None:
     """
     with st.container(border=True, key=f"pinned-{pin.id}"):
         head = st.container(horizontal=True, vertical_alignment="top", wrap=False, gap="small")
-        title = head.container()
+        title = head.container(width="stretch")
         _buttons(head, pin, number, of)
         body = st.container()
         evidence = _words(pin)
@@ -45,15 +45,21 @@ def card(pin: Pin, number: int, of: int) -> dict[str, Any] | None:
 
 
 def _buttons(head: Any, pin: Pin, number: int, of: int) -> None:
-    for key, label, icon, act, args, off in (
-        ("up", "Move up", "arrow_upward", pins.move, (pin.id, -1), number == 1),
-        ("down", "Move down", "arrow_downward", pins.move, (pin.id, 1), number == of),
-        ("off", "Remove", "close", pins.remove, (pin.id,), False),
-    ):
-        head.button(
-            f"{label}: result {number}", icon=f":material/{icon}:", type="tertiary", key=f"pin-{key}-{pin.id}",
-            help=label, on_click=act, args=args, disabled=off,
+    page = f"{pin.page or '.'}{'?' if pin.query else ''}{pin.query}"
+    with head.container(horizontal=True, width="content", wrap=False, gap=None, key=f"pin-do-{pin.id}"):
+        st.link_button(
+            f"Open its page: result {number}", page, icon=":material/open_in_new:", type="tertiary",
+            help="Opens its page with every field as it was, in another tab.",
         )  # fmt: skip
+        for key, label, icon, act, args, off in (
+            ("up", "Move up", "arrow_upward", pins.move, (pin.id, -1), number == 1),
+            ("down", "Move down", "arrow_downward", pins.move, (pin.id, 1), number == of),
+            ("off", "Remove", "close", pins.remove, (pin.id,), False),
+        ):
+            st.button(
+                f"{label}: result {number}", icon=f":material/{icon}:", type="tertiary", key=f"{key}-{pin.id}",
+                help=label, on_click=act, args=args, disabled=off,
+            )  # fmt: skip
 
 
 def _result(pin: Pin, number: int, title: Any, body: Any) -> dict[str, Any] | None:
@@ -117,9 +123,6 @@ def _made(result: Result, pin: Pin) -> dict[str, Any]:
 def _words(pin: Pin) -> Any:
     """The fields of what is written, as the pin has it; returns the place of the evidence, which knows the result."""
     _field("note", pin, "Note", NOTE, height=90)
-    with st.container(horizontal=True):
-        page = f"{pin.page or '.'}{'?' if pin.query else ''}{pin.query}"
-        st.link_button("Open its page", page, icon=":material/open_in_new:", type="tertiary")
     with st.expander("Claim sheet", icon=":material/fact_check:"):
         left, right = st.columns(2)
         with left:

@@ -36,7 +36,8 @@ def empty() -> None:
     with st.container(border=True):
         st.markdown("**Start from a deck**")
         st.caption("A finding that is known, slide by slide, computed here: to show as it is, or to make your own.")
-        _deck_buttons()
+        with st.container(horizontal=True, gap="small"):
+            _deck_buttons()
     with st.container(border=True):
         _opener()
 
