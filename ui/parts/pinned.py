@@ -35,7 +35,7 @@ def card(pin: Pin, number: int, of: int) -> dict[str, Any] | None:
     """
     with st.container(border=True, key=f"pinned-{pin.id}"):
         head = st.container(horizontal=True, vertical_alignment="top", wrap=False, gap="small")
-        title = head.container(width="stretch")
+        title = head.empty()
         _buttons(head, pin, number, of)
         body = st.container()
         evidence = _words(pin)
@@ -109,9 +109,8 @@ def _stored(pin: Pin, number: int, why: str, kept: Any, title: Any) -> dict[str,
 
 
 def _finding(title: Any, number: int, made: dict[str, Any]) -> None:
-    with title:
-        st.header(f"{number}  {literal(made['finding'])}", anchor=False)
-        st.markdown(literal(" ".join(made["sentences"])))
+    title.header(f"{number}  {literal(made['finding'])}", anchor=False)
+    st.markdown(literal(" ".join(made["sentences"])))
 
 
 def _made(result: Result, pin: Pin) -> dict[str, Any]:

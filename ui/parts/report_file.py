@@ -16,6 +16,7 @@ from mi_core.sharing import report
 from mi_core.sharing.caption import file_name_of
 from ui import pins
 from ui.decks.deck import DECKS, Deck
+from ui.last_words import after_them
 from ui.text import literal
 
 HTML = (
@@ -82,7 +83,7 @@ def downloads(place: Any, made: Mapping[str, dict[str, Any] | None]) -> None:
 
 def _download(label: str, data: Callable[[], bytes], name: str, mime: str, help: str, type: Any) -> None:
     st.download_button(
-        label, data, name, mime, key=label, on_click="ignore", help=help, type=type, icon=":material/download:"
+        label, after_them(data), name, mime, key=label, on_click="ignore", help=help, type=type, icon=":material/download:"
     )
 
 
