@@ -20,6 +20,7 @@ from charts.report.vega import vega
 from mi_core.models.tokens import TOKEN_COLUMNS, VISIBLE
 
 HERE = Path(__file__).parent
+PADDING = {"left": 2, "top": 2, "right": 6, "bottom": 6}  # pixels: letters reach beyond what Vega reckons with
 SHEET = {"claim": "Claim", "evidence": "Evidence", "control": "Control", "limits": "Limits"}
 # Signs for what a browser drops or refuses, and for what would turn the letters after it around.
 UNSEEN = {
@@ -71,7 +72,7 @@ def _policy(scripts: tuple[str, ...]) -> str:
 def _look() -> dict[str, Any]:
     """What the script needs to draw as Loupe does."""
     return {
-        "config": {"light": theme.config() | {"padding": 0}, "dark": theme.config(dark=True) | {"padding": 0}},
+        "config": {name: theme.config(dark=name == "dark") | {"padding": PADDING} for name in ("light", "dark")},
         "filling": theme.FILLING.to_dict(),
         "tokens": sorted(TOKEN_COLUMNS),
         "visible": VISIBLE,

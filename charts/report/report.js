@@ -29,7 +29,8 @@ async function draw(number, { place, scale = 1 }) {
   if (at.dataset.drawn === wanted) return
   at.dataset.drawn = wanted
   const spec = { ...chart, width, autosize: look.filling }
-  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, config: look.config[dark ? "dark" : "light"] }
+  // `ast`: expressions are read, not run as code, which the file's own policy forbids
+  const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, logLevel: 1, config: look.config[dark ? "dark" : "light"] }
   at.view?.finalize()
   const drawn = await vegaEmbed(at, spec, { ...options, tooltip: { theme: dark ? "dark" : "light" } })
   at.view = drawn
@@ -55,7 +56,8 @@ function seen(text, isToken) {
 function written(value) {
   if (value === null) return "–"
   if (typeof value !== "number") return String(value)
-  return (Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)))).replace("-", "−")
+  const short = Number(value.toPrecision(6)) // what is nearly whole is not made whole
+  return String(Number.isInteger(short) ? value : short).replace("-", "−")
 }
 
 function element(name, text, parent) {
