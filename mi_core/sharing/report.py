@@ -150,7 +150,7 @@ def _checked(result: Mapping[str, Any]) -> dict[str, Any]:
         names = [str(name) for name in table["columns"]]
         rows = [[_cell(value) for value in row] for row in table["rows"]]
         if any(len(row) != len(names) for row in rows):
-            raise pins.damaged("its table is damaged")
+            raise ValueError("rows of unequal length")
         return {
             "finding": str(result["finding"]),
             "sentences": [str(text) for text in result["sentences"]],
@@ -203,20 +203,17 @@ def agreement(stored: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """
     if stored["columns"] != now["columns"] or len(stored["rows"]) != len(now["rows"]):
         return "Computed anew here: its table has other rows than the stored one."
-    columns = list(
-        zip(stored["columns"], zip(*stored["rows"], strict=True), zip(*now["rows"], strict=True), strict=True)
-    )
-    gaps = {name: _gap(before, after) for name, before, after in columns} if stored["rows"] else {}
+    gaps = {
+        name: _gap([row[at] for row in stored["rows"]], [row[at] for row in now["rows"]])
+        for at, name in enumerate(now["columns"])
+    }
     other = [name for name, gap in gaps.items() if gap is None]
     if other:
         return f"Computed anew here: it differs from the stored one in {listed(other)}."
     name = max(gaps, key=lambda name: gaps[name] or 0.0, default="")
     if not name or not gaps[name]:
         return "Computed anew here: the same numbers as stored."
-    unit = now["units"].get(name)
-    return f"Computed anew here: it differs from the stored numbers by up to {gaps[name]:.1e} in {name}" + (
-        f" ({unit})." if unit else "."
-    )
+    return f"Computed anew here: it differs from the stored numbers by up to {gaps[name]:.1e} in {name}."
 
 
 def _gap(before: Sequence[Any], after: Sequence[Any]) -> float | None:
