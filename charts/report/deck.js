@@ -78,8 +78,9 @@ function pressed(event) {
   press(key)
 }
 
-// The result that is being read: a talk begins there.
+// The result that is being read: a talk begins there, or at its title.
 function shown() {
+  if (scrollY < 10) return 0
   return Math.max(0, $$(".slide").findLastIndex(slide => slide.getBoundingClientRect().top < innerHeight / 3))
 }
 
