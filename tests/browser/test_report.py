@@ -1,4 +1,4 @@
-"""Pinned on any page, kept by the browser, taken away as a file that needs no network, shown as a talk, opened again."""
+"""Pinned on any page, kept by the browser, taken away as a file that needs no network, as a talk, opened again."""
 
 import io
 import json
@@ -170,10 +170,9 @@ def test_the_file_holds_the_numbers_on_screen_and_opens_without_a_network(pinned
     expect(file.locator("#vg-tooltip-element")).to_contain_text("96.2%")
     file.get_by_text(re.compile("^Table “pattern”")).click()
     rows = file.get_by_role("table").get_by_role("row")
-    assert rows.count() == len(document["results"][1]["table"]["rows"]) + 1
+    expect(rows).to_have_count(len(table["rows"]) + 1)
     shown = [float(text.replace("−", "-")) for text in rows.locator("td:last-child").all_inner_texts()]
-    at = document["results"][1]["table"]["columns"][-1]
-    assert shown == pytest.approx(report.frame(document["results"][1]["table"])[at].tolist(), rel=1e-5)
+    assert shown == pytest.approx(report.frame(table)[table["columns"][-1]].tolist(), rel=1e-5)
     scheme = file.get_by_role("button", name="Colours")
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light = file.evaluate(ground)
