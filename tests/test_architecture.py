@@ -138,7 +138,7 @@ def test_every_analysis_has_a_figure_or_says_that_it_has_none():
     from charts.export import FIGURES
 
     missing = sorted(analyses() - set(FIGURES) - WITHOUT_FIGURE)
-    assert not missing, f"no figure for {missing}: write one in charts/figures.py, or name it in WITHOUT_FIGURE here"
+    assert not missing, f"no figure for {missing}: write one in charts/figures/, or name it in WITHOUT_FIGURE here"
     assert not WITHOUT_FIGURE & set(FIGURES), "these have a figure: take them out of WITHOUT_FIGURE"
     assert set(FIGURES) | WITHOUT_FIGURE <= analyses(), "a figure of an analysis that is no more"
 

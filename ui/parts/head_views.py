@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from charts import figures
+from charts.figures.heads import ROLES
 from ui import address, inputs, show, words
 from ui.components.number_steps import number_steps
 from ui.compute import Answer, compute
@@ -114,7 +115,7 @@ def roles(given: inputs.Inputs) -> None:
     examples = show.tables(answer)["examples"]
     examples = examples.loc[(examples["layer"] == layer) & (examples["head"] == head) & (examples["role"] == role)]
     if len(examples):
-        with st.expander(f"Where L{layer}H{head} looks at {figures.ROLES[role]} most"):
+        with st.expander(f"Where L{layer}H{head} looks at {ROLES[role]} most"):
             show.rows(examples, {"score": ".0%", "excerpt": ""}, alt="Excerpts")
     onwards(layer, head)
 

@@ -1,0 +1,132 @@
+"""The charts of what changes when the model is changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from charts.bars import bars
+from charts.effect_grid import effect_grid
+from charts.figures.table import table
+from charts.figures.units import _feature_names
+from charts.head_grid import head_grid
+from charts.shift import shift
+from charts.strengths import strengths
+
+RESTORED = {
+    "probability": "share of the answer's probability restored",
+    "kl": "share of the way to your prompt's guesses",
+}
+STRENGTHS = {
+    "probability": ("The next token's odds", None),
+    "kl": ("How far the odds move", "KL divergence (bits)"),
+    "perplexity": ("How surprising the text is", "perplexity"),
+}
+TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
+
+
+def steering(result: Any, *, title: str = "How the next token's probabilities move") -> alt.LayerChart:
+    """The next token's probabilities without the direction and with it."""
+    return shift(table(result, "shift"), title=title)
+
+
+def steering_sweep(result: Any, *, title: str | None = None, measure: str = "probability") -> alt.LayerChart:
+    """`measure` (probability, kl or perplexity) at every strength."""
+    own, unit = STRENGTHS[measure]
+    odds = measure == "probability"
+    return strengths(
+        table(result, "probabilities" if odds else "sweep"),
+        title=title or own,
+        value=measure,
+        x_title=TIMES[result.operation],
+        series="token" if odds else None,
+        unit=unit,
+        rule=result.limit if measure == "perplexity" else None,
+        rule_label=f"broken above {result.limit:,.1f}",
+    )
+
+
+def ablation(result: Any, *, title: str | None = None, measure: str = "change") -> alt.LayerChart:
+    """What each knockout does, by the column `measure`; a click selects a part."""
+    effects = table(result, "effects")
+    given = f", with {' and '.join(result.also)} out already" if result.also else ""
+    style = {
+        "title": title or f"What each knockout does to {result.target.label}{given}",
+        "value": measure,
+        "unit": _logit_change(result) if measure == "change" else None,
+    }
+    if result.site == "head":
+        return head_grid(effects, **style)
+    if result.site == "position":
+        return effect_grid(effects, **style)
+    field = {"neuron": "neuron", "feature": "feature"}.get(result.site, "layer")
+    if result.site == "feature":
+        effects = effects.assign(component=_feature_names(effects))
+    return bars(effects, label="component", most=30, pick=(field,), **style)
+
+
+def foretold(result: Any) -> alt.LayerChart:
+    """What direct effects foretell of each knockout, against what was measured: from `ablation`."""
+    effects = table(result, "effects").dropna(subset=["foretold"])
+    return shift(
+        effects.assign(component=_feature_names(effects)) if result.site == "feature" else effects,
+        title="Foretold by the direct effect, and measured",
+        label="component",
+        before="foretold",
+        after="change",
+        names=("foretold", "measured"),
+        unit=_logit_change(result),
+    )
+
+
+def _logit_change(result: Any) -> str:
+    return f"change of the {result.target.quantity} (logits)"
+
+
+def patching(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each swap moves; estimates that were run show what the run gave."""
+    effects = table(result, "effects")
+    style = {
+        "title": title or "What each swap moves",
+        "value": "best" if result.estimated else "restored",
+        "unit": RESTORED.get(result.metric),
+        "mark": "disagrees" if result.estimated else None,
+    }
+    if effects["pos"].notna().all():
+        return effect_grid(effects, **style)
+    shared = result.site in ("k", "v") and effects["head"].nunique() < result.n_heads
+    return head_grid(effects, columns="key-value head" if shared else "head", **style)
+
+
+def patched_run(result: Any, *, title: str = "What this one patch does to the model's guesses") -> alt.LayerChart:
+    """The next token's probabilities without the patch and with it."""
+    return shift(table(result, "shift"), title=title)
+
+
+def path_patching(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What each path to the receiver moves."""
+    effects, title = table(result, "effects"), title or f"What each path to {result.place} moves"
+    if result.site == "head":
+        return head_grid(effects, title=title, value="moved")
+    return bars(effects, title=title, label="component", value="moved", sort=False)
+
+
+def counterpart(result: Any, *, title: str = "The answer's probability with one word exchanged") -> alt.LayerChart:
+    """The answer's probability after each exchange."""
+    swaps = table(result, "swaps")
+    names = [f"{pos} {old} → {new}" for pos, old, new in swaps[["pos", "token", "replacement"]].values]
+    return bars(swaps.assign(swap=names), title=title, label="swap", value="probability", sort=False)
+
+
+def edit(result: Any, *, title: str = "The next token before and after") -> alt.LayerChart:
+    """The next token's probabilities before the edit and after it."""
+    return shift(table(result, "shift"), title=title)
+
+
+def edit_elsewhere(result: Any) -> alt.LayerChart:
+    """How far the edit moves each prompt: from `edit`."""
+    prompts = table(result, "prompts").round({"kl": 3})
+    prompts = prompts.assign(name=prompts["role"] + ": " + prompts["prompt"])
+    title = "What else the edit moves"
+    return bars(prompts, title=title, label="name", value="kl", unit="bits (KL)", sort=False, most=40)
