@@ -67,6 +67,7 @@ PAGES = {
     ],
     "Share": [
         _page("pages/share/batch.py", "Batch", "table_rows", "What one analysis says of many prompts."),
+        _page("pages/share/report.py", "Report", "lab_profile", "What you found, as one file, on paper, or as a talk."),
     ],
 }
 
