@@ -29,9 +29,10 @@ _OPENED, _TURN = "report_opened", "report_turn"
 
 def empty() -> None:
     """What to do where nothing is pinned."""
+    st.header("Nothing is pinned yet", anchor=False)
     st.markdown(
-        "Nothing is pinned yet. Below every chart stands **Pin**: it takes the result into a report, with a note of "
-        "yours. Pins stay in this browser; their numbers are computed anew when they are shown."
+        "Below every chart stands **Pin**: it takes the result into a report, with a note of yours. Pins stay in this "
+        "browser; their numbers are computed anew when they are shown."
     )
     _say_opened()
     with st.container(border=True):
@@ -83,7 +84,15 @@ def downloads(place: Any, made: Mapping[str, dict[str, Any] | None]) -> None:
 
 def _download(label: str, data: Callable[[], bytes], name: str, mime: str, help: str, type: Any) -> None:
     st.download_button(
-        label, after_them(data), name, mime, key=label, on_click="ignore", help=help, type=type, icon=":material/download:"
+        label,
+        after_them(data),
+        name,
+        mime,
+        key=label,
+        on_click="ignore",
+        help=help,
+        type=type,
+        icon=":material/download:",
     )
 
 
