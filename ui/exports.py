@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from charts.export import GROUNDS, SIZES, THEMES, Style, image
+from charts.export import image
+from charts.picture_style import GROUNDS, SIZES, THEMES, Style
 from mi_core.sharing import export
 from mi_core.sharing.caption import caption, file_name
 from mi_core.sharing.workbook import workbook
