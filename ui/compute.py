@@ -84,14 +84,19 @@ def attempt(analysis: str, model: str, **settings: Any) -> Answer | None:
     return None
 
 
+def answer(request: Request) -> Answer:
+    """What a request gives that was made before, on another page or another day. Raises InputError."""
+    return _computed(request, None)
+
+
 def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Answer:
     """Wait for a result; a failure that is not the user's ends the page's run with a sentence."""
     job = engine().submit(request, session=_session())
     try:
         _wait(job, request.model, on_partial)
-        answer = Answer(request, job.result())
-        card.hear(answer)
-        return answer
+        found = Answer(request, job.result())
+        card.hear(found)
+        return found
     except InputError:
         raise
     except Exception as error:

@@ -539,6 +539,7 @@ PAGES: dict[str, tuple[Field, ...]] = {
         BATCHED, ROWS_FROM, Text("prompts"), Hook("prompt_column"), ForAll("for_all"), Hook("table"), Hook("column"),
         EACH,
     ),
+    "report": (),
 }  # fmt: skip
 
 

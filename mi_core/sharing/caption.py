@@ -62,6 +62,11 @@ def _ending(request: Request) -> tuple[str, ...]:
     return (*lines, f"Loupe {__version__} · {request.analysis.replace('_', ' ')}")
 
 
+def file_name_of(text: str) -> str:
+    """The first words of a text as such a name; "" where it has no letters."""
+    return _safe(text)
+
+
 def _answer(given: dict[str, Any], result: Result) -> list[str]:
     target = getattr(result, "target", None)
     answer, foil = (

@@ -80,13 +80,13 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
     return {
         "analysis": request.analysis,
         "model": request.model or None,
-        "settings": _plain(request.bound()),
+        "settings": plain(request.bound()),
         **({"edits": json.loads(request.edits)} if request.edits else {}),
         "versions": versions(),
         "tables": {name: rows(frame) for name, frame in tables.items()},
         "units": units_of(result, tables),
         "checks": [
-            {"name": check.name, "error": _plain(check.error), "tolerance": check.tolerance, "passed": check.passed}
+            {"name": check.name, "error": plain(check.error), "tolerance": check.tolerance, "passed": check.passed}
             for check in result.checks
         ],
     }
@@ -94,7 +94,7 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as plain values; NaN and infinities become None."""
-    columns = {name: [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
+    columns = {name: [plain(value) for value in frame[name].tolist()] for name in frame.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -151,12 +151,12 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` as JSON knows it."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
