@@ -70,7 +70,7 @@ def image(spec: dict[str, Any], form: str, caption: Sequence[str] = (), style: S
     size = style.paper
     body, wide, high = _composed(_parts(_coloured(spec, style), size, style), caption, size, style)
     if form == "png":
-        require_fitting(wide, high, size)
+        _require_fitting(wide, high, size)
         svg = _document(body, wide, high, f"{wide:g}", f"{high:g}")
         return vl_convert.svg_to_png(svg, scale=72 * size.width(wide) / (wide * size.ppi), ppi=size.ppi)
     inches = size.width(wide) / size.ppi
@@ -84,8 +84,14 @@ def image(spec: dict[str, Any], form: str, caption: Sequence[str] = (), style: S
     return vl_convert.svg_to_pdf(svg) if form == "pdf" else svg.encode()
 
 
-def require_fitting(wide: float, high: float, size: Size) -> None:
-    """Raises InputError where a PNG of a layout would have more pixels than there is memory for."""
+def require_fitting(spec: dict[str, Any], caption: Sequence[str], style: Style) -> None:
+    """Raises InputError where a PNG would have more pixels than there is memory for; see `image`."""
+    size = style.paper
+    _, wide, high = _composed(_parts(_coloured(spec, style), size, style), caption, size, style)
+    _require_fitting(wide, high, size)
+
+
+def _require_fitting(wide: float, high: float, size: Size) -> None:
     pixels = size.width(wide) ** 2 * high / wide
     if pixels > MOST_PIXELS:
         raise InputError(
