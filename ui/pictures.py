@@ -20,6 +20,8 @@ ENDINGS = {form: f".{form}" for form in FORMS} | {"vega-lite": ".vl.json"}
 NAMES = {form: form.upper() for form in FORMS} | {"vega-lite": "Vega-Lite"}
 OWN = "own"
 STARTS = {"mm": (120.0, PRINT_PPI), "px": (1600.0, SCREEN_PPI)}
+THEME_HELP = "On white, they are the light ones."
+PPI_HELP = "Pixels per inch of the PNG: journals want 300."
 CAPTION_HELP = "Prompt, model, answer, settings and Loupe's version stand below the chart."
 LETTERS_HELP = (
     "As text, words can be searched and changed; a PDF holds their fonts, an SVG needs them. As outlines they are "
@@ -43,9 +45,7 @@ def pictures(answer: Answer, spec: dict[str, Any], name: str, key: str) -> None:
         look = _size(key)
         left, right = st.columns(2, gap="small")
         look["ground"] = left.selectbox("Ground", GROUNDS, format_func=GROUNDS.__getitem__, key=f"{key}-ground")
-        look["theme"] = right.selectbox(
-            "Colours", THEMES, key=f"{key}-theme", help="On white, they are the light ones."
-        )
+        look["theme"] = right.selectbox("Colours", THEMES, key=f"{key}-theme", help=THEME_HELP)
         look["title"] = left.toggle("With its title", value=True, key=f"{key}-title")
         captioned = right.toggle("With a caption", value=True, key=f"{key}-caption", help=CAPTION_HELP)
         with st.expander("Letters and labels"):
@@ -65,18 +65,12 @@ def _size(key: str) -> dict[str, Any]:
     size = st.selectbox("Size", [*SIZES, OWN], format_func=_named, key=f"{key}-size")
     if size != OWN:
         return {"size": size}
-    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        unit = st.segmented_control("Unit", WIDTHS, default="mm", required=True, key=f"{key}-unit")
-        number, ppi = STARTS[unit]
-        width = st.number_input("Width", value=number, step=1.0, format="%g", key=f"{key}-width-{unit}")
-        ppi = st.number_input(
-            "Resolution",
-            value=ppi,
-            step=1,
-            key=f"{key}-ppi-{unit}",
-            help="Pixels per inch of the PNG: journals want 300.",
-        )
-    style = {"width": f"{width:g}{unit}", "ppi": ppi}
+    unit = st.segmented_control("Unit", WIDTHS, default="mm", required=True, key=f"{key}-unit")
+    number, ppi = STARTS[unit]
+    left, right = st.columns(2, gap="small")
+    width = left.number_input("Width", value=number, step=1.0, format="%g", key=f"{key}-width-{unit}")
+    ppi = right.number_input("Resolution", value=ppi, step=1, key=f"{key}-ppi-{unit}", help=PPI_HELP)
+    style = {"width": f"{width}{unit}", "ppi": ppi}
     Style(**style)  # says at once what is wrong
     return style
 
@@ -95,10 +89,8 @@ def _words(spec: dict[str, Any], key: str) -> dict[str, Any]:
     left, right = st.columns(2, gap="small")
     return {
         "letters": letters,
-        "label_columns": left.number_input(
-            "Name every … column", value=1, min_value=0, key=f"{key}-columns", help=EVERY_HELP
-        ),
-        "label_rows": right.number_input("Name every … row", value=1, min_value=0, key=f"{key}-rows", help=EVERY_HELP),
+        "label_columns": left.number_input("Name every … column", 0, value=1, key=f"{key}-columns", help=EVERY_HELP),
+        "label_rows": right.number_input("Name every … row", 0, value=1, key=f"{key}-rows", help=EVERY_HELP),
         "cell_text": st.toggle("Words in cells", value=True, key=f"{key}-cells", help=CELLS_HELP),
     }
 
