@@ -66,7 +66,7 @@ def token_columns(field: str, labels: Sequence[str], least: int, title: str = "t
         least: Pixels of the narrowest column that is drawn.
         title: The axis' title.
     """
-    straight = max(map(len, labels), default=0) * 7
+    straight = max(map(theme.breadth, labels), default=0) * 7
     axis = theme.band_axis(
         title, titleAnchor="start", orient="top", labelPadding=6, titlePadding=2,
         labelAngle=theme.wide(straight, "0", "40"), labelAlign=theme.wide(straight, "'center'", "'right'"),

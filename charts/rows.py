@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from charts.labelled import without_words
 
-def in_rows(spec: dict[str, Any], width: float) -> list[dict[str, Any]]:
+BARE = 3  # pixels of a column that holds no words
+LOWEST = 160  # pixels of all rows of a chart whose columns are narrower than they like to be
+
+
+def in_rows(spec: dict[str, Any], width: float, *, bare: bool = False, fit: bool = False) -> list[dict[str, Any]]:
     """The chart in as many rows as its columns need in `width` pixels, each of about as many columns.
 
     Args:
         spec: A chart with rows of plain values for its data, as from `charts.ready.with_rows`; one without columns, or
             whose columns cannot be broken, stays as it is.
         width: Pixels for all, with what stands beside the columns.
+        bare: Cells hold no words, so columns may be narrow.
+        fit: Columns that cannot be broken are made as narrow as they have to be, without their words.
 
     Returns:
         One chart per row, as wide as it has to be: the first keeps the title, the last the legend.
@@ -21,10 +28,16 @@ def in_rows(spec: dict[str, Any], width: float) -> list[dict[str, Any]]:
     if room is None:
         return [spec | {"width": width}]
     columns, place = room["columns"], width - room["beside"]
-    fitting = max(1, int(place // room["printed"])) if room["field"] else len(columns)
+    least = min(room["printed"], BARE) if bare else room["printed"]
+    fitting = max(1, int(place // least)) if room["field"] else len(columns)
     n_rows = math.ceil(len(columns) / fitting)
     each = math.ceil(len(columns) / n_rows)
-    step = max(room["printed"], min(room["most"], place / each))
+    step = min(room["most"], max(place, 1) / each)
+    if step < least:
+        if fit and not room["field"]:
+            return [_narrow(spec, step, len(columns))]
+        step = least
+    spec = spec | {"height": _height(spec, step)}
     rows = [columns[first : first + each] for first in range(0, len(columns), each)]
     return (
         [
@@ -34,6 +47,24 @@ def in_rows(spec: dict[str, Any], width: float) -> list[dict[str, Any]]:
         if len(rows) > 1
         else [spec | {"width": step * len(columns)}]
     )
+
+
+def _height(spec: dict[str, Any], step: float) -> float:
+    """That of squares goes with the width of their columns."""
+    above = spec["usermeta"]["room"]["above"]
+    return spec["height"] if above is None else (step + above) * len(_names(spec))
+
+
+def _names(spec: dict[str, Any]) -> list[Any]:
+    """The rows of cells; none where what runs downwards are numbers."""
+    names = spec["layer"][0]["encoding"].get("y", {}).get("scale", {}).get("domain", [])
+    return names if isinstance(names, list) else []
+
+
+def _narrow(spec: dict[str, Any], step: float, n_columns: int) -> dict[str, Any]:
+    """Columns too narrow for words; cells are no higher than wide, but for a chart of few rows."""
+    low = max(step * len(_names(spec)), LOWEST)
+    return without_words(spec) | {"width": step * n_columns, "height": min(spec["height"], low)}
 
 
 def _row(spec: dict[str, Any], field: str, kept: list[str], step: float, *, first: bool, last: bool) -> dict[str, Any]:
@@ -50,8 +81,10 @@ def _row(spec: dict[str, Any], field: str, kept: list[str], step: float, *, firs
 def _layer(layer: dict[str, Any], kept: list[str], *, legend: bool) -> dict[str, Any]:
     encoding = dict(layer["encoding"])
     across = encoding["x"]
-    labels = [label for label in across["axis"]["values"] if label in kept]
-    encoding["x"] = across | {"scale": across["scale"] | {"domain": kept}, "axis": across["axis"] | {"values": labels}}
+    encoding["x"] = across | {"scale": across["scale"] | {"domain": kept}}
+    if across["axis"]:
+        labels = [label for label in across["axis"]["values"] if label in kept]
+        encoding["x"] |= {"axis": across["axis"] | {"values": labels}}
     if not legend and "color" in encoding:
         encoding["color"] = encoding["color"] | {"legend": None}
     return layer | {"encoding": encoding}

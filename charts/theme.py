@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import textwrap
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,11 @@ def titled(title: str, subtitle: str = "", *, width: float = 380) -> alt.TitlePa
     )
 
 
+def breadth(text: str) -> int:
+    """How many letters wide it is: those of East Asia count twice."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text)
+
+
 def token_labels(pos: pd.Series, token: pd.Series) -> pd.Series:
     """`"3 ·Paris"`: the position keeps repeated tokens apart."""
     return pos.astype(int).astype(str) + " " + token.astype(str)
@@ -235,6 +241,7 @@ def room(
     at: Any = None,
     field: str = "",
     printed: float = math.inf,
+    above: float | None = None,
 ) -> dict[str, Any]:
     """How wide a chart of columns may be drawn: ``usermeta``, which Vega itself ignores.
 
@@ -246,6 +253,7 @@ def room(
         at: The column of the finding, which a chart that is scrolled opens at.
         field: The field of the columns, where a picture of many may break into rows of them.
         printed: Pixels of a column that can be read in such a picture, where that is less.
+        above: Of cells that are squares with a name above: pixels of the name. None for others, whose height is fixed.
 
     Returns:
         The same in pixels, ``least`` and ``most`` of one column, and ``at`` as a number from 0 to 1.
@@ -260,6 +268,7 @@ def room(
             "most": min(most, widest),
             "printed": min(least, widest, printed),
             "beside": beside,
+            "above": above,
             "at": (names.index(at) + 0.5) / len(names) if at in names else None,
         }
     }
@@ -383,6 +392,11 @@ def gradient(title: str, fmt: str, values: Sequence[float] | None = None) -> alt
         format=fmt,
         offset=6,
     )
+
+
+def ramp(*, dark: bool = False, ground: str | None = None) -> list[str]:
+    """The colours of what cannot be negative, from none to the most, as in `config`."""
+    return _on(DARK if dark else LIGHT, ground)["ramp"]
 
 
 def config(*, dark: bool = False, ground: str | None = None) -> dict:

@@ -34,10 +34,11 @@ from mi_core.sharing import batch, output
 PROGRAM = "python -m mi_core"
 LISTS = ("models", "analyses")
 FORMATS = (
-    "table, csv, csv-excel, csv-raw, xlsx, json, parquet, html, png, svg or pdf; by default what --out ends with, else "
-    "table. In csv, text that a spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) "
-    "has an apostrophe in front; csv-excel is the same with the mark by which Excel knows UTF-8. xlsx leaves text as "
-    "it is, in cells that are not run; csv-raw, json and parquet leave it as it is, and a spreadsheet may run it"
+    "table, csv, csv-excel, csv-raw, xlsx, json, parquet, html, png, svg, pdf or vega-lite (.vl.json); by default what "
+    "--out ends with, else table. In csv, text that a spreadsheet would run as a formula (it begins with =, +, -, @, a "
+    "tab or a line end) has an apostrophe in front; csv-excel is the same with the mark by which Excel knows UTF-8. "
+    "xlsx leaves text as it is, in cells that are not run; csv-raw, json and parquet leave it as it is, and a "
+    "spreadsheet may run it"
 )
 
 ListFormat = Literal["table", "json"]
@@ -56,13 +57,33 @@ EDITS = typer.Option(
 )
 OUT = typer.Option("--out", help="File to write; without it, the terminal.")
 SIZE = typer.Option(
-    "--size", help="Of a picture: screen, slide (1600 pixels), column (85 mm at 300 dpi) or page (170 mm at 300 dpi)."
+    "--size", help="Of a picture: screen, slide (1600 pixels), column (85 mm at 300 ppi) or page (170 mm at 300 ppi)."
 )
+WIDTH = typer.Option("--width", help="Of a picture, in place of its size: such as 120mm or 1600px.")
+PPI = typer.Option("--ppi", help="Of a PNG: pixels per inch, from 72 to 1200, in place of its size's own.")
 GROUND = typer.Option("--ground", help="Of a picture: page (the dashboard's colour), white or transparent.")
 THEME = typer.Option("--theme", help="Of a picture: light or dark; on white it is light.")
+LETTERS = typer.Option("--letters", help="Of a picture: text, or outlines, which need no font.")
+LABEL_COLUMNS = typer.Option("--label-columns", help="Of a picture: name every so manieth column; 0 for none.")
+LABEL_ROWS = typer.Option("--label-rows", help="Of a picture: name every so manieth row; 0 for none.")
+CELL_TEXT = typer.Option(
+    "--cell-text/--no-cell-text", help="Of a picture: words and numbers in cells; without them columns may be narrow."
+)
+TITLE = typer.Option("--title/--no-title", help="Above a picture: what it shows.")
 CAPTION = typer.Option("--caption/--no-caption", help="Below a picture: prompt, model, answer, settings and version.")
 TABLE = typer.Option("--table", help="Which of the result's tables; by default all, or the first where one must do.")
-PICTURE = {"size": SIZE, "ground": GROUND, "theme": THEME}
+PICTURE = {
+    "size": (str, SIZE),
+    "width": (str, WIDTH),
+    "ppi": (int, PPI),
+    "ground": (str, GROUND),
+    "theme": (str, THEME),
+    "letters": (str, LETTERS),
+    "label_columns": (int, LABEL_COLUMNS),
+    "label_rows": (int, LABEL_ROWS),
+    "cell_text": (bool, CELL_TEXT),
+    "title": (bool, TITLE),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,7 +191,7 @@ def _analysis_command(name: str):
         _parameter("format", str | None, None, FORMAT),
         _parameter("out", Path | None, None, OUT),
         _parameter("table", str | None, None, TABLE),
-        *(_parameter(option, str | None, None, given) for option, given in PICTURE.items()),
+        *(_parameter(option, kind | None, None, given) for option, (kind, given) in PICTURE.items()),
         _parameter("caption", bool, True, CAPTION),
     ]
 

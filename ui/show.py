@@ -168,12 +168,28 @@ def footer(
                 st.dataframe(
                     tables(answer)[table], hide_index=True, width=640, alt=f"{table} table", column_config=LINKS
                 )
-        with st.popover(
-            "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
-        ) as box:
-            if box.open:
-                exports.draw(answer, spec, table, key)
+        _export(answer, lambda: spec, key=key, table=table)
         _pin(pin or pins.of(answer.request, None, {}, table, how), key)
+
+
+def export(answer: Answer, figure: Figure, *, key: str, table: str) -> None:
+    """Only the exports, of a figure that stands on the page as something else than a chart; drawn when they are opened.
+
+    Args:
+        answer: Where the numbers came from.
+        figure: What draws its result, from `charts.figures`.
+        key: Name of the figure on its page; unique there.
+        table: Which of the result's tables holds its numbers.
+    """
+    _export(answer, lambda: drawn(answer.result, specification, figure), key=key, table=table)
+
+
+def _export(answer: Answer, spec: Callable[[], dict[str, Any] | None], *, key: str, table: str) -> None:
+    with st.popover(
+        "Export", icon=":material/download:", type="tertiary", key=f"{key}-export", on_change="rerun"
+    ) as box:
+        if box.open:
+            exports.draw(answer, spec(), table, key)
 
 
 def _pin(pin: Pin, key: str) -> None:

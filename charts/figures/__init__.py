@@ -34,6 +34,7 @@ from charts.figures.guesses import (
 )
 from charts.figures.heads import (
     attention,
+    attention_heads,
     attracted,
     chosen_tokens,
     composition,

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from charts.attention_heads import attention_heads as all_heads
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
 from charts.figures.table import table
@@ -38,6 +39,11 @@ def attention(result: Any, *, title: str | None = None) -> alt.LayerChart:
         pos=result.pos,
         unit=result.units,
     )
+
+
+def attention_heads(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """What every head reads, as small pictures on one scale: from `attention`."""
+    return all_heads(result.weight, result.layers, title=title or "Which tokens each head reads", unit=result.units)
 
 
 def rollout(result: Any) -> alt.LayerChart:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from mi_core.result import Result
 
 TABLES = ("table", "csv", "csv-excel", "csv-raw", "xlsx", "json", "parquet", "html")
-IMAGES = ("png", "svg", "pdf")
+IMAGES = ("png", "svg", "pdf", "vega-lite")
 BINARY = ("xlsx", "parquet", "png", "pdf")
 SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet", ".html": "html", ".txt": "table"}
-SUFFIXES |= {f".{name}": name for name in ("xlsx", *IMAGES)}
+SUFFIXES = {".vl.json": "vega-lite"} | SUFFIXES | {f".{name}": name for name in ("xlsx", "png", "svg", "pdf")}
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,23 @@ class OutputPlan:
     table: str | None = None
     anew: bool = False
     """A list of prompts starts from its first row, whatever `out` holds."""
-    style: dict[str, str] = field(default_factory=dict)
-    """Of a picture: the fields of `charts.export.Style` that the person gave."""
+    style: dict[str, Any] = field(default_factory=dict)
+    """Of a picture: the fields of `charts.picture_style.Style` that the person gave."""
     caption: bool = True
     """Whether lines below a picture say what it shows."""
 
     def kind(self, default: str = "table") -> str:
         """The format: as given, or what the file's name ends with, or the default. Raises InputError."""
-        suffix = SUFFIXES.get(self.out.suffix.lower()) if self.out else None
+        name = self.out.name.lower() if self.out else ""
+        suffix = next((kind for ending, kind in SUFFIXES.items() if name.endswith(ending)), None)
         kind = self.format or suffix or default
         if kind not in TABLES + IMAGES:
             raise InputError(f"There is no format {kind}: choose one of {', '.join(TABLES + IMAGES)}.", "format")
         if kind not in IMAGES and (self.style or not self.caption):
-            given = [*(f"--{name}" for name in self.style), *([] if self.caption else ["--no-caption"])]
-            raise InputError(f"{listed(given)} is for pictures: leave it out, or choose png, svg or pdf.", "format")
+            asked = self.style | ({} if self.caption else {"caption": False})
+            given = listed([_option(name, value) for name, value in asked.items()])
+            formats = f"{', '.join(IMAGES[:-1])} or {IMAGES[-1]}"
+            raise InputError(f"Only pictures take {given}: leave that out, or choose {formats}.", "format")
         return kind
 
 
@@ -62,7 +65,7 @@ def run(plan: OutputPlan, settings: dict[str, Any]) -> None:
     kind = plan.kind()
     check_out(plan.out, kind)
     if kind in IMAGES:
-        _style(charts_of(plan.analysis), plan.style)
+        charts_of(plan.analysis).Style(**plan.style)
     request = checked(plan, settings)
     result = compute(request)
     deliver(rendered(plan, kind, request, result), plan.out)
@@ -112,7 +115,7 @@ def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> b
     if kind in IMAGES:
         charts = charts_of(plan.analysis)
         lines = caption(request, result) if plan.caption else ()
-        return charts.picture(plan.analysis, result, kind, lines, _style(charts, plan.style))
+        return charts.picture(plan.analysis, result, kind, lines, charts.Style(**plan.style))
 
     from mi_core.sharing import export  # pandas
     from mi_core.sharing.workbook import workbook
@@ -145,13 +148,9 @@ def charts_of(analysis: str) -> Any:
     return charts
 
 
-def _style(charts: Any, given: dict[str, str]) -> Any:
-    """How the picture is made. Raises InputError for a word that is none."""
-    known = {"size": charts.SIZES, "ground": charts.GROUNDS, "theme": charts.THEMES}
-    for name, word in given.items():
-        if word not in known[name]:
-            raise InputError(f"There is no {name} {word}: choose one of {', '.join(known[name])}.", name)
-    return charts.Style(**given)
+def _option(name: str, value: Any) -> str:
+    """A setting of a picture as it is typed."""
+    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
 def check_out(out: Path | None, kind: str) -> None:

@@ -41,6 +41,7 @@ show.finding(one)
 all_heads, single = heads.layout(everything.result)
 with all_heads:
     heads.grid(everything.result, layer, head)
+    show.export(everything, figures.attention_heads, key="all", table="pattern")
 with single:
     show.chart(
         one, figures.attention, key="pattern", how=HOW_PATTERN, table="pattern",

@@ -14,11 +14,12 @@ from charts import theme
 from charts.attention_pattern import attention_pattern
 from charts.bars import bars
 from charts.effect_grid import effect_grid
-from charts.export import SIZES, Style, image
+from charts.export import image
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_cells, lens_heatmap
 from charts.lines import lines
 from charts.pair_grid import pair_grid
+from charts.picture_style import SIZES, Style
 from charts.ready import ready, with_rows
 from charts.rows import in_rows
 from charts.shift import shift

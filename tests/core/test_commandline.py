@@ -265,18 +265,42 @@ def test_a_picture_is_of_the_size_that_was_asked_for_and_says_so(run, tmp_path):
         assert picture.height < captioned and picture.getpixel((0, 0))[3] == 255
 
 
+def test_a_picture_has_a_width_of_ones_own_and_says_only_what_was_asked_for(run, tmp_path):
+    out = tmp_path / "x.png"
+    words = ("logit-lens", "--prompt", PROMPT, "--out", out)
+    assert run(*words, "--width", "120mm", "--ppi", "150") == (0, "", "")
+    with Image.open(out) as picture:
+        assert picture.info["dpi"][0] == pytest.approx(150, abs=0.1)
+        assert picture.width == pytest.approx(120 / 25.4 * 150, abs=1)
+    out = tmp_path / "x.svg"
+    words = (*words[:-1], out, "--no-cell-text", "--no-title", "--label-columns", "2", "--label-rows", "0")
+    assert run(*words) == (0, "", "")
+    svg = out.read_text(encoding="utf-8")
+    assert "Austin</text>" not in svg and ">embeddings<" not in svg and ">1 The<" not in svg and ">2 ·capital<" in svg
+    assert "<text" in svg
+    assert run(*words, "--letters", "outlines") == (0, "", "")
+    assert "<text" not in out.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--size", "huge", "--format", "png"), "There is no size huge: choose one of screen, slide, column, page."),
         (("--theme", "red", "--format", "svg"), "There is no theme red: choose one of light, dark."),
-        (("--ground", "white"), "--ground is for pictures: leave it out, or choose png, svg or pdf."),
-        (("--no-caption", "--format", "csv"), "--no-caption is for pictures: leave it out, or choose png, svg or pdf."),
+        (("--ground", "white"), "Only pictures take --ground: leave that out, or choose {pictures}."),
+        (("--no-caption", "--format", "csv"), "Only pictures take --no-caption: leave that out, or choose {pictures}."),
+        (
+            ("--no-title", "--ppi", "300"),
+            "Only pictures take --ppi and --no-title: leave that out, or choose {pictures}.",
+        ),
+        (("--width", "12in", "--format", "svg"), "Write a width as 120mm or 1600px: a number and its unit."),
+        (("--width", "9mm", "--format", "svg"), "The width is 9 mm: choose one from 45 to 1,000."),
+        (("--ppi", "5", "--format", "png"), "The resolution is 5 pixels per inch: choose one from 72 to 1,200."),
     ],
 )
 def test_what_is_for_pictures_is_checked(run, words, message):
     status, out, err = run("predict", "--prompt", PROMPT, *words)
-    assert (status, out, err) == (2, "", message + "\n")
+    assert (status, out, err) == (2, "", message.format(pictures="png, svg, pdf or vega-lite") + "\n")
 
 
 def test_one_table(run):
@@ -293,7 +317,9 @@ def test_table_for_people(run):
     assert "·Austin" in out and "Self-check: probabilities sum to 1: holds" in out
 
 
-@pytest.mark.parametrize(("name", "magic"), [("x.png", b"\x89PNG"), ("x.svg", b"<svg"), ("x.pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("name", "magic"), [("x.png", b"\x89PNG"), ("x.svg", b"<svg"), ("x.pdf", b"%PDF"), ("x.vl.json", b"{")]
+)
 def test_images(run, tmp_path, name, magic):
     assert run("logit-lens", "--prompt", PROMPT, "--out", tmp_path / name) == (0, "", "")
     assert (tmp_path / name).read_bytes().startswith(magic)

@@ -11,6 +11,8 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
+from charts.head_pictures import quantised
+
 Pictures = dict[str, Any]
 MOST_BYTES = 3_000_000  # sent to the browser; longer prompts are drawn coarser
 
@@ -66,27 +68,12 @@ def pictures(
         labels: Visible text of every token.
         layers: Layer number of every row of `pattern`; None counts from 0.
     """
-    quantised, top, block = _quantised(pattern)
+    cells, top, block = quantised(pattern, MOST_BYTES)
     return {
-        "pattern": base64.b64encode(quantised.tobytes()).decode(),
-        "size": list(quantised.shape),
+        "pattern": base64.b64encode(cells.tobytes()).decode(),
+        "size": list(cells.shape),
         "top": top,
         "block": block,
         "labels": [str(label) for label in labels],
         "layers": [int(layer) for layer in (range(len(pattern)) if layers is None else layers)],
     }
-
-
-def _quantised(pattern: np.ndarray) -> tuple[np.ndarray, float, int]:
-    """(bytes, the weight that 255 stands for, tokens per cell); blocks keep their largest weight."""
-    n_layers, n_heads, n, _ = pattern.shape
-    block = 1
-    while n_layers * n_heads * -((-n // block) ** 2) > MOST_BYTES:
-        block += 1
-    top = float(np.nanmax(pattern, initial=0.0))
-    top = 1.0 if 0.5 < top <= 1.0 or top <= 0 else top
-    lower = np.nan_to_num(np.tril(pattern))
-    pad = -n % block
-    padded = np.pad(lower, ((0, 0), (0, 0), (0, pad), (0, pad))) if pad else lower
-    cells = padded.reshape(n_layers, n_heads, (n + pad) // block, block, (n + pad) // block, block).max((3, 5))
-    return np.clip(cells / top * 255 + 0.5, 0, 255).astype(np.uint8), top, block

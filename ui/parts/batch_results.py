@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from charts.batch_summary import batch_summary as figure
-from charts.export import image
+from charts.export import FORMS, image
 from charts.ready import ready
 from mi_core.errors import InputError
 from mi_core.jobs.request import Request
@@ -24,7 +24,8 @@ from mi_core.sharing.kept_batch import KeptBatch
 from ui import address, show, words
 from ui.compute import fail
 from ui.drawn import drawn
-from ui.exports import IMAGES, RAW_TEXT, SAFE_TEXT, SHEET, SHEET_TEXT
+from ui.exports import RAW_TEXT, SAFE_TEXT, SHEET, SHEET_TEXT
+from ui.pictures import ENDINGS, NAMES, TYPES
 from ui.text import literal
 
 MOST_SENT = 500_000_000  # bytes that are sent to a browser
@@ -77,9 +78,9 @@ def _summary(kept: KeptBatch, summary: BatchSummary, shared: Request) -> None:
             st.markdown(HOW)
         show.badge(summary.checks, "batch", bool(kept.batch.plan.model))
         with st.popover("Export", icon=":material/download:", type="tertiary", key="batch-export"):
-            for form, mime in IMAGES.items():
+            for form in FORMS:
                 make = partial(_picture, summary, shared, kept.done(), form)
-                _download(f"Chart as {form.upper()}", make, f"{_name(kept)}.{form}", mime)
+                _download(f"Chart as {NAMES[form]}", make, f"{_name(kept)}{ENDINGS[form]}", TYPES[form])
 
 
 def _spec(summary: BatchSummary) -> dict[str, Any]:
