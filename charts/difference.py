@@ -110,9 +110,7 @@ def _grid(
     drawn_cells = cells(base, frame[change], change, name="cell", fields=list(drawn.keys), unit=unit)
     layers = [drawn_cells]
     if numbers:
-        layers.append(
-            base.mark_text(fontSize=theme.SMALL, color=theme.ink(change)).encode(text=alt.Text("_number:N"))
-        )
+        layers.append(base.mark_text(fontSize=theme.SMALL, color=theme.ink(change)).encode(text=alt.Text("_number:N")))
     elif (frame[change] < 0).any():
         layers.append(theme.minus(base, change))
     return alt.LayerChart(layer=layers).properties(
@@ -125,9 +123,7 @@ def _grid(
     )
 
 
-def _line(
-    drawn: DrawnValues, frame: pd.DataFrame, change: str, unit: str, title: str, subtitle: str
-) -> alt.LayerChart:
+def _line(drawn: DrawnValues, frame: pd.DataFrame, change: str, unit: str, title: str, subtitle: str) -> alt.LayerChart:
     """A line around zero, along the axis of the chart A."""
     axis = alt.Axis(title=unit, format=theme.tick_format(change), tickCount=5, domain=False, ticks=False)
     up = alt.Y(f"{change}:Q", axis=axis, scale=alt.Scale(domain=_around(frame[change]), nice=False))

@@ -107,9 +107,7 @@ def _values(spec: dict[str, Any], data: str, encoding: dict[str, Any]) -> DrawnV
     if is_grid and len(numbers) > 1:
         return None
     value = numbers[-1] if len(numbers) == 1 else numbers[0]
-    names = [
-        name for name in NAMING if name in channels and name != value and channels[name]["field"] != SIGN
-    ]
+    names = [name for name in NAMING if name in channels and name != value and channels[name]["field"] != SIGN]
     fields = list(dict.fromkeys(channels[name]["field"] for name in names))
     if not fields:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -36,18 +36,18 @@ def draw(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) -> N
     """
     name = file_name(answer.request, table)
     if spec is not None:
-        _pictures(answer, spec, name, key)
+        pictures(caption(answer.request, answer.result), spec, name, key)
     frame = answer.result.tables()[table]
     for label, form, ending, explained in (
         ("Table as CSV", "csv", ".csv", SAFE_TEXT),
         ("Table for Excel (CSV)", "csv-excel", "-excel.csv", EXCEL_TEXT),
         ("Raw text as CSV", "csv-raw", "-raw.csv", RAW_TEXT),
     ):
-        _download(
+        download(
             label, lambda form=form: export.frame_bytes(frame, form), f"{name}{ending}", "text/csv", key, explained
         )
-    _download("All tables as XLSX", lambda: _workbook(answer), f"{name}.xlsx", SHEET, key, SHEET_TEXT)
-    _download(
+    download("All tables as XLSX", lambda: _workbook(answer), f"{name}.xlsx", SHEET, key, SHEET_TEXT)
+    download(
         "Everything as JSON",
         lambda: export.as_json(answer.request, answer.result),
         f"{name}.json",
@@ -60,17 +60,17 @@ def draw(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) -> N
     st.code(answer.request.as_command(), language="bash", wrap_lines=True)
 
 
-def _pictures(answer: Answer, spec: dict[str, Any], name: str, key: str) -> None:
+def pictures(lines: Sequence[str], spec: dict[str, Any], name: str, key: str) -> None:
+    """A chart as files of a size, a ground and colours to choose, with `lines` below it unless they are not wanted."""
     size = st.selectbox("Size", SIZES, format_func=lambda word: SIZES[word].label, key=f"{key}-size")
     left, right = st.columns(2, gap="small")
     ground = left.selectbox("Ground", GROUNDS, format_func=GROUNDS.__getitem__, key=f"{key}-ground")
     theme = right.selectbox("Colours", THEMES, key=f"{key}-theme", help="On white, they are the light ones.")
-    lines = caption(answer.request, answer.result)
     if not st.toggle("With a caption", value=True, key=f"{key}-caption", help=CAPTION_HELP):
         lines = ()
     style = Style(size, ground, theme)
     for form, mime in IMAGES.items():
-        _download(
+        download(
             f"Chart as {form.upper()}", lambda form=form: image(spec, form, lines, style), f"{name}.{form}", mime, key
         )
 
@@ -79,7 +79,7 @@ def _workbook(answer: Answer) -> bytes:
     return workbook(answer.result.tables(), caption(answer.request, answer.result))
 
 
-def _download(
+def download(
     label: str, data: Callable[[], bytes | str], name: str, mime: str, key: str, explained: str | None = None
 ) -> None:
     """The file is made only when it is asked for."""

@@ -44,19 +44,23 @@ def compared(first: pd.DataFrame, second: pd.DataFrame, units: Collection[str] =
         units: The columns that measure something (`mi_core.result.units_of`); columns of fractions do too.
 
     Returns:
-        Names of rows are whole numbers and texts, as few as tell the rows of each table apart; whole numbers
-        that are not needed for that are measured as well, such as the rank of a token.
+        Names of rows are whole numbers and texts, as few as tell the rows of each table apart. Ranks that are not
+        needed for that are measured as well.
     """
     shared = [column for column in first if column in second]
     names = [column for column in shared if column not in units and not _is_fraction(first[column])]
     keys = _fewest(first, second, names)
-    measured = [column for column in shared if column not in keys and _is_number(first[column], second[column])]
+    measured = [
+        column
+        for column in shared
+        if column not in keys
+        and (column not in names or column.endswith(ORDER))
+        and _is_number(first[column], second[column])
+    ]
     return difference(first[shared], second[shared], keys, measured)
 
 
-def difference(
-    first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str], measured: Sequence[str]
-) -> Difference:
+def difference(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str], measured: Sequence[str]) -> Difference:
     """Two tables, matched by `keys`: B − A of every `measured` column, in the order of the first table.
 
     Rows that the keys do not tell apart are matched in their order. Texts beside them stand once where both tables
@@ -80,9 +84,7 @@ def difference(
             columns[name] = a
         else:
             columns |= {name + FIRST: a, name + SECOND: b}
-    return Difference(
-        pd.DataFrame(columns), tuple(on), tuple(measured), len(one) - len(both), len(other) - len(both)
-    )
+    return Difference(pd.DataFrame(columns), tuple(on), tuple(measured), len(one) - len(both), len(other) - len(both))
 
 
 def _fewest(first: pd.DataFrame, second: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -106,5 +108,3 @@ def _is_fraction(column: pd.Series) -> bool:
 
 def _is_number(*columns: pd.Series) -> bool:
     return all(pd.api.types.is_numeric_dtype(one) and not pd.api.types.is_bool_dtype(one) for one in columns)
-
-

@@ -83,7 +83,15 @@ def downloads(place: Any, made: Mapping[str, dict[str, Any] | None]) -> None:
 
 def _download(label: str, data: Callable[[], bytes], name: str, mime: str, help: str, type: Any) -> None:
     st.download_button(
-        label, after_them(data), name, mime, key=label, on_click="ignore", help=help, type=type, icon=":material/download:"
+        label,
+        after_them(data),
+        name,
+        mime,
+        key=label,
+        on_click="ignore",
+        help=help,
+        type=type,
+        icon=":material/download:",
     )
 
 
