@@ -58,9 +58,9 @@ def _encodings(spec: dict[str, Any], channel: str, whole: dict[str, Any], data: 
     data = spec.get("data", {}).get("name", data)
     here = spec.get("encoding", {}).get(channel)
     found: list[Any] = []
-    if isinstance(here, dict) and here.get("type") == "quantitative" and "field" in here:
-        if here.get("scale", {}) is not None:  # drawn by its number as it is
-            found.append((here, whole, data))
+    measures = isinstance(here, dict) and here.get("type") == "quantitative" and "field" in here
+    if measures and here.get("scale", {}) is not None:  # without a scale it is drawn by its number as it is
+        found.append((here, whole, data))
     for layer in spec.get("layer", ()):
         found += _encodings(layer, channel, whole, data)
     return found

@@ -91,9 +91,9 @@ def answer(request: Request) -> Answer:
 
 
 def beside(request: Request) -> Answer | None:
-    """The same for what stands beside a page's own result: what keeps it away is said in its place, and the page goes on.
+    """The same for what stands beside a page's own result: None where it fails or waits to be asked for.
 
-    A long sweep asks before it runs.
+    Its place says why, and the page goes on.
     """
     try:
         if st.session_state.get(STOPPED_BESIDE) == request:

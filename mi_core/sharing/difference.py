@@ -90,7 +90,8 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str], m
 def _fewest(first: pd.DataFrame, second: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """As few of these columns as tell rows apart: an order goes first, then the last ones."""
     keys = list(names)
-    for name in sorted(reversed(names), key=lambda name: name != ORDER):
+    order = [name for name in names if name == ORDER]
+    for name in [*order, *reversed([name for name in names if name != ORDER])]:
         fewer = [key for key in keys if key != name]
         if fewer and not first.duplicated(fewer).any() and not second.duplicated(fewer).any():
             keys = fewer
