@@ -444,6 +444,7 @@ BATCHED = _options(
     ("edit", "edit"),
     ("lens_timeline", "lens over the training"),
     ("checkpoint_comparison", "two checkpoints"),
+    ("drift", "two models, layer by layer"),
     ("tokens", "tokens"),
 )
 ROWS_FROM = _options("rows_from", ("pasted", "pasted"), ("file", "a file"))
