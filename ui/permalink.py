@@ -40,8 +40,9 @@ SHORT = {
     "texts": "tx", "times": "tm", "token": "k", "token2": "k2", "token3": "k3", "token4": "k4", "tokens": "tk",
     "tour_step": "ts", "towards": "tw", "training_steps": "tr", "unpack": "un", "unrelated": "ur", "vector": "ve",
     "vector2": "ve2", "vector3": "ve3", "vector4": "ve4", "weighted": "wg", "window": "wn", "written": "wr",
-    "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq", "rows_from": "rw",
-    "table": "ta", "setting": "stg", "value": "vl",
+    "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq",
+    "rows_from": "rw", "table": "ta",
+    "setting": "stg", "value": "vl",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

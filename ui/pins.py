@@ -189,7 +189,7 @@ def _can_be_shown(pin: Pin) -> bool:
     if not pin.figure:
         return True
     function = vars(figures).get(pin.figure)
-    if not inspect.isfunction(function) or function.__module__ != figures.__name__ or pin.figure.startswith("_"):
+    if not inspect.isfunction(function) or not function.__module__.startswith(f"{figures.__name__}."):
         return False
     first, *others = inspect.signature(function).parameters
     return first == "result" and {name for name, _ in pin.view} <= set(others)

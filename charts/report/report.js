@@ -67,8 +67,9 @@ function element(name, text, parent) {
   return made
 }
 
-function tableOf({ columns, rows, units }) {
+function tableOf({ name, columns, rows, units }) {
   const table = element("table")
+  table.setAttribute("aria-label", `Table ${name}`)
   const isToken = columns.map(name => look.tokens.includes(name))
   const isNumber = columns.map((_, at) => rows.some(row => typeof row[at] === "number"))
   const head = element("tr", undefined, element("thead", undefined, table))

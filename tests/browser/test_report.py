@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Page, expect
 
 from mi_core.sharing import report
 from tests.browser.screen import charts, field, finding, go, main, settled, sidebar, token, until
+from tests.browser.test_accessibility import in_both_themes, seen
 from tests.browser.test_results import fetched
 
 HOSTILE = "</script><img src=x onerror=alert(1)> **bold** {{ 7 * 7 }}"
@@ -302,6 +304,28 @@ def test_paper_holds_what_the_screen_says(pinned, tmp_path):
     assert first.split(maxsplit=1)[1] in pages[1]
     assert "Prompt: “The capital of Texas is”" in pages[1] and "Model: loupe-mini" in pages[2]
     assert "Self-checks" in pages[1]
+
+
+def test_the_report_and_its_file_can_be_used_by_everybody(pinned, offline, tmp_path):
+    main(pinned).get_by_text("Claim sheet").first.click()
+    settled(pinned)
+    field(pinned, "Claim").fill("It knows.")
+    path = download(pinned, "Report as HTML", tmp_path)
+    settled(pinned)
+    pinned.evaluate(AXE_SCRIPT)
+    found = in_both_themes(pinned, seen)
+    for scheme in ("light", "dark"):
+        file = offline(path, color_scheme=scheme)
+        file.evaluate(AXE_SCRIPT)
+        for summary in file.locator("summary").all():
+            summary.click()
+        found += [f"{scheme}: {one}" for one in seen(file)]
+        file.keyboard.press("Home")
+        file.get_by_role("button", name="Present").click()
+        file.keyboard.press("ArrowRight")
+        expect(file.locator(".slide.on svg")).to_be_visible()
+        found += [f"a slide, {scheme}: {one}" for one in seen(file)]
+    assert not found, "\n".join(dict.fromkeys(found))
 
 
 def test_every_button_below_a_chart_is_in_its_row(visitor):

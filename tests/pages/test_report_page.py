@@ -49,7 +49,7 @@ def two() -> AppTest:
 
 def test_without_pins_the_page_says_what_to_do():
     app = visit(REPORT)
-    assert any("Nothing is pinned yet" in box.value for box in app.markdown)
+    assert findings(app) == ["Nothing is pinned yet"]
     assert {"Two heads that copy", "Who gets the drink?", "Where a fact lives"} <= {
         unescaped(button.label) for button in app.button
     }
@@ -85,7 +85,7 @@ def test_pins_are_moved_and_taken_off(two):
     two.button(key=f"off-{second.id}").click().run()
     assert [pin.id for pin in held(two)] == [first.id] and len(two.get("vega_lite_chart")) == 1
     two.button(key="report-clear").click().run()
-    assert not held(two) and any("Nothing is pinned yet" in box.value for box in two.markdown)
+    assert not held(two) and findings(two) == ["Nothing is pinned yet"]
 
 
 def test_what_is_written_stays_with_its_pin(two):

@@ -204,6 +204,7 @@ OTHER_KEYS = {
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
+    "report": "",
     "tours": "",
     "batch": "prompts prompt_column for_all table column",
     "glossary": "term",

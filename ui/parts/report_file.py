@@ -29,9 +29,10 @@ _OPENED, _TURN = "report_opened", "report_turn"
 
 def empty() -> None:
     """What to do where nothing is pinned."""
+    st.header("Nothing is pinned yet", anchor=False)
     st.markdown(
-        "Nothing is pinned yet. Below every chart stands **Pin**: it takes the result into a report, with a note of "
-        "yours. Pins stay in this browser; their numbers are computed anew when they are shown."
+        "Below every chart stands **Pin**: it takes the result into a report, with a note of yours. Pins stay in this "
+        "browser; their numbers are computed anew when they are shown."
     )
     _say_opened()
     with st.container(border=True):
