@@ -62,23 +62,25 @@ class Drift:
         """`layers`: a row per stage; `kl` is empty where the vocabularies differ."""
         kl = np.full(len(self.layers), np.nan) if self.kl is None else self.kl
         columns = {"layer": self.layers, "other_layer": self.other_layers, "cka": self.cka}
-        return {"layers": pd.DataFrame(columns | {"cka_plain": self.cka_plain, "kl": kl})}
+        return {"layers": pd.DataFrame(columns | {"cka_plain": self.cka_plain, "kl": kl, "tokens": self.n_tokens})}
 
     def reading(self) -> Reading:
         """Where the streams are least alike, and where the guesses are furthest apart."""
-        said = [f"Read off {self.n_tokens:,} tokens of text (linear CKA, debiased: 1 is alike, 0 as by chance)."]
+        said = [f"Read off {self.n_tokens:,} tokens of text; CKA is linear and debiased."]
         if self.kl is None:
             said.append("The two have different vocabularies, so their guesses cannot be compared (KL).")
+        elif not self.kl.any():
+            said.append("Their guesses are the same at every layer.")
         else:
             most = int(self.kl.argmax())
             said.append(f"Their guesses are furthest apart {self._where(most)}: {bits(self.kl[most])} per token (KL).")
         if np.isnan(self.cka).all():
-            return Reading(f"{self.model} and {self.other} have streams that cannot be compared", tuple(said))
+            return Reading("The streams of the two models cannot be compared", tuple(said))
         least, value = int(np.nanargmin(self.cka)), float(np.nanmin(self.cka))
         if value > 0.9995:
-            return Reading(f"{self.model} and {self.other} hold the text alike at every layer", tuple(said))
+            return Reading("The two models hold the text alike at every layer", tuple(said))
         written = f"{value:.2f}".replace("-", "−")
-        title = f"{self.model} and {self.other} are least alike {self._where(least)}: CKA {written}"
+        title = f"The two models are least alike {self._where(least)}: CKA {written}"
         return Reading(title, tuple(said))
 
     def _where(self, stage: int) -> str:
