@@ -8,6 +8,8 @@ import pandas as pd
 
 from charts import theme
 
+LAYERS = "datum.value === 0 ? 'embeddings' : 'after ' + (datum.value - 1)"  # how an axis names them, see `layer_name`
+
 
 def lines(frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "") -> alt.LayerChart:
     """Points joined by a line. A column of ranks is drawn on a logarithmic axis with rank 1 at the top.
@@ -34,9 +36,15 @@ def lines(frame: pd.DataFrame, *, title: str, value: str, subtitle: str = "") ->
 def across(x: np.ndarray) -> alt.X:
     """The horizontal axis of layers: the embeddings, and after each block."""
     count = max(1, min(12, int(x.max() - x.min())))
-    names = "datum.value === 0 ? 'embeddings' : 'after ' + (datum.value - 1)"
-    axis = alt.Axis(title="layer", labelExpr=names, tickMinStep=1, format="d", grid=False, tickCount=count)
+    axis = alt.Axis(title="layer", labelExpr=LAYERS, tickMinStep=1, format="d", grid=False, tickCount=count)
     return alt.X("_x:Q", axis=axis, scale=alt.Scale(domain=[float(x.min()), float(x.max())], nice=False, padding=8))
+
+
+def layer_name(x: float) -> str:
+    """What `LAYERS` calls a place on the axis; half a layer further right is within the block."""
+    if x % 1:
+        return f"within {int(x)}"
+    return f"after {int(x) - 1}" if x else "embeddings"
 
 
 def _up(values: pd.Series, value: str) -> alt.Y:

@@ -89,6 +89,7 @@ UNITS = {
     "moved": ("share of the difference moved", ".0%"),
     "probability_change": ("change of the probability", "+.1%"),
     "kl": ("KL divergence (bits)", ".2f"),
+    "cka": ("how alike the streams are (CKA)", ".2f"),
     "effect": ("effect on the logit", "+.2f"),
     "activation": ("activation", ".2f"),
     "density": ("share of all tokens on which it fires", ".1%"),

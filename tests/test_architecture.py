@@ -129,7 +129,7 @@ def analyses() -> set[str]:
 def test_every_analysis_is_shown_somewhere():
     shown = set()
     for path in files("pages") + files("ui"):
-        shown |= set(re.findall(r'compute\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+        shown |= set(re.findall(r'(?:compute|Request\.of)\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     missing = sorted(analyses() - shown)
     assert not missing, f"no page asks for {missing}: write pages/<section>/<analysis>.py (docs/add-an-analysis.md)"
 

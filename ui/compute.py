@@ -28,6 +28,7 @@ QUIET_SECONDS = 0.3  # a result that comes sooner needs no message, which would 
 STOP_SECONDS = 1.0  # and one that comes before this no button to stop it
 ASK_SECONDS = 8.0  # what is foretold to take longer asks before it runs
 AGREED, STOPPED, WRITTEN = "_agreed", "_stopped", "_written"
+STOPPED_BESIDE = "_stopped_beside"
 
 
 @dataclass(frozen=True)
@@ -89,22 +90,56 @@ def answer(request: Request) -> Answer:
     return _computed(request, None)
 
 
+def beside(request: Request) -> Answer | None:
+    """The same for what stands beside a page's own result: None where it fails or waits to be asked for.
+
+    Its place says why, and the page goes on.
+    """
+    try:
+        if st.session_state.get(STOPPED_BESIDE) == request:
+            _button("Stopped before it was finished.", "Run again", request, "beside")
+        elif price := _price(request) if _is_foretold(request.analysis) else None:
+            _button(price, "Run", request, "beside")
+        else:
+            return _awaited(request, None, _stop_beside)
+    except InputError as error:
+        st.info(literal(error.message), icon=":material/edit:")
+    except Exception as error:
+        _failed(request, error)
+    return None
+
+
+def _is_foretold(analysis: str) -> bool:
+    from mi_core.analyses.cost import LEARNERS, SWEEPS  # which take a while to import
+
+    return analysis in (*SWEEPS, *LEARNERS)
+
+
 def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Answer:
     """Wait for a result; a failure that is not the user's ends the page's run with a sentence."""
-    job = engine().submit(request, session=_session())
     try:
-        _wait(job, request.model, on_partial)
-        found = Answer(request, job.result())
+        found = _awaited(request, on_partial, _stop)
         card.hear(found)
         return found
     except InputError:
         raise
     except Exception as error:
-        log.exception("%s on %s failed", request.analysis, request.model)
-        st.error(literal(_sentence(error)))
+        _failed(request, error)
         st.stop()
+
+
+def _awaited(request: Request, on_partial: Callable[[Any], None] | None, on_stop: Callable[[Request], None]) -> Answer:
+    job = engine().submit(request, session=_session())
+    try:
+        _wait(job, request.model, on_partial, on_stop)
+        return Answer(request, job.result())
     finally:
         job.leave()
+
+
+def _failed(request: Request, error: Exception) -> None:
+    log.exception("%s on %s failed", request.analysis, request.model)
+    st.error(literal(_sentence(error)))
 
 
 def fail(error: InputError) -> NoReturn:
@@ -130,34 +165,52 @@ def _unless_stopped(request: Request, on_partial: Callable[[Any], None] | None) 
 
 def _agreed(request: Request) -> None:
     """Go on if the request is short, known, or agreed to; else say what it will take and offer to run it."""
+    if price := _price(request):
+        _offer(price, "Run", request)
+
+
+def _price(request: Request) -> str | None:
+    """What a request will take, in words; None where it is short, known or agreed to. Raises InputError."""
     if st.session_state.get(AGREED) == request or engine().cached(request) is not None:
-        return
+        return None
     if not request.model:  # a cost is that of runs of a model
-        return
+        return None
     settings = json.dumps(dict(request.settings))
-    cost = compute("cost", request.model, of=request.analysis, settings=settings).result
-    if cost.seconds > ASK_SECONDS:
-        _offer(f"{cost.reading().title}.", "Run", request)
+    cost = _computed(
+        Request.of("cost", request.model, edits=request.edits, of=request.analysis, settings=settings), None
+    ).result
+    return f"{cost.reading().title}." if cost.seconds > ASK_SECONDS else None
 
 
 def _offer(message: str, label: str, request: Request) -> None:
     """A sentence and the button that starts the request; ends the page's run."""
+    _button(message, label, request)
+    st.stop()
+
+
+def _button(message: str, label: str, request: Request, *place: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.info(literal(message), icon=":material/timer:")
-        st.button(label, type="primary", key=f"run-{request.analysis}", on_click=_start, args=(request,))
-    st.stop()
+        key = "-".join(["run", request.analysis, *place])
+        st.button(label, type="primary", key=key, on_click=_start, args=(request,))
 
 
 def _start(request: Request) -> None:
     st.session_state[AGREED] = request
-    st.session_state.pop(STOPPED, None)
+    for stopped in (STOPPED, STOPPED_BESIDE):
+        if st.session_state.get(stopped) == request:
+            del st.session_state[stopped]
 
 
 def _stop(request: Request) -> None:
     st.session_state[STOPPED] = request
 
 
-def _wait(job: Job, model: str, on_partial: Callable[[Any], None] | None) -> None:
+def _stop_beside(request: Request) -> None:
+    st.session_state[STOPPED_BESIDE] = request
+
+
+def _wait(job: Job, model: str, on_partial: Callable[[Any], None] | None, on_stop: Callable[[Request], None]) -> None:
     if job.wait(QUIET_SECONDS):
         return
     began, place = time.monotonic(), st.empty()
@@ -169,7 +222,7 @@ def _wait(job: Job, model: str, on_partial: Callable[[Any], None] | None) -> Non
         # Writing to the page is also what lets Streamlit end a run that newer input has overtaken.
         _say(message, job, model)
         if not offered and job.progress is not None and time.monotonic() - began > STOP_SECONDS:
-            button.button("Stop", key=f"stop-{job.request.analysis}", on_click=_stop, args=(job.request,))
+            button.button("Stop", key=f"stop-{job.request.analysis}", on_click=on_stop, args=(job.request,))
             offered = True
         partial = job.progress.partial if job.progress else None
         if on_partial and partial is not None and partial is not st.session_state.get(WRITTEN):

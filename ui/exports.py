@@ -34,7 +34,7 @@ def draw(answer: Answer, spec: dict[str, Any] | None, table: str, key: str) -> N
     """
     name = file_name(answer.request, table)
     if spec is not None:
-        pictures(answer, spec, name, key)
+        pictures(caption(answer.request, answer.result), spec, name, key)
     frame = answer.result.tables()[table]
     for label, form, ending, explained in (
         ("Table as CSV", "csv", ".csv", SAFE_TEXT),

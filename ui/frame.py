@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import address, belonging, inputs, pins, projector, slots, words
+from ui import address, belonging, compare, inputs, pins, projector, slots, words
 from ui.fields import edits
 from ui.glossary import mentions
 from ui.tours import card
@@ -18,7 +18,7 @@ STYLE = "".join((HERE / name).read_text(encoding="utf-8") for name in ("style.cs
 # What the browser must know to link the words of the glossary, and to keep the sidebar's values on the way there.
 GLOSSARY = {
     "page": mentions.PAGE,
-    "kept": [field.key for field in (*words.SIDEBAR, words.EDITS)],
+    "kept": [field.key for field in (*words.SIDEBAR, words.EDITS, *words.COMPARED)],
     "pattern": mentions.pattern(),
     "names": mentions.names(),
 }
@@ -36,6 +36,7 @@ def draw(page: str) -> None:
     arrived = address.read(page)
     if arrived:
         edits.arrive(arrived)
+        compare.arrive(arrived)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
     st.html(f"<style>{STYLE} {projector.style()} {pins.badge()}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)
@@ -44,5 +45,6 @@ def draw(page: str) -> None:
     tours.arrive(page, whole=arrived is not None)
     inputs.sidebar()
     edits.sidebar()
+    compare.carry(page)
     card.draw(page)
     pins.keep()

@@ -42,6 +42,7 @@ SHORT = {
     "vector2": "ve2", "vector3": "ve3", "vector4": "ve4", "weighted": "wg", "window": "wn", "written": "wr",
     "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq",
     "rows_from": "rw", "table": "ta",
+    "setting": "stg", "value": "vl",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

@@ -10,8 +10,6 @@ import streamlit as st
 from charts.export import FORMS, image, require_fitting
 from charts.picture_style import GROUNDS, LETTERS, PRINT_PPI, SCREEN_PPI, SIZES, THEMES, WIDTHS, Style
 from mi_core.errors import InputError
-from mi_core.sharing.caption import caption
-from ui.compute import Answer
 from ui.downloads import download
 from ui.text import literal
 
@@ -32,11 +30,11 @@ CELLS_HELP = "Without its words and numbers, a chart of many tokens stays in one
 VEGA_HELP = "The chart as Vega-Lite JSON with its data, to be changed with Altair, Vega or Observable."
 
 
-def pictures(answer: Answer, spec: dict[str, Any], name: str, key: str) -> None:
+def pictures(about: Sequence[str], spec: dict[str, Any], name: str, key: str) -> None:
     """The fields, and a button for every kind of picture; a sentence where a number is none that can be.
 
     Args:
-        answer: The result, and what was asked.
+        about: The lines of its caption.
         spec: Its chart, ready.
         name: Of the files, without an ending.
         key: Name of the chart on its page.
@@ -50,7 +48,7 @@ def pictures(answer: Answer, spec: dict[str, Any], name: str, key: str) -> None:
         captioned = right.toggle("With a caption", value=True, key=f"{key}-caption", help=CAPTION_HELP)
         with st.expander("Letters and labels"):
             look |= _words(spec, key)
-        lines = caption(answer.request, answer.result) if captioned else ()
+        lines = about if captioned else ()
         style = Style(**look)
         if style.width is not None:
             require_fitting(spec, lines, style)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, belonging, inputs, link, projector, slots
+from ui import address, belonging, compare, inputs, link, projector, slots
 from ui.components.number_steps import number_steps
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
@@ -25,8 +25,10 @@ def header(title: str, question: str) -> None:
         st.title(title, anchor=False)
         on_page.draw(address.page())
         link.button()
+        compare.control()
         projector.switch()
     st.markdown(literal(question))
+    compare.show()
     address.show_remarks()
 
 

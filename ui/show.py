@@ -9,28 +9,21 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from charts import theme
 from charts.figures import Figure
 from charts.ready import ready
+from charts.shared_scale import shared_scale
 from mi_core.models.tokens import with_visible_tokens
 from mi_core.result import Check, Reading, Result
 from mi_core.sharing.pin import Pin
-from ui import address, exports, pins
-from ui.components.opening_place import opening_place
+from ui import address, compare, difference, exports, pins
 from ui.compute import Answer
 from ui.drawn import drawn
+from ui.framed import FILLING, LEGIBLE, framed
 from ui.glossary.mentions import with_links
 from ui.text import literal
 from ui.text import table as markdown_table
 
 LINKS = {"neuronpedia": st.column_config.LinkColumn()}  # opened when clicked, in another tab
-FILLING = theme.FILLING.to_dict()
-# Words in the page's own ink, whichever theme is on by now: Streamlit's chart theme is paler, and leaves numbers beside
-# marks black. Its sizes grow with the page's.
-INK, QUIET = (f"light-dark({theme.LIGHT[role]}, {theme.DARK[role]})" for role in ("text", "quiet"))
-WORDS = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2, "labelColor": INK, "titleColor": QUIET}
-TITLE = {"color": INK, "subtitleColor": QUIET}
-LEGIBLE = {"text": {"color": INK}, "title": TITLE, "axis": WORDS, "legend": WORDS}
 PIN = "Takes this result into the report: its chart, its finding, and a note of yours."
 LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
@@ -77,8 +70,29 @@ def chart(
         **view: What the reader chose about how it is shown: the figure's own settings.
     """
     spec = drawn(answer.result, specification, figure, **view)
-    _framed(spec, key, on_select)
-    footer(answer, key=key, how=how, table=table, spec=spec, pin=pins.of(answer.request, figure, view, table, how))
+    asked = compare.counterpart(answer.request)
+    if asked is None:
+        framed(spec, key, on_select)
+        footer(answer, key=key, how=how, table=table, spec=spec, pin=pins.of(answer.request, figure, view, table, how))
+        return
+    left, right = st.columns(2, gap="medium")
+    with right:
+        other = compare.answer(asked)
+        second = None if other is None else compare.drawn_too(other, specification, figure, **view)
+    if other is not None and second is not None:
+        spec, second = shared_scale(spec, second)
+    sides = [(left, "A", answer, spec, key, on_select), (right, "B", other, second, f"{key}-b", None)]
+    for place, name, one, chart_of_it, own, pick in sides:
+        if one is not None and chart_of_it is not None:
+            with place:
+                if one is answer:
+                    st.markdown(f"**{name}: this**")
+                st.markdown(literal(drawn(one.result, _reading).title))
+                framed(chart_of_it, own, pick)
+                pin = pins.of(one.request, figure, view, table, how)
+                footer(one, key=own, how=how, table=table, spec=chart_of_it, pin=pin)
+    if other is not None and second is not None:
+        difference.draw(answer, other, (spec, second), key=f"{key}-difference", table=table)
 
 
 def unfinished(result: Result, figure: Figure) -> None:
@@ -100,32 +114,13 @@ def glimpse(place: DeltaGenerator, result: Result, figure: Figure, **view: Any) 
     )
 
 
-def _framed(
-    spec: dict[str, Any], key: str, on_select: Callable[[], None] | None = None, *, widest: float = 1.0
-) -> None:
-    """The chart as wide as its place, within what suits its columns; scrolled to its finding where it is wider."""
-    room, frame = spec.get("usermeta", {}).get("room"), f"{key}-frame"
-    with st.container(key=frame):
-        if room is not None:
-            columns = len(room["columns"])
-            least, most = (round(room["beside"] + columns * x) for x in (room["least"], room["most"] * widest))
-            st.html(f"<style>.st-key-{frame} {{ --least: {least}px; --most: {most}px; }}</style>")
-            opening_place(frame, room, f"{key}-opening")
-        st.vega_lite_chart(
-            spec | {"autosize": FILLING, "config": LEGIBLE},
-            width="stretch",
-            key=key,
-            on_select=on_select or "ignore",
-        )
-
-
 def _large(title: str, spec: dict[str, Any], key: str) -> None:
     """The chart alone, as wide as the window."""
 
     @st.dialog(literal(title), width="large")
     def show() -> None:
         height = min(spec["height"] * LARGER, max(spec["height"], HIGH))
-        _framed(spec | {"height": height}, f"{key}-large", widest=LARGER)
+        framed(spec | {"height": height}, f"{key}-large", widest=LARGER)
 
     show()
 
@@ -137,7 +132,7 @@ def specification(result: Result, figure: Figure, **view: Any) -> dict[str, Any]
 
 def stored(spec: dict[str, Any], key: str) -> None:
     """A chart that a report holds, of a result that is not computed here: nothing belongs to it but what is seen."""
-    _framed(spec, key)
+    framed(spec, key)
 
 
 def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:

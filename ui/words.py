@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mi_core.analyses import _index
 from mi_core.editing import recipes
 from mi_core.errors import InputError
 from mi_core.models import catalogue
@@ -176,7 +177,18 @@ class ForAll:
         return "is damaged" if self.understood(values[-1]) is None else None
 
 
-Field = Options | Number | Switch | Text | Hook | Model | Edits | ForAll
+@dataclass(frozen=True)
+class Setting:
+    """The name of a setting that some analysis has."""
+
+    key: str
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        known = {name for analysis in _index.analysis_names() for name in _index.parameters(analysis)}
+        return None if values[-1] in known else "is not known here"
+
+
+Field = Options | Number | Switch | Text | Hook | Model | Edits | ForAll | Setting
 
 
 def is_several(field: Field) -> bool:
@@ -432,6 +444,7 @@ BATCHED = _options(
     ("edit", "edit"),
     ("lens_timeline", "lens over the training"),
     ("checkpoint_comparison", "two checkpoints"),
+    ("drift", "two models, layer by layer"),
     ("tokens", "tokens"),
 )
 ROWS_FROM = _options("rows_from", ("pasted", "pasted"), ("file", "a file"))
@@ -457,7 +470,14 @@ TOURS = Path(__file__).parent / "tours"
 TOUR = _options("tour", *((path.stem, path.stem) for path in sorted(TOURS.glob("*.toml"))), optional=True)
 TOUR_STEP = Number("tour_step", 1, 7)
 EDITS = Edits("edits")
-EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, TOUR_STEP)  # of every page as well, but they have no field
+# What is otherwise in the result that stands beside a page's own: its keys begin like no other.
+OTHER = "b."
+WITHOUT_EDITS = _options(OTHER + "edits", ("none", "without the edits"), optional=True)
+COMPARED: tuple[Field, ...] = (
+    Text(OTHER + "prompt"), Text(OTHER + "target"), Text(OTHER + "foil"), Model(OTHER + "model"), WITHOUT_EDITS,
+    Setting(OTHER + "setting"), Text(OTHER + "value"),
+)  # fmt: skip
+EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, TOUR_STEP, *COMPARED)  # of every page as well, but they have no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:

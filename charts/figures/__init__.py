@@ -78,6 +78,7 @@ from charts.figures.labs import (
 )
 from charts.figures.training import (
     checkpoint_comparison,
+    drift,
     heads_that_changed,
     lens_timeline,
     roles_at_step,
@@ -110,6 +111,6 @@ FIGURES: dict[str, Figure] = {
         patched_run, path_patching, counterpart, edit, probing, probe_use, writing, analogy, directions,
         neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
         bigram, bigram_ablation, bigram_of_model, superposition, unpacking, training_timeline, lens_timeline,
-        checkpoint_comparison,
+        checkpoint_comparison, drift,
     )
 }  # fmt: skip

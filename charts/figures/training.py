@@ -10,6 +10,7 @@ from charts.figures.heads import ROLES
 from charts.figures.table import table
 from charts.head_grid import head_grid
 from charts.lens_heatmap import lens_heatmap
+from charts.lines import lines
 from charts.shift import shift
 from charts.step_lines import step_lines
 
@@ -45,6 +46,17 @@ def training_timeline(
 
 def _skill(metric: str) -> str:
     return SKILLS.get(metric, metric.replace("_", " "))
+
+
+def drift(result: Any, *, title: str | None = None, value: str = "cka") -> alt.LayerChart:
+    """By layer, how alike two models' streams are (``cka``), or how far apart their guesses (``kl``)."""
+    said = {"cka": "How alike the two models' streams are", "kl": "How far apart the two models' guesses are"}
+    return lines(
+        table(result, "layers"),
+        title=title or said[value],
+        value=value,
+        subtitle=f"{result.model} and {result.other}, {result.n_tokens:,} tokens of text",
+    )
 
 
 def roles_at_step(result: Any, *, step: int, role: str) -> alt.LayerChart:

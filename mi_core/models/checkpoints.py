@@ -109,18 +109,26 @@ def _fetch(absent: Sequence[Checkpoint], say: Callable[[int, int, str], None]) -
 
 
 def opened(checkpoint: Checkpoint, beside: Model) -> Model:
-    """A checkpoint's model; those used last are kept, up to `KEPT_BYTES` in all.
+    """A checkpoint's model; see `opened_beside`."""
+    return opened_beside(checkpoint.model, beside)
+
+
+def opened_beside(model_id: str, beside: Model) -> Model:
+    """Another model than the one that is looked at; those used last are kept, up to `KEPT_BYTES` in all.
 
     Args:
-        checkpoint: On this machine.
+        model_id: Its id or folder; a checkpoint is to be on this machine.
         beside: A model that is open already, which may be the one.
+
+    Raises:
+        InputError: There is no such model, or it cannot be opened.
     """
-    if checkpoint.model == beside.id:
+    if model_id == beside.id:
         return beside
-    place = str(loading.locate(checkpoint.model))
+    place = str(loading.locate(model_id))
     model = _kept.get(place)
     if model is None:
-        model = loading.load(checkpoint.model)
+        model = loading.load(model_id)
         if _kept.put(place, model):
             gc.collect()  # a model is a circle of references: those that went would stay, one beside the other
     return model

@@ -10,6 +10,7 @@ from ui.compute import Answer, compute
 from ui.fields import lens as lenses
 from ui.fields import selection
 from ui.fields.lens_training import lens_training
+from ui.parts.drift import drift
 from ui.prompt import header, prompt
 from ui.proof import prove_it
 
@@ -97,3 +98,4 @@ if sought:
     show.chart(found, figures.token_ranks, key="ranks", how=HOW_RANK, table="target")
 prove_it("pages/intervene/patching.py", "swap activations between two prompts and see where the answer is carried")
 prove_it("pages/intervene/ablation.py", "knock out each layer and see which one the answer needs", site="mlp_out")
+drift(chosen)

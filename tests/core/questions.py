@@ -46,6 +46,7 @@ ASKED = {
     "counterpart": [{}],
     "directions": [{"directions": ("token: cat", "feature:1", json.dumps(CONTRAST))},
                    {"directions": ("feature:1",), "space": "embedding"}],
+    "drift": [{"other_model": "loupe-mini", "tokens": 40}],
     "edit": [{"kind": "rome", "subject": " cat", "target": " dog", "layer": 0},
              {"kind": "orthogonalise", **CONTRAST, "layer": 1}],
     "feature": [{"feature": 1}],

@@ -174,6 +174,7 @@ PINNED = {
         "edit": (),
         "lens_timeline": (),
         "checkpoint_comparison": (),
+        "drift": (),
         "tokens": (),
     },
     ("batch", "rows_from"): {"pasted": (), "file": ()},
@@ -181,7 +182,7 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos edits tour tour_step",
+    "*": "model prompt target foil pos edits tour tour_step b.prompt b.target b.foil b.model b.edits b.setting b.value",
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written sae",

@@ -44,14 +44,14 @@ def fields(analysis: str, by_column: Collection[str]) -> dict[str, Any]:
         free = [name for name in settings if name not in by_column]
         for at, name in enumerate(free):
             with places[at % len(places)]:
-                value = _field(analysis, name, settings[name], literal(texts.get(name, "")))
+                value = field(_key(analysis, name), label_of(name), settings[name], literal(texts.get(name, "")))
                 slots.place(name, _key(analysis, name))
             if value not in (None, ""):
                 given[name] = value
     address.write(KEY, json.dumps(given, sort_keys=True) if given else None)
     missing = [name for name in free if settings[name].default is inspect.Parameter.empty and name not in given]
     if missing:
-        label = _label(missing[0])
+        label = label_of(missing[0])
         said = (
             f"This analysis needs “{label}”: fill it in, under “Settings for every row”, or add a column {missing[0]}."
         )
@@ -89,11 +89,10 @@ def _shown(setting: inspect.Parameter, value: Any) -> Any:
     return kind(value) if kind in (int, float) else value
 
 
-def _field(analysis: str, name: str, setting: inspect.Parameter, help: str) -> Any:
+def field(key: str, label: str, setting: inspect.Parameter, help: str) -> Any:
     """A field that is empty for the usual value."""
-    kind, label = _kind(setting), _label(name)
-    usual = _usual(setting)
-    common: dict[str, Any] = {"key": _key(analysis, name), "help": help, "persist_state": "session"}
+    kind, usual = _kind(setting), _usual(setting)
+    common: dict[str, Any] = {"key": key, "help": help, "persist_state": "session"}
     if isinstance(kind, tuple):
         return st.selectbox(label, kind, index=None, placeholder=usual, **common)
     if kind is bool:
@@ -104,6 +103,21 @@ def _field(analysis: str, name: str, setting: inspect.Parameter, help: str) -> A
     if kind is float:
         return st.number_input(label, value=None, placeholder=usual, **common)
     return st.text_input(label, placeholder=usual, **common)
+
+
+def understood(setting: inspect.Parameter, text: str | None) -> Any:
+    """What a field shows for a value that is written as text; None where it has no such value."""
+    kind = _kind(setting)
+    if not text:
+        return None
+    if isinstance(kind, tuple):
+        return text if text in kind else None
+    if kind is bool:
+        return {"True": ON, "False": OFF}.get(text)
+    try:
+        return kind(text)
+    except ValueError:
+        return None
 
 
 def _kind(setting: inspect.Parameter) -> Any:
@@ -139,7 +153,8 @@ def _value(analysis: str, name: str, value: Any, setting: inspect.Parameter) -> 
         fail(InputError(f"“{value[:40]}” is no value here: separate several by semicolons.", name))
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """What the field of a setting is called."""
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 

@@ -25,6 +25,7 @@ from ui import address, show, words
 from ui.compute import fail
 from ui.drawn import drawn
 from ui.exports import RAW_TEXT, SAFE_TEXT, SHEET, SHEET_TEXT
+from ui.framed import FILLING, LEGIBLE
 from ui.pictures import ENDINGS, NAMES, TYPES
 from ui.text import literal
 
@@ -72,7 +73,7 @@ def _summary(kept: KeptBatch, summary: BatchSummary, shared: Request) -> None:
     st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(map(literal, reading.sentences)))
     spec = drawn(summary, _spec)
-    st.vega_lite_chart(spec | {"autosize": show.FILLING, "config": show.LEGIBLE}, width="stretch", key="batch-chart")
+    st.vega_lite_chart(spec | {"autosize": FILLING, "config": LEGIBLE}, width="stretch", key="batch-chart")
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="batch-below"):
         with st.popover("How to read", icon=":material/help:", type="tertiary", key="batch-how"):
             st.markdown(HOW)
