@@ -8,6 +8,7 @@ is outside (the task's edges of Conmy et al. 2023, "Towards Automated Circuit Di
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -182,8 +183,6 @@ class _Pass:
                 raise _Read
 
         readers = {name: lambda value, hook, name=name: keep(value, hook, name) for name in names}
-        try:
+        with contextlib.suppress(_Read):
             self.restart.block(layer, x, (changes or {}) | readers)
-        except _Read:
-            pass
         return seen

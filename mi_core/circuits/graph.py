@@ -156,9 +156,13 @@ def obstacle(model: Model) -> str:
             f"In {model.id} what one part reads of another cannot be cut by itself: search among nodes instead of "
             "edges, or choose another model."
         )
-    return "" if _writes_add_up(model) else (
-        f"In {model.id} heads do more than add up to what attention writes, so edges between them cannot be cut: "
-        "search among nodes instead of edges."
+    return (
+        ""
+        if _writes_add_up(model)
+        else (
+            f"In {model.id} heads do more than add up to what attention writes, so edges between them cannot be cut: "
+            "search among nodes instead of edges."
+        )
     )
 
 

@@ -112,12 +112,13 @@ def _edges(
         rows = edges.readers_of(layer)
         by_head = _asked_by_heads(model, acts, layer, gradient[hooks.z(layer)])
         by_mlp, own = _asked_by_mlp(acts, layer, gradient[hooks.mlp_out(layer)])
-        out[rows, : edges.first_source(layer)] = _brought(model, edges, acts, torch.cat([by_head, by_mlp]), layer, change)
+        asked = torch.cat([by_head, by_mlp])
+        out[rows, : edges.first_source(layer)] = _brought(acts, asked, layer, change)
         if own:
             heads = _of_heads(acts, layer, by_mlp, change)
             out[rows.stop - 1, edges.heads_of(layer)] = heads[0].cpu().numpy()
     (last,) = torch.autograd.grad(value, acts[hooks.resid_post(model.n_layers - 1)], retain_graph=True)
-    out[-1] = _brought(model, edges, acts, last[None], model.n_layers, change)[0]
+    out[-1] = _brought(acts, last[None], model.n_layers, change)[0]
     return np.where(edges.possible, out, np.nan)
 
 
@@ -148,7 +149,7 @@ def _asked_by_mlp(
 
 
 def _brought(
-    model: Model, edges: Edges, acts: Activations, asked: Float[Tensor, "reader row pos d_model"], end: int, change
+    acts: Activations, asked: Float[Tensor, "reader row pos d_model"], end: int, change: Outside
 ) -> Float[np.ndarray, "reader source"]:
     """What the tokens and each part before layer `end` bring to readers that ask this of the stream."""
     found = [_along(asked, change[hooks.resid_pre(0)])]
@@ -161,7 +162,7 @@ def _along(asked: Float[Tensor, "reader row pos d_model"], change: Float[Tensor,
     return torch.einsum("rnpw,pw->r", asked, change)[:, None]
 
 
-def _of_heads(acts: Activations, layer: int, asked: Float[Tensor, "reader row pos d_model"], change) -> Tensor:
+def _of_heads(acts: Activations, layer: int, asked: Float[Tensor, "reader row pos d_model"], change: Outside) -> Tensor:
     """[reader, head] Through the O projection, and a norm behind it."""
     out, z = acts[hooks.attn_out(layer)], acts[hooks.z(layer)]
     (back,) = torch.autograd.grad(out, z, asked, retain_graph=True, is_grads_batched=True)

@@ -145,9 +145,10 @@ class Restart:
     def block(
         self, layer: int, x: Float[Tensor, "row pos d_model"], changes: Mapping[str, Callable]
     ) -> Float[Tensor, "row pos d_model"]:
-        """Block `layer` alone on streams of the whole prompt, a row each, with `changes` as `Model.hooked` takes them."""
+        """Block `layer` alone, on streams of the whole prompt; `changes` as `Model.hooked` takes them."""
+        call = self._calls[layer].after(0, _Past(self._keys_and_values(0)))
         with self.model.hooked(changes):
-            return self._calls[layer].after(0, _Past(self._keys_and_values(0))).repeat(self.model.bridge.blocks[layer], x)
+            return call.repeat(self.model.bridge.blocks[layer], x)
 
     def _entering(self, block: int, rows: Sequence[Run], start: int) -> Float[Tensor, "row pos d_model"]:
         """The residual stream on its way into `block`, from position `start` on; rows join where they begin."""
