@@ -80,7 +80,12 @@ class Circuit:
     """Area between F and 1."""
     stability: float
     """Jaccard similarity of circuits found on resampled pairs; NaN for a single pair."""
-    nodes: graph.Nodes
+    node_names: tuple[str, ...]
+    """[node] `L3H0`, `MLP 3`, `L3N17`."""
+    node_kinds: tuple[str, ...]
+    node_layers: tuple[int, ...]
+    node_heads: tuple[int, ...]
+    """[node] Which head each is; −1: none."""
     node_score: Float[np.ndarray, " node"]
     """[node] Estimated fall of the target without it, in logits."""
     node_effect: Float[np.ndarray, " node"]
@@ -114,7 +119,9 @@ class Circuit:
     def __post_init__(self) -> None:
         same_length(self, "tokens", "corrupted_tokens")
         same_length(self, "edges", "edge_score", "edge_effect", "edge_kept")
-        same_length(self, "nodes", "node_score", "node_effect", "node_kept")
+        same_length(
+            self, "node_names", "node_kinds", "node_layers", "node_heads", "node_score", "node_effect", "node_kept"
+        )
 
     @property
     def random_faithfulness(self) -> float:
@@ -148,10 +155,10 @@ class Circuit:
         rank = graph.order(self.node_score)[:LISTED]
         return pd.DataFrame(
             {
-                "component": np.array(self.nodes.names, dtype=object)[rank],
-                "kind": np.array(self.nodes.kinds, dtype=object)[rank],
-                "layer": np.array(self.nodes.layers)[rank],
-                "head": whole_numbers(np.array(self.nodes.heads)[rank].tolist()),
+                "component": np.array(self.node_names, dtype=object)[rank],
+                "kind": np.array(self.node_kinds, dtype=object)[rank],
+                "layer": np.array(self.node_layers)[rank],
+                "head": whole_numbers(np.array(self.node_heads)[rank].tolist()),
                 "rank": np.arange(1, len(rank) + 1),
                 "score": self.node_score[rank],
                 "effect": self.node_effect[rank],
@@ -265,7 +272,8 @@ def circuit(
         foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
         unit: Of what the circuit is made: nodes, or edges between heads and MLPs.
         parts: Which nodes there are; MLPs that are none are always kept.
-        level: Faithfulness to reach, above 0 and below 1.
+        level: Faithfulness to reach, above 0 and below 1: it may be as far above 1 as below, and no further, because a
+            circuit that says far more than the model does something else.
         ablation: What stands outside: the mean over the search's prompts at each position, the corrupted run
             (resample), or zero.
         points: Gauss–Legendre points between both prompts, 1 to 50.
@@ -407,7 +415,9 @@ def _result(search: Search, parts: str, why: str) -> Circuit:
         parts=parts,
         ablation=search.ablation,
         level=search.level,
-        reached=search.reached if search.chosen is not None else bool(faithful[size.index(chosen)] >= search.level),
+        reached=search.reached
+        if search.chosen is not None
+        else curve.reaches(faithful[size.index(chosen)], search.level),
         size=chosen,
         n_parts=search.runs.n_parts,
         prompts=tuple("".join(case.prompts.clean.texts[case.prompts.clean.has_bos :]) for case in search.cases),
@@ -424,7 +434,10 @@ def _result(search: Search, parts: str, why: str) -> Circuit:
         completeness=nan if rest is None else float(search.faithfulness(rest, search.searched)),
         **dict(zip(("cpr", "cmd"), curve.areas(grid, faithful[[size.index(each) for each in grid]]), strict=True)),
         stability=search.stability(),
-        nodes=search.nodes,
+        node_names=search.nodes.names,
+        node_kinds=search.nodes.kinds,
+        node_layers=search.nodes.layers,
+        node_heads=search.nodes.heads,
         node_score=search.node_score,
         node_effect=np.full(len(search.nodes), nan) if search.node_effect is None else search.node_effect,
         node_kept=node_kept,

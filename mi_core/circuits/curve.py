@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 
 #: Shares of all parts at which circuits are graded (MIB, Mueller et al. 2025).
 SHARES = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+ROUNDING = 1e-6
 AT_ONCE = 8  # sizes that are tried between two others before the next choice
 
 
@@ -23,11 +24,16 @@ def between(low: int, high: int) -> list[int]:
     return sorted({int(size) for size in inner} - {low, high})
 
 
+def reaches(faithfulness: float, level: float) -> bool:
+    """Whether it is as near to 1: a circuit that says far more than the model does something else than the model."""
+    return abs(1 - faithfulness) <= 1 - level + ROUNDING
+
+
 def smallest(size: Sequence[int], faithfulness: Float[np.ndarray, " size"], level: float) -> tuple[int, int] | None:
-    """The smallest size measured that reaches the level, and the next smaller one measured; None where none does."""
+    """The smallest size measured that is as faithful, and the next smaller one measured; None where none is."""
     order = np.argsort(size)
     for i, at in enumerate(order):
-        if faithfulness[at] >= level:
+        if reaches(faithfulness[at], level):
             return size[at], size[order[i - 1]] if i else 0
     return None
 

@@ -33,11 +33,11 @@ def _title(result: Any) -> str:
     kept = percent_of_gap(result.faithfulness)
     if result.reached:
         return f"{_counted(result, result.size)} keep {kept} of the answer"
-    return f"No circuit smaller than the model keeps {percent_of_gap(result.level)} of the answer"
+    return f"No circuit smaller than the model comes within {percent_of_gap(1 - result.level)} of its answer"
 
 
 def _level(result: Any) -> str:
-    best = listed([result.nodes.names[i] for i in graph.order(result.node_score)[:3]])
+    best = listed([result.node_names[i] for i in graph.order(result.node_score)[:3]])
     if not result.reached:
         kept = percent_of_gap(result.faithfulness)
         return f"The best there is: {_counted(result, result.size)} keep {kept}. The strongest parts are {best}."

@@ -134,7 +134,7 @@ class Search:
         chosen = np.asarray(among)
         if not chosen.any():
             return np.full(values.shape[:-1], np.nan)
-        return (values - self.empty)[..., chosen].mean(-1) / self.gap(chosen)
+        return np.asarray((values - self.empty)[..., chosen].mean(-1) / self.gap(chosen))
 
     def curve(self) -> tuple[list[int], Float[np.ndarray, " size"]]:
         """The sizes measured and their faithfulness on the search's pairs."""
@@ -243,7 +243,7 @@ class Search:
             self.chosen = found[0]
         else:
             smaller = [i for i, each in enumerate(size) if each < n_parts]
-            self.chosen = size[max(smaller, key=lambda i: faithfulness[i])]
+            self.chosen = size[min(smaller, key=lambda i: abs(1 - faithfulness[i]))]
         yield
 
     def _first(self) -> tuple[int, int] | None:

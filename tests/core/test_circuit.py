@@ -61,7 +61,7 @@ def test_faithfulness_is_that_of_a_plain_hook_script(architecture, tiny_model, h
     def run(kept):
         edits = []
         for name, kind, layer, head in zip(
-            found.nodes.names, found.nodes.kinds, found.nodes.layers, found.nodes.heads, strict=True
+            found.node_names, found.node_kinds, found.node_layers, found.node_heads, strict=True
         ):
             if name not in kept and kind == "head":
                 edits.append(("z", layer, put(instead["z"][layer], (slice(None), head))))
@@ -70,7 +70,7 @@ def test_faithfulness_is_that_of_a_plain_hook_script(architecture, tiny_model, h
         with torch.no_grad():
             return difference(found, run_edited(hf, ids[0], edits))
 
-    names = np.array(found.nodes.names)
+    names = np.array(found.node_names)
     nothing, everything = run(set()), run(set(names))
     mine = run(set(names[found.node_kept]))
     assert found.faithfulness == pytest.approx((mine - nothing) / (everything - nothing), abs=1e-3)
@@ -81,7 +81,7 @@ def test_faithfulness_is_that_of_a_plain_hook_script(architecture, tiny_model, h
 
 
 class Literally:
-    """A circuit of edges with a whole run of transformers for everything that is read and everything that is written."""
+    """A circuit of edges with a whole run of transformers for all that is read and written."""
 
     def __init__(self, hf, found) -> None:
         self.hf, self.found = hf, found
@@ -167,7 +167,7 @@ def test_a_planted_circuit_is_found_exactly(tmp_path, tiny_folder, name):
     for ablation in ("resample", "mean", "zero"):
         found = circuit(load(str(folder)), CLEAN, parts="head", ablation=ablation, level=0.999, **ASK)
         assert found.reached and found.size == 2
-        assert set(np.array(found.nodes.names)[found.node_kept]) == planted
+        assert set(np.array(found.node_names)[found.node_kept]) == planted
         assert found.faithfulness == pytest.approx(1.0, abs=1e-4) and found.completeness == pytest.approx(0, abs=1e-4)
 
 
@@ -248,6 +248,8 @@ def test_areas_and_sizes():
     assert curve.areas([0, 5, 10], np.array([0.0, 2.0, 1.0])) == (1.25, 0.75)
     assert curve.between(2, 3) == [] and curve.between(2, 5) == [3, 4] and len(curve.between(0, 1000)) == 8
     assert curve.smallest([0, 8, 4], np.array([0.0, 0.9, 0.7]), 0.6) == (4, 0)
+    assert curve.smallest([0, 4, 8], np.array([0.0, 5.2, 1.2]), 0.8) == (8, 4)
+    assert curve.smallest([0, 4], np.array([0.0, 0.5]), 0.6) is None
     drawn = curve.drawn(20, [3, 9], 4, np.random.default_rng(0))
     assert drawn.sum(-1).tolist() == [[3] * 4, [9] * 4] and not (drawn[0] & ~drawn[1]).any()
     assert graph.similar([np.array([True, True, False]), np.array([True, False, False])]) == 0.5
@@ -304,7 +306,11 @@ def test_a_family_that_cannot_be_read_names_the_row(text, message):
         ({"corrupted": MARY + " him"}, "15 and 16 tokens long and must be equally long", "corrupted"),
         ({"pos": 5}, "Both prompts give the same", "corrupted"),
         ({"family": f"{MARY} | {MARY} him"}, "Row 1 of the family .* must be equally long", "family"),
-        ({"family": "Tom and Ann | Tom and Tom | Ann | Tom"}, "Row 1 .* tokens long and your prompt 15", "family"),
+        (
+            {"family": "Mary and John | Mary and Mary | Mary | John"},
+            "Row 1 .* tokens long and your prompt 15",
+            "family",
+        ),
         ({"family": f"{MARY} | {MARY} | Mary | John"}, "Row 1 of the family .* are the same", "family"),
         ({"level": 1.0}, "cannot be asked to keep 1", "level"),
         ({"points": 0}, "There cannot be 0 points", "points"),
@@ -355,14 +361,13 @@ def test_the_reading_names_the_control(mini):
 
 
 def test_a_level_that_only_the_whole_model_reaches_is_told_with_the_best_there_is(tiny_model):
-    found = circuit(tiny_model("neox"), CLEAN, ablation="zero", level=0.9999, parts="head", **ASK)
-    if found.reached:
-        pytest.skip("a smaller circuit reaches it")
+    found = circuit(tiny_model("gemma2"), CLEAN, ablation="resample", level=0.99, **ASK)
+    assert not found.reached
     title, sentences = found.reading().title, found.reading().sentences
-    assert title == "No circuit smaller than the model keeps 100% of the answer"
-    assert sentences[0].startswith(f"The best there is: {found.size} of {found.n_parts} heads keep")
+    assert title == "No circuit smaller than the model comes within 1% of its answer"
+    assert sentences[0].startswith(f"The best there is: {found.size} of {found.n_parts} heads and MLPs keep")
     smaller = found.faithful[found.sizes < found.n_parts]
-    assert found.faithfulness == pytest.approx(smaller.max(), abs=1e-4)
+    assert abs(1 - found.faithfulness) == pytest.approx(np.abs(1 - smaller).min(), abs=1e-4)
 
 
 def test_tables_are_tidy(mini):
