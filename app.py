@@ -56,14 +56,13 @@ PAGES = {
     "Understand": [
         _page("pages/understand/tours.py", "Tours", "tour", "Six short walks, each to one finding."),
         _page("pages/understand/bigram.py", "Bigram", "abc", "The smallest model, trained while you look."),
-        _page(
-            "pages/understand/superposition.py",
-            "Superposition",
-            "compress",
-            "How a model holds more features than it has dimensions.",
-        ),
+        _page("pages/understand/superposition.py", "Superposition", "compress", "More features than dimensions."),
         _page("pages/understand/training_timeline.py", "Timeline", "timeline", "What was learned, and when."),
         _page("pages/understand/glossary.py", "Glossary", "menu_book", "What every word means, in plain words."),
+    ],
+    "Share": [
+        _page("pages/share/batch.py", "Batch", "table_rows", "What one analysis says of many prompts."),
+        _page("pages/share/report.py", "Report", "lab_profile", "What you found, as one file, on paper, or as a talk."),
     ],
 }
 

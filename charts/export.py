@@ -67,6 +67,12 @@ def picture(analysis: str, result: Any, form: str, caption: Sequence[str] = (), 
     return image(ready(FIGURES[analysis](result, title=result.reading().title)), form, caption, style)
 
 
+def specification(analysis: str, result: Any) -> dict[str, Any]:
+    """The same chart as Vega-Lite that holds all it needs: its rows as plain values, and the light theme's colours."""
+    spec = with_rows(ready(FIGURES[analysis](result, title=result.reading().title)))
+    return spec | {"config": theme.config()}
+
+
 def image(spec: dict[str, Any], form: str, caption: Sequence[str] = (), style: Style = Style()) -> bytes:
     """A chart as a ``"png"``, ``"svg"`` or ``"pdf"`` file, with its resolution or size written into it.
 

@@ -25,8 +25,9 @@ def ready(chart: alt.LayerChart) -> dict[str, Any]:
 
 
 def with_rows(spec: dict[str, Any]) -> dict[str, Any]:
-    """The same specification with rows of plain values for its data."""
-    return spec | {"datasets": {name: _rows(data) for name, data in spec["datasets"].items()}}
+    """The same specification with rows of plain values for its data; as it is where it has them."""
+    held = spec["datasets"].items()
+    return spec | {"datasets": {name: _rows(data) if isinstance(data, bytes) else data for name, data in held}}
 
 
 def _hold(frame: pd.DataFrame, datasets: dict[str, bytes]) -> dict[str, str]:

@@ -8,6 +8,7 @@ Importing this package costs milliseconds: torch is imported by the first comput
 """
 
 import os
+import sys
 
 __version__ = "0.2.0"
 
@@ -23,3 +24,14 @@ from mi_core.jobs.engine import run
 from mi_core.jobs.request import Request
 
 __all__ = ["InputError", "Request", "__version__", "run"]
+
+
+def load_ipython_extension(shell) -> None:
+    """Show results as finding, chart, tables and checks in this IPython shell."""
+    from mi_core.sharing import notebook
+
+    notebook.register(shell)
+
+
+if "IPython" in sys.modules and (_shell := sys.modules["IPython"].get_ipython()) is not None:
+    load_ipython_extension(_shell)

@@ -13,9 +13,7 @@ import inspect
 import json
 import logging
 import os
-import re
 import sys
-import textwrap
 import traceback
 import typing
 import warnings
@@ -27,7 +25,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mi_core.analyses._index import analysis_names, find_analysis, parameters, question, settings_of
+from mi_core.analyses._index import analysis_names, described, find_analysis, parameters, question, settings_of
 from mi_core.errors import InputError
 from mi_core.models import catalogue, loading, opening
 from mi_core.models.forecast import gigabytes
@@ -206,13 +204,13 @@ def options_of(analysis: Callable) -> list[inspect.Parameter]:
 
     None is required here, because a column of --prompts may bring it.
     """
-    described = _described(inspect.getdoc(analysis) or "")
+    texts = described(analysis)
     options = []
     for name, setting in settings_of(analysis).items():
         dashed, required = name.replace("_", "-"), setting.default is inspect.Parameter.empty
         is_bool = bool in (setting.annotation, *typing.get_args(setting.annotation))
         flag = f"--{dashed}/--no-{dashed}" if is_bool else f"--{dashed}"
-        note = described.get(name, "") + (" Required." if required else "")
+        note = texts.get(name, "") + (" Required." if required else "")
         annotation, default = setting.annotation, None if required else setting.default
         if typing.get_origin(annotation) is tuple:  # of any length: the option may be given several times
             annotation, default = list[typing.get_args(annotation)[0]], list(setting.default)
@@ -225,17 +223,6 @@ def _parameter(name: str, annotation: Any, default: Any, option: Any) -> inspect
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]
     )
-
-
-def _described(docstring: str) -> dict[str, str]:
-    """Name → text of every entry under Args: of a docstring."""
-    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
-    entries = (
-        re.findall(r"^(\w+): (.*?)(?=^\w+: |\Z)", textwrap.dedent(section.group(1)), re.DOTALL | re.MULTILINE)
-        if section
-        else []
-    )
-    return {name: " ".join(text.replace("`", "").split()) for name, text in entries}
 
 
 def _usage(error: TyperException) -> str:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # layer: what it may import of the project's own packages
 MAY_IMPORT = {
     "mi_core": {"mi_core"},
-    "charts": {"charts", "mi_core.models.tokens"},
+    "charts": {"charts", "mi_core.models.tokens", "mi_core.disk"},
     "ui": {"ui", "charts", "mi_core"},
     "pages": {"ui", "charts", "mi_core"},
     "training": {"training", "mi_core"},

@@ -24,7 +24,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote_plus, unquote_to_bytes
+from urllib.parse import parse_qs, quote_plus, unquote_plus, unquote_to_bytes
 
 import streamlit as st
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -35,7 +35,7 @@ from streamlit.runtime.state.session_state_proxy import get_session_state
 from mi_core.models import catalogue
 from mi_core.models.tokens import visible
 from mi_core.phrases import listed
-from ui import belonging, slots, words
+from ui import belonging, permalink, slots, words
 
 TRAVELLING = "to-"
 _SLOT = "address"
@@ -69,10 +69,11 @@ def understand(page: str, given: Mapping[str, Sequence[str]], query: str) -> Lin
         given: The values of each key, decoded.
         query: The same as it was sent, which shows where it is damaged.
     """
-    fields, damaged = words.of_page(page), _damaged(query)
+    link = permalink.opened(given, query)
+    fields, damaged = words.of_page(page), _damaged(link.query)
     values: dict[str, list[str]] = {}
-    remarks = []
-    for key, texts in given.items():
+    remarks = [Remark(key, f"asks for {_written(key, [text])}, which {fault}") for key, text, fault in link.faults]
+    for key, texts in link.given.items():
         name = key.removeprefix(TRAVELLING)
         if name not in fields:
             if key != name or name not in words.KNOWN:  # what another page knows may have been left by it
@@ -261,7 +262,10 @@ def _say_again(query: str) -> None:
     """Send the browser the address that it asked with, where what was written before may come after it and undo it."""
     sent = st.session_state.get(_SENT)
     context = get_script_run_ctx()
-    if context and sent is not None and parse_qs(sent) != parse_qs(query):
+    asked = parse_qs(query, keep_blank_values=True)
+    if any(map(permalink.is_copied, asked)):  # the long keys are on their way there
+        return
+    if context and sent is not None and parse_qs(sent, keep_blank_values=True) != asked:
         message = ForwardMsg()
         message.page_info_changed.query_string = st.session_state[_SENT] = query
         context.enqueue(message)
@@ -275,15 +279,23 @@ def _take_out(page: str, query: str) -> Link:
         st.session_state[_TRAVELLED] = {key.removeprefix(TRAVELLING) for key in given if key.startswith(TRAVELLING)}
         for key in given:
             name = key.removeprefix(TRAVELLING)
-            if name in words.of_page(page) or key != name:
+            if name in words.of_page(page) or key != name or permalink.is_copied(key):
                 parameters.discard_param_no_forward_msg(key)
         for field in words.of_page(page).values():
             if field.key in link.values:
-                parameters.set_with_no_forward_msg(field.key, _as_bound(field, link.values[field.key]))
+                _hand_over(parameters, field, link.values[field.key])
         parameters.set_initial_query_params_from_current()
-        if any(key.startswith(TRAVELLING) for key in given):
+        if any(key.startswith(TRAVELLING) or permalink.is_copied(key) for key in given):
             parameters._send_query_param_msg()
     return link
+
+
+def _hand_over(parameters: Any, field: words.Field, values: list[str]) -> None:
+    """To the field, by the address; a text that came packed and is too long for one goes straight there."""
+    if isinstance(field, words.Text) and len(quote_plus(values[-1])) > permalink.LONGEST:
+        st.session_state[field.key] = values[-1]
+    else:
+        parameters.set_with_no_forward_msg(field.key, _as_bound(field, values))
 
 
 def _as_bound(field: words.Field, values: list[str]) -> str | list[str]:
@@ -310,9 +322,9 @@ def _damaged(query: str) -> set[str]:
         try:
             unquote_to_bytes(value).decode("utf-8")
         except UnicodeDecodeError:
-            broken.add(unquote_plus(key))
+            broken.add(permalink.long_key(unquote_plus(key)))
         if re.search(r"%[0-9A-Fa-f]?$", value):
-            broken.add(unquote_plus(key))
+            broken.add(permalink.long_key(unquote_plus(key)))
     return broken
 
 

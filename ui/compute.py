@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -58,14 +58,23 @@ def compute(
         ask_first: Tell beforehand what a long sweep will take, and run it only once the user agrees.
         **settings: The analysis' settings.
     """
-    request = Request.of(analysis, model, **{"edits": edits.current() if model else ""} | settings)
+    try:
+        request = Request.of(analysis, model, **{"edits": edits.current() if model else ""} | settings)
+        return asked(request, on_partial=on_partial, ask_first=ask_first)
+    except InputError as error:
+        fail(error)
+
+
+def asked(request: Request, *, on_partial: Callable[[Any], None] | None = None, ask_first: bool = False) -> Answer:
+    """The same for a request that is known already, and for those who do without one that cannot be used.
+
+    Raises:
+        InputError: The input cannot be used.
+    """
     _unless_stopped(request, on_partial)
     if ask_first:
         _agreed(request)
-    try:
-        return _computed(request, on_partial)
-    except InputError as error:
-        fail(error)
+    return _computed(request, on_partial)
 
 
 def attempt(analysis: str, model: str, **settings: Any) -> Answer | None:
@@ -75,14 +84,19 @@ def attempt(analysis: str, model: str, **settings: Any) -> Answer | None:
     return None
 
 
+def answer(request: Request) -> Answer:
+    """What a request gives that was made before, on another page or another day. Raises InputError."""
+    return _computed(request, None)
+
+
 def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Answer:
     """Wait for a result; a failure that is not the user's ends the page's run with a sentence."""
     job = engine().submit(request, session=_session())
     try:
         _wait(job, request.model, on_partial)
-        answer = Answer(request, job.result())
-        card.hear(answer)
-        return answer
+        found = Answer(request, job.result())
+        card.hear(found)
+        return found
     except InputError:
         raise
     except Exception as error:
@@ -93,7 +107,7 @@ def _computed(request: Request, on_partial: Callable[[Any], None] | None) -> Ans
         job.leave()
 
 
-def fail(error: InputError) -> None:
+def fail(error: InputError) -> NoReturn:
     """Show a user's error beside its field and on the page, and end the page's run."""
     slots.report(error)
     st.info(literal(error.message), icon=":material/edit:")

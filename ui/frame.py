@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import address, belonging, inputs, projector, slots, words
+from ui import address, belonging, inputs, pins, projector, slots, words
 from ui.fields import edits
 from ui.glossary import mentions
 from ui.tours import card
@@ -37,7 +37,7 @@ def draw(page: str) -> None:
     if arrived:
         edits.arrive(arrived)
     st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "icon.png")
-    st.html(f"<style>{STYLE} {projector.style()}</style>")
+    st.html(f"<style>{STYLE} {projector.style()} {pins.badge()}</style>")
     st.html(SCRIPTS, unsafe_allow_javascript=True)
     slots.clear()
     belonging.settle(address.fields())
@@ -45,3 +45,4 @@ def draw(page: str) -> None:
     inputs.sidebar()
     edits.sidebar()
     card.draw(page)
+    pins.keep()

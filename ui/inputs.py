@@ -12,6 +12,7 @@ from mi_core.jobs.engine import engine
 from mi_core.models import catalogue
 from ui import address, belonging, slots, words
 from ui.parts import presets
+from ui.permalink import LONGEST
 from ui.text import literal
 
 HELP = {
@@ -35,7 +36,6 @@ DEFAULTS = {
     "pos": None,
     "bos": "default",
 }
-LONGEST_IN_LINK = 12_000  # characters of an address
 BOS = {"default": None, "on": True, "off": False}
 
 
@@ -116,7 +116,7 @@ def sidebar() -> None:
 
 def fits_a_link(name: str = "prompt") -> bool:
     """Servers refuse addresses of many kilobytes: such a text would be lost when the page is loaded again."""
-    return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST_IN_LINK
+    return len(quote_plus(st.session_state.get(name) or "")) <= LONGEST
 
 
 def in_link(name: str) -> Literal["query-params"] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.models.tokens import Tokens, visible
-from ui import address, belonging, inputs, projector, slots
+from ui import address, belonging, inputs, link, projector, slots
 from ui.components.number_steps import number_steps
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import compute
@@ -24,6 +24,7 @@ def header(title: str, question: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", wrap=False):
         st.title(title, anchor=False)
         on_page.draw(address.page())
+        link.button()
         projector.switch()
     st.markdown(literal(question))
     address.show_remarks()

@@ -14,7 +14,8 @@ from charts.figures import Figure
 from charts.ready import ready
 from mi_core.models.tokens import with_visible_tokens
 from mi_core.result import Check, Reading, Result
-from ui import exports
+from mi_core.sharing.pin import Pin
+from ui import address, exports, pins
 from ui.components.opening_place import opening_place
 from ui.compute import Answer
 from ui.drawn import drawn
@@ -30,6 +31,7 @@ INK, QUIET = (f"light-dark({theme.LIGHT[role]}, {theme.DARK[role]})" for role in
 WORDS = {"labelFontSize": theme.LABEL, "titleFontSize": theme.LABEL + 2, "labelColor": INK, "titleColor": QUIET}
 TITLE = {"color": INK, "subtitleColor": QUIET}
 LEGIBLE = {"text": {"color": INK}, "title": TITLE, "axis": WORDS, "legend": WORDS}
+PIN = "Takes this result into the report: its chart, its finding, and a note of yours."
 LARGER, HIGH = 1.5, 480  # times its size, and pixels, for a chart that has the window to itself
 
 
@@ -74,9 +76,9 @@ def chart(
         on_select: Called when a mark is clicked; the selection is in `st.session_state[key]`.
         **view: What the reader chose about how it is shown: the figure's own settings.
     """
-    spec = drawn(answer.result, _spec, figure, **view)
+    spec = drawn(answer.result, specification, figure, **view)
     _framed(spec, key, on_select)
-    footer(answer, key=key, how=how, table=table, spec=spec)
+    footer(answer, key=key, how=how, table=table, spec=spec, pin=pins.of(answer.request, figure, view, table, how))
 
 
 def unfinished(result: Result, figure: Figure) -> None:
@@ -87,13 +89,15 @@ def unfinished(result: Result, figure: Figure) -> None:
     reading = drawn(result, _reading)
     st.header(literal(reading.title), anchor=False)
     st.markdown(" ".join(map(literal, reading.sentences)))
-    spec = drawn(result, _spec, figure)
+    spec = drawn(result, specification, figure)
     st.vega_lite_chart(spec | {"autosize": FILLING, "config": LEGIBLE}, width="stretch")
 
 
 def glimpse(place: DeltaGenerator, result: Result, figure: Figure, **view: Any) -> None:
     """A chart of a result that is not finished, in a place that is overwritten: nothing belongs to it yet."""
-    place.vega_lite_chart(_spec(result, figure, **view) | {"autosize": FILLING, "config": LEGIBLE}, width="stretch")
+    place.vega_lite_chart(
+        specification(result, figure, **view) | {"autosize": FILLING, "config": LEGIBLE}, width="stretch"
+    )
 
 
 def _framed(
@@ -126,8 +130,14 @@ def _large(title: str, spec: dict[str, Any], key: str) -> None:
     show()
 
 
-def _spec(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
+def specification(result: Result, figure: Figure, **view: Any) -> dict[str, Any]:
+    """The chart of a result, ready for the browser: through `drawn`, made once."""
     return ready(figure(result, **view))
+
+
+def stored(spec: dict[str, Any], key: str) -> None:
+    """A chart that a report holds, of a result that is not computed here: nothing belongs to it but what is seen."""
+    _framed(spec, key)
 
 
 def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
@@ -139,8 +149,10 @@ def rows(frame: pd.DataFrame, columns: dict[str, str], *, alt: str) -> None:
     st.table(pd.DataFrame(written).style.hide(axis="index"), alt=alt)
 
 
-def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None) -> None:
-    """The row below a chart: how to read it, the self-check badge, the table, and the exports."""
+def footer(
+    answer: Answer, *, key: str, how: str, table: str, spec: dict[str, Any] | None = None, pin: Pin | None = None
+) -> None:
+    """The row below a chart: how to read it, the self-check badge, the table, the exports, and pinning it."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"{key}-below"):
         if spec is not None and st.button(
             "Large", icon=":material/open_in_full:", type="tertiary", key=f"{key}-enlarge"
@@ -148,7 +160,7 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
             _large(drawn(answer.result, _reading).title, spec, key)
         with st.popover("How to read", icon=":material/help:", type="tertiary", key=f"{key}-how"):
             st.markdown(with_links(how))
-        _badge(answer.result.checks, key, bool(answer.request.model))
+        badge(answer.result.checks, key, bool(answer.request.model))
         with st.popover(
             "Table", icon=":material/table:", type="tertiary", key=f"{key}-table", on_change="rerun"
         ) as box:
@@ -161,9 +173,18 @@ def footer(answer: Answer, *, key: str, how: str, table: str, spec: dict[str, An
         ) as box:
             if box.open:
                 exports.draw(answer, spec, table, key)
+        _pin(pin or pins.of(answer.request, None, {}, table, how), key)
 
 
-def _badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
+def _pin(pin: Pin, key: str) -> None:
+    """The button that takes a result into the report; on the page Report, all are in it."""
+    if address.page() != "report":
+        label, icon = ("Pinned", ":material/keep:") if pins.is_pinned(pin) else ("Pin", ":material/keep:")
+        st.button(label, icon=icon, type="tertiary", key=f"{key}-pin", help=PIN, on_click=pins.add, args=(pin,))
+
+
+def badge(checks: tuple[Check, ...], key: str, names_a_model: bool) -> None:
+    """The self-checks behind a word that says whether they hold."""
     if not checks:
         return
     passed = all(check.passed for check in checks)

@@ -8,10 +8,13 @@ link that says it still shows the same picture.
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mi_core.editing import recipes
 from mi_core.errors import InputError
@@ -156,7 +159,24 @@ class Edits:
         return "is damaged" if self.understood(values[-1]) is None else None
 
 
-Field = Options | Number | Switch | Text | Hook | Model | Edits
+@dataclass(frozen=True)
+class ForAll:
+    """The settings of an analysis that are not its usual ones, as JSON: which there are, the analysis says."""
+
+    key: str
+
+    def understood(self, text: str) -> dict[str, Any] | None:
+        """{setting: value}."""
+        with suppress(ValueError):
+            held = json.loads(text)
+            return held if isinstance(held, dict) else None
+        return None
+
+    def fault(self, values: Sequence[str]) -> str | None:
+        return "is damaged" if self.understood(values[-1]) is None else None
+
+
+Field = Options | Number | Switch | Text | Hook | Model | Edits | ForAll
 
 
 def is_several(field: Field) -> bool:
@@ -378,6 +398,52 @@ BIGRAM_CUT = _options(
 )
 FIT_GUESS = _options("fit_guess", *((number, number) for number in "2345"), optional=True)
 
+# Those that read a prompt and no file, by what their pages call what they find.
+BATCHED = _options(
+    "analysis",
+    ("predict", "next word"),
+    ("logit_lens", "logit lens"),
+    ("tuned_lens", "tuned lens"),
+    ("jacobian_lens", "Jacobian lens"),
+    ("lens_difference", "two lenses compared"),
+    ("attribution", "attribution"),
+    ("input_attribution", "words the answer rests on"),
+    ("writing", "writing"),
+    ("attention", "attention"),
+    ("score_split", "one attention score"),
+    ("features", "features"),
+    ("feature_list", "features, sorted"),
+    ("feature", "a single feature"),
+    ("feature_effects", "features that push the answer"),
+    ("feature_pairs", "pairs of features"),
+    ("neurons", "neurons"),
+    ("neuron", "a single neuron"),
+    ("neurons_and_features", "neurons beside features"),
+    ("ablation", "ablation"),
+    ("ablated_text", "text without parts"),
+    ("patching", "patching"),
+    ("patched_run", "one patched activation"),
+    ("path_patching", "path patching"),
+    ("counterpart", "telling word"),
+    ("alignment", "two prompts aligned"),
+    ("steering", "steering"),
+    ("steering_sweep", "sweep of strengths"),
+    ("push_that_shows", "a push that shows"),
+    ("edit", "edit"),
+    ("lens_timeline", "lens over the training"),
+    ("checkpoint_comparison", "two checkpoints"),
+    ("tokens", "tokens"),
+)
+ROWS_FROM = _options("rows_from", ("pasted", "pasted"), ("file", "a file"))
+EACH = _options(
+    "each",
+    ("max", "its largest"),
+    ("min", "its smallest"),
+    ("mean", "its average"),
+    ("first", "its first line"),
+    ("line", "every line"),
+)
+
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
@@ -469,6 +535,11 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "training_timeline": (STEP, OTHER_STEP, ROLE, COLOUR, Text("fetched"), LAYER, HEAD),
     "glossary": (Text("term"),),
+    "batch": (
+        BATCHED, ROWS_FROM, Text("prompts"), Hook("prompt_column"), ForAll("for_all"), Hook("table"), Hook("column"),
+        EACH,
+    ),
+    "report": (),
 }  # fmt: skip
 
 

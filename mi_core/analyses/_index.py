@@ -7,7 +7,9 @@ import contextlib
 import functools
 import importlib
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,11 @@ def parameters(analysis: str) -> tuple[str, ...]:
     return tuple(inspect.signature(_added[analysis]).parameters) if analysis in _added else _read(analysis)[1]
 
 
+def result_names() -> dict[str, str]:
+    """{analysis: name of the class that its file defines and its function returns}; read without importing any."""
+    return {name: _read(name)[2] for name in sorted(_files())}
+
+
 def is_imported(analysis: str) -> bool:
     """Whether asking for its function costs nothing."""
     return analysis in _added or f"mi_core.analyses.{analysis}" in sys.modules
@@ -80,6 +87,18 @@ def settings_of(analysis: Callable) -> dict[str, inspect.Parameter]:
     """The parameters a user sets: all but the model and the progress callback, which the engine passes."""
     parameters = inspect.signature(analysis, eval_str=True).parameters
     return {name: parameter for name, parameter in parameters.items() if name not in ("model", "progress")}
+
+
+def described(analysis: Callable) -> dict[str, str]:
+    """What each setting is, from the Args of the analysis' docstring; plain text."""
+    docstring = inspect.getdoc(analysis) or ""
+    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", docstring, re.DOTALL | re.MULTILINE)
+    entries = (
+        re.findall(r"^(\w+): (.*?)(?=^\w+: |\Z)", textwrap.dedent(section.group(1)), re.DOTALL | re.MULTILINE)
+        if section
+        else []
+    )
+    return {name: " ".join(text.replace("`", "").split()) for name, text in entries}
 
 
 def files_among(analysis: str) -> tuple[str, ...]:
@@ -112,13 +131,14 @@ def _files() -> dict[str, Path]:
 
 
 @functools.cache
-def _read(analysis: str) -> tuple[str, tuple[str, ...]]:
-    """(question, names of parameters) as the file has them."""
+def _read(analysis: str) -> tuple[str, tuple[str, ...], str]:
+    """(question, names of parameters, name of the result's class) as the file has them."""
     tree = ast.parse(_files()[analysis].read_text(encoding="utf-8"))
     function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == analysis)
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     asked = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return asked, tuple(argument.arg for argument in arguments)
+    returns = ast.unparse(function.returns) if function.returns is not None else ""
+    return asked, tuple(argument.arg for argument in arguments), returns
 
 
 def _check_exists(analysis: str) -> None:

@@ -77,6 +77,18 @@ def locate(model_id: str, progress: Progress | None = None) -> Path:
     raise catalogue.unknown(model_id)
 
 
+def is_here(model_id: str) -> bool:
+    """Whether a model can be opened without fetching anything, and may be."""
+    from mi_core.models import checkpoints, hub
+
+    name, revision = checkpoints.parted(model_id)
+    known = next((entry for entry in catalogue.entries() if entry.id == name), None)
+    if known is not None and known.folder is not None:
+        return True
+    hub_id = known.hub_id if known else name if HUB_ID.fullmatch(name) and not _is_path(name) else None
+    return local_folder(name) is not None if hub_id is None else hub.cached(hub_id, revision) is not None
+
+
 # Folders ---------------------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,11 @@ def visible(text: str) -> str:
     return "".join(_visible_char(char) for char in text)
 
 
+def readable(text: str) -> str:
+    """Running text on one line: what cannot be seen is shown as `visible` shows it, but for spaces."""
+    return "".join(char if char == " " else _visible_char(char) for char in text)
+
+
 def with_visible_tokens(frame: pd.DataFrame) -> pd.DataFrame:
     """A table for the eye: `visible` applied to its columns of token text. Exports keep the raw text."""
     present = [column for column in TOKEN_COLUMNS if column in frame]

@@ -34,16 +34,37 @@ def caption(request: Request, result: Result) -> tuple[str, ...]:
     lines = [f"{name}: “{_one_line(text, LONGEST_PROMPT)}”" for name, text in named.items() if text]
     about = [f"Model: {request.model}", *_answer(given, result)] if request.model else []
     lines += [" · ".join(about)] if about else []
-    lines += [f"Settings: {settings}"] if (settings := _settings(request)) else []
-    if request.edits:
-        lines.append(f"Edits: {'; '.join(edit.name for edit in recipes.parse(request.edits))}")
-    return (*lines, f"Loupe {__version__} · {request.analysis.replace('_', ' ')}")
+    return (*lines, *_ending(request))
+
+
+def batch_caption(shared: Request, prompts: int) -> tuple[str, ...]:
+    """The same of a batch: how many prompts there are, and what is asked of all of them.
+
+    Args:
+        shared: What is asked, without a prompt.
+        prompts: How many there are.
+    """
+    about = [f"{prompts:,} prompts", *([f"Model: {shared.model}"] if shared.model else [])]
+    return (" · ".join(about), *_ending(shared))
 
 
 def file_name(request: Request, *parts: str) -> str:
     """Analysis, `parts` and the first words of the prompt, as a name that every file system takes."""
     prompt = str(dict(request.settings).get("prompt") or "")
     return _safe(" ".join([request.analysis, *parts, prompt]))
+
+
+def _ending(request: Request) -> tuple[str, ...]:
+    """Settings that are not the usual ones, edits, version."""
+    lines = [f"Settings: {settings}"] if (settings := _settings(request)) else []
+    if request.edits:
+        lines.append(f"Edits: {'; '.join(edit.name for edit in recipes.parse(request.edits))}")
+    return (*lines, f"Loupe {__version__} · {request.analysis.replace('_', ' ')}")
+
+
+def file_name_of(text: str) -> str:
+    """The first words of a text as such a name; "" where it has no letters."""
+    return _safe(text)
 
 
 def _answer(given: dict[str, Any], result: Result) -> list[str]:

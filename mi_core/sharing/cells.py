@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pandas as pd
 
 # What a spreadsheet takes for the beginning of a formula, in full width too, after any apostrophes: so that taking one
 # away gives the text back whatever it was.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+
+# A lone carriage return ends a row for readers, but Python before 3.13 does not quote it; a line feed it does. So it is
+# written with one, which is taken out again.
+RETURN = "\n\0\r\0"
 
 
 def harmless(text: str) -> str:
@@ -29,11 +34,12 @@ def csv(frame: pd.DataFrame, *, as_it_is: bool = False, header: bool = True) -> 
         as_it_is: Leave text as it is; otherwise what a spreadsheet would run gets an apostrophe in front.
         header: Whether the names of the columns come first.
     """
-    if not as_it_is:
-        text = frame.select_dtypes(exclude=["number", "bool"]).columns
-        frame = frame.assign(**{name: frame[name].map(_harmless_if_text) for name in text})
-    return frame.to_csv(index=False, header=header, lineterminator="\n").encode("utf-8")
 
+    def written(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return (value if as_it_is else harmless(value)).replace("\r", RETURN)
 
-def _harmless_if_text(value):
-    return harmless(value) if isinstance(value, str) else value
+    text = frame.select_dtypes(exclude=["number", "bool"]).columns
+    frame = frame.assign(**{name: frame[name].map(written) for name in text})
+    return frame.to_csv(index=False, header=header, lineterminator="\n").replace(RETURN, "\r").encode("utf-8")

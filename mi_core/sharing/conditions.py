@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,16 @@ class Conditions:
     """[row] Its settings, defaults filled in, but for the prompt."""
 
     @classmethod
-    def of(cls, plan: OutputPlan, kind: str, requests: list[Request]) -> Conditions:
+    def of(
+        cls, plan: OutputPlan, kind: str, requests: Sequence[Request | InputError], fingerprint: str | None = None
+    ) -> Conditions:
         """Of the rows that are asked for now; a model that has to be downloaded first is.
+
+        Args:
+            plan: What to compute.
+            kind: The format.
+            requests: [row] What is asked; or what is wrong with the row.
+            fingerprint: Of a model that is open; None to read it from the model's files.
 
         Raises:
             InputError: The model cannot be had, or a setting is none.
@@ -34,13 +43,13 @@ class Conditions:
         shared = {
             "analysis": plan.analysis,
             "model": plan.model or None,
-            **_fingerprints(plan.model),
-            "edits": json.loads(requests[0].edits) if requests[0].edits else None,
+            **_fingerprints(plan.model, fingerprint),
+            "edits": json.loads(edits) if (edits := _edits(requests)) else None,
             "format": kind,
             "table": plan.table,
             "versions": export.versions(),
         }
-        rows = [{name: value for name, value in request.bound().items() if name != "prompt"} for request in requests]
+        rows = [_but_the_prompt(request) for request in requests]
         return cls(*json.loads(json.dumps([shared, rows])))
 
     @classmethod
@@ -81,13 +90,25 @@ def place(out: Path) -> Path:
     return out.with_name(f"{out.name}.conditions.json")
 
 
-def _fingerprints(model: str) -> dict[str, str]:
+def _but_the_prompt(request: Request | InputError) -> dict[str, Any]:
+    settings = {} if isinstance(request, InputError) else request.bound()
+    return {name: value for name, value in settings.items() if name != "prompt"}
+
+
+def _edits(requests: Sequence[Request | InputError]) -> str:
+    """Those that are on, the same for all rows."""
+    return next((request.edits for request in requests if isinstance(request, Request)), "")
+
+
+def _fingerprints(model: str, known: str | None) -> dict[str, str]:
     """Of the model, and of what lies beside it; nothing for an analysis that looks at none."""
     if not model:
         return {}
     from mi_core.models import loading
     from mi_core.saes.loading import stamp
 
+    if known is not None:
+        return {"fingerprint": known, "sae_files": stamp(model)}
     folder = loading.locate(model, output.show_download)
     loading.check(folder, model)
     return {"fingerprint": loading.fingerprint(folder), "sae_files": stamp(model)}

@@ -80,13 +80,13 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
     return {
         "analysis": request.analysis,
         "model": request.model or None,
-        "settings": _plain(request.bound()),
+        "settings": plain(request.bound()),
         **({"edits": json.loads(request.edits)} if request.edits else {}),
         "versions": versions(),
         "tables": {name: rows(frame) for name, frame in tables.items()},
         "units": units_of(result, tables),
         "checks": [
-            {"name": check.name, "error": _plain(check.error), "tolerance": check.tolerance, "passed": check.passed}
+            {"name": check.name, "error": plain(check.error), "tolerance": check.tolerance, "passed": check.passed}
             for check in result.checks
         ],
     }
@@ -94,7 +94,7 @@ def as_dict(request: Request, result: Result) -> dict[str, Any]:
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as plain values; NaN and infinities become None."""
-    columns = {name: [_plain(value) for value in frame[name].tolist()] for name in frame.columns}
+    columns = {name: [plain(value) for value in frame[name].tolist()] for name in frame.columns}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -103,7 +103,7 @@ def as_text(frames: Mapping[str, pd.DataFrame], result: Result) -> str:
     reading = result.reading()
     parts = [reading.title, *reading.sentences]
     for name, frame in frames.items():
-        shown = frame.head(ROWS_IN_TEXT).map(_readable)
+        shown = frame.head(ROWS_IN_TEXT).map(readable)
         parts += ["", f"{name}:", shown.to_string(index=False, na_rep="–", float_format=lambda x: f"{x:.4g}")]
         if len(frame) > len(shown):
             parts.append(f"… and {len(frame) - len(shown):,} more rows; --format csv writes them all.")
@@ -118,7 +118,7 @@ def html_page(frames: Mapping[str, pd.DataFrame], title: str, sentences: tuple[s
     """A page of its own, without scripts; every text is escaped."""
     body = [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
     for name, frame in frames.items():
-        shown = frame.map(_readable)
+        shown = frame.map(readable)
         body += [f"<h2>{html.escape(name)}</h2>", shown.to_html(index=False, na_rep="–", border=0)]
     style = (
         "body{font:15px system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}"
@@ -139,7 +139,7 @@ def versions() -> dict[str, str]:
     return {"loupe": __version__, "loupe_code": code_version(), "python": platform.python_version(), **libraries}
 
 
-def _readable(value: Any) -> Any:
+def readable(value: Any) -> Any:
     """Token text with its whitespace visible; sentences as they are."""
     is_plain = not isinstance(value, str) or (value == value.strip() and value.isprintable())
     return value if is_plain else visible(value)
@@ -151,12 +151,12 @@ def _parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` as JSON knows it."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):

@@ -62,7 +62,7 @@ def run(plan: OutputPlan, settings: dict[str, Any]) -> None:
     kind = plan.kind()
     check_out(plan.out, kind)
     if kind in IMAGES:
-        _style(_charts(plan.analysis), plan.style)
+        _style(charts_of(plan.analysis), plan.style)
     request = checked(plan, settings)
     result = compute(request)
     deliver(rendered(plan, kind, request, result), plan.out)
@@ -86,7 +86,7 @@ def checked(plan: OutputPlan, settings: dict[str, Any]) -> Request:
             also = ", or a list of prompts with --prompts" if name == "prompt" else ""
             raise InputError(f"{command} needs --{name.replace('_', '-')}{also}.", name)
     for name, value in settings.items():
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and not is_unicode(value):
             raise InputError(f"The {name} is not valid UTF-8 text: check how it was typed or copied.", name)
     return Request.of(plan.analysis, plan.model, **settings)
 
@@ -110,7 +110,7 @@ def compute(request: Request) -> Result:
 def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> bytes:
     """The result in the format asked for. Raises InputError where it has no such table."""
     if kind in IMAGES:
-        charts = _charts(plan.analysis)
+        charts = charts_of(plan.analysis)
         lines = caption(request, result) if plan.caption else ()
         return charts.picture(plan.analysis, result, kind, lines, _style(charts, plan.style))
 
@@ -136,7 +136,7 @@ def rendered(plan: OutputPlan, kind: str, request: Request, result: Result) -> b
     return export.frame_bytes(next(iter(chosen.values())), kind)
 
 
-def _charts(analysis: str) -> Any:
+def charts_of(analysis: str) -> Any:
     """The module that draws; imported by name and for images only, because nothing else here may need it."""
     import charts.export as charts
 
@@ -229,7 +229,8 @@ def _show(line: str) -> None:
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: words of a shell, and what is pasted, may hold half a character."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -36,6 +36,11 @@ def find_kept(key: str) -> Path | None:
     return next((_kept() / key).glob("*.*"), None) if KEY.fullmatch(key) else None
 
 
+def is_kept(path: str) -> bool:
+    """Whether a path is that of a file which was `kept`."""
+    return Path(path).resolve().is_relative_to(_kept().resolve())
+
+
 def _kept() -> Path:
     return cache_folder() / "texts"
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from mi_core.commandline import main
 from mi_core.errors import InputError
 from mi_core.models import loading
-from mi_core.sharing import batch, conditions, output, prompt_list
+from mi_core.sharing import conditions, output, prompt_list
+from mi_core.sharing.batch_file import BatchFile
 
 PROMPTS = [
     "The capital of Texas is",
@@ -299,6 +300,6 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     real = type(out).open
     monkeypatch.setattr(type(out), "open", lambda path, *args, **kw: Full(real(path, *args, **kw)))
     with pytest.raises(InputError, match="could not be written .the disk is full."):
-        batch._append(b"rows\n", out)
+        BatchFile("csv", out).append(b"rows\n")
     monkeypatch.undo()
     assert out.read_bytes() == b"before\n"

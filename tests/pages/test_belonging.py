@@ -20,7 +20,7 @@ FREE = {
     "n_features", "n_hidden", "density", "importance", "learning_steps", "starts", "start", "hidden",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4",
-    "tour_step", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched",
+    "tour_step", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched", "prompts",
 }  # fmt: skip
 
 

@@ -1,12 +1,19 @@
 // What Streamlit (1.67.0) leaves for readers of the screen to guess: its list of pages holds groups where a list may hold
-// only items, the canvas of a table has no name though its frame has one, and a small table none but its box's; and what
-// is scrolled by a pointer only.
+// only items, the canvas of a table has no name though its frame has one, and a small table none but its box's, a
+// toast is labelled by nothing; and what is scrolled by a pointer only.
 function nameAll() {
   for (const pages of document.querySelectorAll('[data-testid="stSidebarNavItems"]:not([role])')) pages.setAttribute("role", "none")
   for (const group of document.querySelectorAll('[data-testid="stSidebarNavItems"] > div:not([role])')) group.setAttribute("role", "list")
   for (const frame of document.querySelectorAll('[data-testid="stDataFrameResizable"][aria-label]')) nameGrid(frame)
   for (const table of document.querySelectorAll("[role=dialog] table, details table")) nameTable(table)
   for (const frame of document.querySelectorAll('[class*="st-key-"][class*="-frame"]')) reachFrame(frame)
+  for (const toast of document.querySelectorAll('[data-testid="stToast"]:not([aria-label])')) nameToast(toast)
+}
+
+// It is labelled by an element that does not exist.
+function nameToast(toast) {
+  toast.removeAttribute("aria-labelledby")
+  toast.setAttribute("aria-label", toast.querySelector('[data-testid="stMarkdownContainer"]')?.textContent || "Note")
 }
 
 function nameTable(table) {

@@ -13,9 +13,10 @@ from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.fields import directions
 from ui.fields.probed import probe_fields
-from ui.inputs import LONGEST_IN_LINK, in_link, place_in_link
+from ui.inputs import in_link, place_in_link
 from ui.packed import pack
 from ui.parts.presets import PRESETS
+from ui.permalink import LONGEST
 from ui.text import literal
 
 _STACK = "edit_stack"
@@ -53,10 +54,15 @@ def arrive(link: address.Link) -> None:
         _set("")
 
 
+def are_lost() -> bool:
+    """Whether edits are on that no link carries."""
+    return bool(current()) and not st.session_state.get(_CARRIED)
+
+
 def _write_address() -> None:
     """A link carries the edits that are on, where they are short enough."""
     packed = pack(current()) if current() else ""
-    st.session_state[_CARRIED] = bool(packed) and len(packed) <= LONGEST_IN_LINK
+    st.session_state[_CARRIED] = bool(packed) and len(packed) <= LONGEST
     address.write(words.EDITS.key, packed if st.session_state[_CARRIED] else None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mi_core.directions.spec import DirectionSpec
-from ui.inputs import LONGEST_IN_LINK
+from ui.permalink import LONGEST
 from ui.proof import prove_it
 
 
@@ -47,7 +47,7 @@ def as_fields(spec: DirectionSpec) -> dict[str, Any]:
 
 def numbers_links(numbers: str, layer: int | None) -> None:
     """The same for a direction that is known by its numbers."""
-    if len(numbers) > LONGEST_IN_LINK:
+    if len(numbers) > LONGEST:
         st.caption("The direction is too long for a link: paste its numbers there.")
         return
     _links(

@@ -11,7 +11,7 @@ from mi_core.phrases import after_layer
 from ui import address, belonging, show, slots, words
 from ui.compute import Answer, compute
 from ui.fields.probed import key_of
-from ui.inputs import LONGEST_IN_LINK
+from ui.permalink import LONGEST
 from ui.prompt import prompt
 from ui.proof import prove_it
 from ui.text import literal
@@ -82,7 +82,7 @@ def _by_name(probe: str, layer: int, strength: float, where: str) -> None:
 def _by_numbers(answer: Answer, layer: int, where: str) -> None:
     """The same with the direction's numbers filled in, where an address can hold them."""
     numbers = " ".join(f"{value:.4g}" for value in answer.result.direction)
-    if len(numbers) > LONGEST_IN_LINK:
+    if len(numbers) > LONGEST:
         st.caption("The direction is too long for a link: copy it from the export of the table `vector`.")
         return
     push = {"source": "vector", "vector": numbers, "layer": layer, "strength": answer.result.strength}

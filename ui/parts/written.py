@@ -12,8 +12,8 @@ from ui import address, belonging, show
 from ui.components.token_chips import Chip, token_chips
 from ui.compute import Answer
 from ui.drawn import drawn
-from ui.inputs import LONGEST_IN_LINK
 from ui.parts.pieces import begins_word
+from ui.permalink import LONGEST
 from ui.proof import prove_it
 from ui.text import literal
 
@@ -97,7 +97,7 @@ def inside(answer: Answer, prompt: str, pos: int) -> None:
 def _proofs(result: Any, prompt: str, step: int) -> None:
     """Links to the pages that prove, with the prompt up to this token and the token as its answer."""
     before = prompt + result.so_far[step - 1] if step else prompt
-    if (step and not result.rereads[step - 1]) or len(before) > LONGEST_IN_LINK:
+    if (step and not result.rereads[step - 1]) or len(before) > LONGEST:
         return
     asked = {"prompt": before, "target": f'"{result.tokens.texts[result.n_prompt + step]}"'}
     layer, head = (numbers[step, 0] if numbers.size else -1 for numbers in (result.head_layers, result.head_numbers))
