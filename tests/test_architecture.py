@@ -20,8 +20,8 @@ MAY_IMPORT = {
 # The wings of mi_core, from the ground up: each may import itself and those before it, and nothing after it.
 WINGS = (
     "errors", "disk", "result", "lru", "models", "phrases", "text", "labs", "metrics", "lenses", "interventions",
-    "saes", "attribution", "heads", "probing", "directions", "ablation", "firing", "editing", "patching", "saliency",
-    "analyses", "jobs", "sharing", "commandline", "__main__",
+    "saes", "attribution", "heads", "probing", "directions", "ablation", "firing", "editing", "patching", "circuits",
+    "saliency", "analyses", "jobs", "sharing", "commandline", "__main__",
 )  # fmt: skip
 NEVER = {
     "mi_core": {"streamlit", "altair"},

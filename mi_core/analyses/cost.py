@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses import ablation, input_attribution, max_activating, patching, path_patching, probing
+from mi_core.analyses import ablation, circuit, input_attribution, max_activating, patching, path_patching, probing
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
@@ -32,8 +32,10 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "probing": probing.planned,
     "max_activating": max_activating.planned,
 }
+#: Those that run parts of the model, and what each would take: (runs, seconds, bytes), from all of its settings.
+SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {"circuit": circuit.planned}
 #: What a sentence calls an analysis whose name it cannot use.
-CALLED = {"max_activating": "search"}
+CALLED = {"max_activating": "search", "circuit": "search for a circuit"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Cost:
         if self.analysis in LEARNERS:
             then = ", and fits probes to them" if self.analysis == "probing" else ""
             return Reading(title, (f"It reads {self.runs:,} texts{then}.",))
+        if self.analysis in SEARCHES:
+            return Reading(title, (f"It runs {self.runs:,} circuits, each on one prompt.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
 
 
@@ -85,18 +89,19 @@ def cost(model: Model, *, of: str, settings: str = "{}") -> Cost:
     Raises:
         InputError: The analysis does not sweep, the settings are no JSON object, or the analysis refuses them.
     """
-    if of not in (*SWEEPS, *LEARNERS):
-        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed([*SWEEPS, *LEARNERS])}.", "of")
+    timed = {**LEARNERS, **SEARCHES}
+    if of not in {**SWEEPS, **timed}:
+        raise InputError(f"“{of[:40]}” is not foretold: choose one of {listed([*SWEEPS, *timed])}.", "of")
     try:
         given = dict(json.loads(settings))
     except (ValueError, TypeError) as error:
         raise InputError('The settings must be a JSON object, such as {"prompt": "Hello"}.', "settings") from error
     filled = bound(of, given)
-    if of in LEARNERS:
-        texts, seconds, size = LEARNERS[of](model, **filled)
-        return Cost(model.id, of, texts, seconds, size / 1e6)
+    if of in timed:
+        runs, seconds, size = timed[of](model, **filled)
+        return Cost(model.id, of, runs, seconds, size / 1e6)
     began = time.perf_counter()
-    ids, runs = SWEEPS[of](model, **filled)
+    ids, rows = SWEEPS[of](model, **filled)
     preparing = time.perf_counter() - began
-    whole = sweep_cost.foretell(model, ids, runs)
+    whole = sweep_cost.foretell(model, ids, rows)
     return Cost(model.id, of, whole.runs, preparing + whole.seconds, whole.bytes / 1e6)

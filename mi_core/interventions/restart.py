@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -140,6 +140,15 @@ class Restart:
         with intervening(self.model, rows, start), self.model.hooked({hook: lambda value, hook: seen.append(value)}):
             call.repeat(self.model.bridge.blocks[layer], x)
         return seen[0][torch.tensor(order, device=x.device).argsort()]
+
+    @torch.no_grad()
+    def block(
+        self, layer: int, x: Float[Tensor, "row pos d_model"], changes: Mapping[str, Callable]
+    ) -> Float[Tensor, "row pos d_model"]:
+        """Block `layer` alone, on streams of the whole prompt; `changes` as `Model.hooked` takes them."""
+        call = self._calls[layer].after(0, _Past(self._keys_and_values(0)))
+        with self.model.hooked(changes):
+            return call.repeat(self.model.bridge.blocks[layer], x)
 
     def _entering(self, block: int, rows: Sequence[Run], start: int) -> Float[Tensor, "row pos d_model"]:
         """The residual stream on its way into `block`, from position `start` on; rows join where they begin."""

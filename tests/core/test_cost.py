@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mi_core.analyses._index import analysis_names, find_analysis
-from mi_core.analyses.cost import LEARNERS, SWEEPS, cost
+from mi_core.analyses.cost import LEARNERS, SEARCHES, SWEEPS, cost
 from mi_core.errors import InputError
 from mi_core.jobs.engine import Engine
 from mi_core.jobs.request import Request
@@ -41,7 +41,7 @@ def test_what_runs_once_is_not_foretold():
 
 def test_every_analysis_that_plans_runs_is_foretold():
     plans = {name for name in analysis_names() if hasattr(sys.modules[find_analysis(name).__module__], "planned")}
-    assert plans == {*SWEEPS, *LEARNERS}
+    assert plans == {*SWEEPS, *LEARNERS, *SEARCHES}
 
 
 @pytest.mark.parametrize(
