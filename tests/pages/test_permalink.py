@@ -35,13 +35,8 @@ PINNED = {
     "texts": "tx", "times": "tm", "token": "k", "token2": "k2", "token3": "k3", "token4": "k4", "tokens": "tk",
     "tour_step": "ts", "towards": "tw", "training_steps": "tr", "unpack": "un", "unrelated": "ur", "vector": "ve",
     "vector2": "ve2", "vector3": "ve3", "vector4": "ve4", "weighted": "wg", "window": "wn", "written": "wr",
-<<<<<<< HEAD
     "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq", "rows_from": "rw",
     "table": "ta", "setting": "stg", "value": "vl",
-=======
-    "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq",
-    "rows_from": "rw", "table": "ta",
->>>>>>> main
 }  # fmt: skip
 TEXTS = st.dictionaries(st.sampled_from(sorted(words.of_page("steering"))), st.text(max_size=40), max_size=6)
 
