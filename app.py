@@ -45,6 +45,7 @@ PAGES = {
             "Where the word that decides the answer is carried.",
         ),
         _page("pages/intervene/path_patching.py", "Path patching", "route", "Which head talks to which."),
+        _page("pages/intervene/circuit.py", "Circuit", "account_tree", "Which few parts do this by themselves."),
         _page("pages/intervene/steering.py", "Steering", "tune", "What the model says when its thoughts are pushed."),
         _page(
             "pages/intervene/edits.py",

@@ -112,6 +112,8 @@ UNITS = {
     "attraction": ("attention score", "+.2f"),
     "sd_above_chance": ("standard deviations above chance", ".1f"),
     "score": ("score", "+.2f"),
+    "amount": ("effect on the answer", "+.2f"),
+    "faithfulness": ("kept of the answer (F)", ".0%"),
     "relative": ("score, as a share of its row's largest", "+.0%"),
     "standard_error": ("± (standard error)", ".2f"),
     "of_gap": ("sum, as a share of what is shared out", ".0%"),

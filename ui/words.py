@@ -343,6 +343,14 @@ RECEIVED = _options(
     ("v", "values", "values"),
 )
 
+MADE_OF = _options("made_of", ("node", "whole parts"), ("edge", "edges between them"))
+CIRCUIT_PARTS = _options(
+    "parts", ("head_mlp", "heads and MLPs"), ("head", "heads only"), ("head_neuron", "heads and neurons")
+)
+OUTSIDE = _options(
+    "outside", ("mean", "their mean"), ("resample", "what the exchanged prompt has"), ("zero", "nothing (zero)")
+)
+
 DIRECTIONS_VIEW = _options("show", ("analogy", "arithmetic with words"), ("set", "how alike directions are"))
 SPACE = _options("space", ("embedding", "as they are read"), ("unembedding", "as they are written"))
 
@@ -436,6 +444,7 @@ BATCHED = _options(
     ("patching", "patching"),
     ("patched_run", "one patched activation"),
     ("path_patching", "path patching"),
+    ("circuit", "circuit"),
     ("counterpart", "telling word"),
     ("alignment", "two prompts aligned"),
     ("steering", "steering"),
@@ -531,6 +540,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
     "path_patching": (SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight")),
+    "circuit": (
+        SECOND_PROMPT, Text("family"), MADE_OF, CIRCUIT_PARTS, OUTSIDE, Number("level", 0.05, 0.99, whole=False),
+        Number("edges_shown", 5, 200), Text("part"),
+    ),
     "steering": (
         SOURCE, *_direction(""), *FURTHER_SOURCES, *_direction("2"), *_direction("3"), *_direction("4"), OPERATION,
         PUSHED, Number("times", 0, 10, whole=False), Number("largest", 0, whole=False), Number("new_tokens", 1, 200),

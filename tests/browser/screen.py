@@ -26,6 +26,7 @@ PAGES = (
     ("Ablation", "ablation", "Ablation"),
     ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),
+    ("Circuit", "circuit", "Circuit"),
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
     ("Tours", "tours", "Tours"),

@@ -40,6 +40,7 @@ ABOUT_JAPAN = {
     "Ablation": "“·Tokyo”",
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
+    "Circuit": "of 20 heads and MLPs keep",
     "Steering": "“·Tokyo”",
     "Timeline": "Naming capitals comes first",  # of the model, whatever the prompt
     "Edits": "now answers “·Rome” instead of “·Tokyo”",

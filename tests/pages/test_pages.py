@@ -20,7 +20,7 @@ PAGES = sorted(  # that find something; others are only read
     for path in (ROOT / "pages").rglob("*.py")
     if ASKED.search(path.read_text("utf-8"))
 )
-PAIRED = (PATCHING, "pages/intervene/path_patching.py")  # which need a second prompt
+PAIRED = (PATCHING, "pages/intervene/path_patching.py", "pages/intervene/circuit.py")  # which need a second prompt
 
 
 def reads_a_prompt(page: str) -> bool:

@@ -97,6 +97,9 @@ PINNED = {
         "k": ("keys",),
         "v": ("values",),
     },
+    ("circuit", "made_of"): {"node": (), "edge": ()},
+    ("circuit", "parts"): {"head_mlp": (), "head": (), "head_neuron": ()},
+    ("circuit", "outside"): {"mean": (), "resample": (), "zero": ()},
     ("path_patching", "site"): {"head": ("heads",), "attn_out": ("attention layers",), "mlp_out": ("MLPs",)},
     ("path_patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     **{
@@ -166,6 +169,7 @@ PINNED = {
         "patching": (),
         "patched_run": (),
         "path_patching": (),
+        "circuit": (),
         "counterpart": (),
         "alignment": (),
         "steering": (),
@@ -199,6 +203,7 @@ OTHER_KEYS = {
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",
+    "circuit": "corrupted family level edges_shown part",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
     + " times largest new_tokens temperature seed sweep reach reach_times",
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "

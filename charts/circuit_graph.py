@@ -1,0 +1,174 @@
+"""A circuit as a picture: its parts by layer, from the tokens below to the answer above, and what they pass on."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from charts import theme
+
+MOST_NODES = 60
+TOKENS, LOGITS = "tokens", "logits"
+ROW, LEAST_HEIGHT, MOST_HEIGHT = 58, 260, 900  # pixels
+STEPS = 14  # points of a curve
+TOP = 10**6  # a layer above all others
+SHAPES = {"head": "circle", "mlp": "square", "neuron": "diamond", "end": "triangle-up"}
+NAMES = {"head": "head", "mlp": "MLP", "neuron": "neuron", "end": "tokens, answer"}
+THICK = [1.0, 7.0]  # pixels
+
+
+def circuit_graph(
+    nodes: pd.DataFrame, edges: pd.DataFrame, *, title: str, subtitle: str = "", picked: str = ""
+) -> alt.LayerChart:
+    """Nodes in rows of their layer, heads below the MLP that reads them; edges from below to above.
+
+    Width is the size of an edge's effect, colour and dashes its sign. A click on a node is the selection ``node`` with
+    the field ``component``, one on an edge ``edge`` with ``from``, ``to`` and ``via``.
+
+    Args:
+        nodes: One row per node of the circuit, the strongest first: `component`, `kind`, `layer`, `score`, `effect`.
+        edges: One row per edge that is drawn: `from`, `to`, `via`, `score`, `effect`.
+        title: The finding.
+        subtitle: A line below the title.
+        picked: The node or the edge (`L0H3 → L1H2 q`) that is marked.
+    """
+    placed, rows = _placed(nodes.head(MOST_NODES))
+    lines = _lines(edges, placed)
+    left_out = len(nodes) - min(len(nodes), MOST_NODES)
+    said = [subtitle, f"The {MOST_NODES} strongest nodes are drawn; {left_out} more are in the table." * (left_out > 0)]
+    drawn = [*_edges(lines, picked, rows), *_nodes(placed, picked, rows)]
+    return alt.LayerChart(layer=drawn).properties(
+        height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
+        title=theme.titled(title, " ".join(filter(None, said)), width=560),
+        autosize=theme.FILLING,
+        description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
+    )
+
+
+def _amount(frame: pd.DataFrame) -> pd.Series:
+    """The measured effect, and the estimate where nothing was measured."""
+    return frame["effect"].fillna(frame["score"])
+
+
+def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Every node with its row and its place in it, the tokens and the answer among them; and the rows' names."""
+    columns = ["component", "kind", "layer", "score", "effect"]
+    ends = pd.DataFrame(
+        {"component": [TOKENS, LOGITS], "kind": "end", "layer": [-1, TOP], "score": np.nan, "effect": np.nan}
+    )
+    every = pd.concat([nodes[columns], ends], ignore_index=True)
+    every["amount"] = _amount(every)
+    every["level"] = 2 * every["layer"] + every["kind"].isin(["mlp", "neuron"])
+    levels = sorted(every["level"].unique())
+    every["y"] = every["level"].map(levels.index)
+    every = every.sort_values(["y", "component"], kind="stable").reset_index(drop=True)
+    within = every.groupby("y").cumcount()
+    count = every.groupby("y")["component"].transform("size")
+    shift = np.where(every["kind"] == "end", 0.0, 0.16 * np.where(every["y"] % 2, 1, -1) / count)
+    every["x"] = (within + 0.5) / count + shift
+    every["label"] = every["component"].replace({LOGITS: "answer"})
+    every["sign"] = theme.signs(every["amount"].fillna(0.0))
+    every["what"] = every["kind"].map(NAMES)
+    return every, [_row(each, every) for each in range(len(levels))]
+
+
+def _row(y: int, every: pd.DataFrame) -> str:
+    first = every[every["y"] == y].iloc[0]
+    if first["kind"] == "end":
+        return ""
+    return f"layer {first['layer']}"
+
+
+def _lines(edges: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:
+    """A curve of `STEPS` points for each edge between two nodes that are drawn."""
+    at = placed.set_index("component")[["x", "y"]]
+    shown = edges[edges["from"].isin(at.index) & edges["to"].isin(at.index)]
+    start, end = (at.loc[shown[column]].to_numpy() for column in ("from", "to"))
+    t = np.linspace(0, 1, STEPS)
+    rise = (end[:, 1] - start[:, 1])[:, None]
+    # Bézier curves that leave and arrive upright; of three inputs of one head each arrives at its own side
+    side = shown["via"].map({"q": -0.016, "v": 0.016}).fillna(0.0).to_numpy()
+    near, far = start[:, :1], end[:, :1] + side[:, None]
+    weights = [(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3]
+    x = weights[0] * near + weights[1] * near + weights[2] * far + weights[3] * far
+    low = start[:, 1:2]
+    y = (
+        low * weights[0]
+        + (low + 0.45 * rise) * weights[1]
+        + (low + 0.55 * rise) * weights[2]
+        + (low + rise) * weights[3]
+    )
+    amount = _amount(shown)
+    each = shown.assign(
+        edge=[_edge(*ends) for ends in zip(shown["from"], shown["to"], shown["via"], strict=True)],
+        size=amount.abs(),
+        sign=theme.signs(amount),
+    )
+    points = each.loc[each.index.repeat(STEPS)].reset_index(drop=True)
+    return points.assign(x=x.ravel(), y=y.ravel(), step=np.tile(np.arange(STEPS), len(each)))
+
+
+def _edge(start: str, end: str, via: str) -> str:
+    return f"{start} → {end}" + ("" if via == "in" else f" {via}")
+
+
+def _edges(lines: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart]:
+    if lines.empty:
+        return []
+    chosen = alt.selection_point(name="edge", fields=["from", "to", "via"], on="click", clear="dblclick")
+    base = alt.Chart(lines).encode(x=_across(), y=_up(rows), detail="edge:N", order="step:O")
+    width = alt.StrokeWidth(
+        "size:Q", scale=alt.Scale(domain=[0, float(lines["size"].max()) or 1.0], range=THICK), legend=None
+    )
+    dashes = alt.StrokeDash("sign:N", scale=alt.Scale(domain=theme.SIGNS.domain, range=[[1, 0], [6, 4]]), legend=None)
+    shown = base.mark_line(opacity=0.72, cursor="pointer", strokeCap="butt").encode(
+        color=alt.Color("sign:N", scale=theme.SIGNS, legend=None),
+        strokeWidth=width,
+        strokeDash=dashes,
+        tooltip=theme.tooltips(pd.DataFrame(lines, columns=["from", "to", "via", "score", "effect"])),
+    )
+    marked = lines[lines["edge"] == picked]
+    under = (
+        alt.Chart(marked)
+        .mark_line(color=theme.MARKED, strokeWidth=THICK[1] + 5, opacity=0.45)
+        .encode(x=_across(), y=_up(rows), detail="edge:N", order="step:O")
+    )
+    return [*([under] if len(marked) else []), shown.add_params(chosen)]
+
+
+def _across() -> alt.X:
+    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.02, 1.02], nice=False))
+
+
+def _up(rows: list[str]) -> alt.Y:
+    names = "[" + ",".join(theme.literal(name) for name in rows) + "][datum.value]"
+    axis = alt.Axis(title=None, values=list(range(len(rows))), labelExpr=names, grid=False, domain=False, ticks=False)
+    return alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[-0.4, len(rows) - 0.6], nice=False))
+
+
+def _nodes(placed: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart]:
+    chosen = alt.selection_point(name="node", fields=["component"], on="click", clear="dblclick")
+    base = alt.Chart(placed.assign(_marked=placed["component"] == picked)).encode(x=_across(), y=_up(rows))
+    kinds = [kind for kind in SHAPES if kind in set(placed["kind"])]
+    shape = alt.Shape(
+        "what:N",
+        scale=alt.Scale(domain=[NAMES[kind] for kind in kinds], range=[SHAPES[kind] for kind in kinds]),
+        legend=alt.Legend(title=None, orient="top", direction="horizontal"),
+    )
+    colour = alt.Color(
+        "sign:N",
+        scale=theme.SIGNS,
+        legend=alt.Legend(title="effect on the answer", orient="top", direction="horizontal"),
+    )
+    dots = base.mark_point(size=240, filled=True, opacity=1, cursor="pointer").encode(
+        shape=shape,
+        color=colour,
+        stroke=alt.when("datum._marked").then(alt.value(theme.MARKED)).otherwise(alt.value(None)),
+        strokeWidth=alt.value(4),
+        tooltip=theme.tooltips(pd.DataFrame(placed, columns=["component", "kind", "score", "effect"])),
+    )
+    text = base.mark_text(dx=11, align="left", fontSize=theme.LABEL, fontWeight=600, color=theme.words()).encode(
+        text="label:N"
+    )
+    return [dots.add_params(chosen), text]
