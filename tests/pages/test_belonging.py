@@ -21,6 +21,7 @@ FREE = {
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4", "level", "edges_shown",
     "tour_step", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched", "prompts",
+    "b.prompt", "b.target", "b.foil", "b.value",
 }  # fmt: skip
 
 

@@ -38,7 +38,24 @@ control task; selectivity; random weights; mean difference; codelength; ROC curv
 deviation; Kendall's τ; R²; histogram; training; loss; training step; bigram; self-check
 """
 # Words in capitals that readers meet elsewhere: formats, measures of files, what a machine has.
-ELSEWHERE = {"CSV", "JSON", "XLSX", "HTML", "PNG", "SVG", "PDF", "UTF", "GB", "MB", "GPU", "CPU", "GPT", "ID", "WF"}
+ELSEWHERE = {
+    "CSV",
+    "JSON",
+    "XLSX",
+    "HTML",
+    "PNG",
+    "SVG",
+    "PDF",
+    "UTF",
+    "GB",
+    "MB",
+    "GPU",
+    "CPU",
+    "GPT",
+    "ID",
+    "WF",
+    "UI",
+}
 
 
 def said(term: Term) -> list[str]:
