@@ -20,9 +20,9 @@ HOW = (
 )
 HOW_CURVE = (
     "Parts are ranked by an estimate, and circuits of the first few are then run exactly, everything else replaced. F "
-    "is what such a circuit keeps of the answer: 100% is the whole model, 0% is nothing kept. A circuit is worth its name "
-    "where its line stands far above random circuits of equal size (grey: lowest to highest draw), and stays there on "
-    "pairs that it was not searched with. The upright line marks the circuit that is shown."
+    "is what such a circuit keeps of the answer: 100% is the whole model, 0% is nothing kept. A circuit is worth its "
+    "name where its line stands far above random circuits of equal size (grey: lowest to highest draw), and stays "
+    "there on pairs that it was not searched with. The upright line marks the circuit that is shown."
 )
 HOW_GRADES = (
     "Faithfulness: what the circuit keeps. Completeness: what the model keeps without it; near 0% nothing was missed. "

@@ -39,23 +39,8 @@ deviation; Kendall's τ; R²; histogram; training; loss; training step; bigram; 
 """
 # Words in capitals that readers meet elsewhere: formats, measures of files, what a machine has.
 ELSEWHERE = {
-    "CSV",
-    "JSON",
-    "XLSX",
-    "HTML",
-    "PNG",
-    "SVG",
-    "PDF",
-    "UTF",
-    "GB",
-    "MB",
-    "GPU",
-    "CPU",
-    "GPT",
-    "ID",
-    "WF",
-    "UI",
-}
+    "CSV", "JSON", "XLSX", "HTML", "PNG", "SVG", "PDF", "UTF", "GB", "MB", "GPU", "CPU", "GPT", "ID", "WF", "UI",
+}  # fmt: skip
 
 
 def said(term: Term) -> list[str]:

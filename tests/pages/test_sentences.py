@@ -22,6 +22,7 @@ STILL = {
     "path_patching": {"receiver": "L2H0", "input": "k"},
     "edits": {"edit_kind": "orthogonalise", "edit_direction": "token", "edit_token": "purple"},
     "features": {"feature": 115},
+    "circuit": {"outside": "zero"},  # where nothing moves there is none, and it says so (tests/core/test_circuit.py)
     "logit_lens": {"target": " the"},
     "attention": {"layer": 3, "head": 2},
     "heads": {"view": "score", "layer": 0, "head": 3},

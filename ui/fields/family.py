@@ -14,8 +14,9 @@ HOLDER = (
 )
 HELP = (
     "A circuit of one pair may hold for that pair alone. Each line is a pair: clean | exchanged | answer | compared "
-    "with. Words in braces are slots; a line “A = Mary, John” fills them, the first words for the first pair, and so on. "
-    "A table with the columns clean, corrupted, target, foil does as well. With four pairs or more, half are held out."
+    "with. Words in braces are slots; a line “A = Mary, John” fills them, the first words for the first pair, and "
+    "so on. A table with the columns clean, corrupted, target, foil does as well. With four pairs or more, half are "
+    "held out."
 )
 
 
