@@ -23,6 +23,7 @@ LABELLED.write_text(
                 for word in ("cat", "dog"))
 )  # fmt: skip
 PAIR = {"corrupted": CORRUPTED}
+FAMILY = " the dog sat on the cat the dog sat on the cat | the cat sat on the cat the dog sat on the cat | cat | dog"
 # KernelSHAP and LIME ask the model what Shapley asks, a thousand times.
 EXACT = tuple(method.name for method in METHODS if method not in APPROXIMATE)
 SITES = ("resid_pre", "attn_out", "mlp_out", "head", "head_pos", "q", "k", "v", "pattern")
@@ -41,6 +42,8 @@ ASKED = {
     "attribution": [{}, {"layer": 1, "head": 1}, {"layer": 0}, {"pos": 1}],
     "bigram_of_model": [{"token": " cat"}],
     "checkpoint_comparison": [{}],
+    "circuit": [PAIR | {"draws": 2}, PAIR | {"unit": "edge", "draws": 1}, PAIR | {"parts": "head_neuron", "draws": 1},
+                PAIR | {"parts": "head", "ablation": "resample", "draws": 1, "family": FAMILY}],
     "composition": [{}, {"gains": "folded"}],
     "cost": [{"of": "ablation", "settings": '{"prompt": " the cat"}'}],
     "counterpart": [{}],
