@@ -86,13 +86,23 @@ class Call:
 
 
 def _for_each(value, n_rows: int):
-    """A mask for every row of a batch: some families take no mask that is lent to all of them (XGLM)."""
-    is_one = isinstance(value, Tensor) and value.ndim == 4 and len(value) == 1
-    return value.expand(n_rows, -1, -1, -1) if is_one else value
+    """A mask [1, head, query_pos, key_pos] for every row: some families take none that is lent to all rows (XGLM)."""
+    if not isinstance(value, Tensor):
+        return value
+    if _is_slopes(value):
+        return value.repeat(n_rows, 1, 1)
+    return value.expand(n_rows, -1, -1, -1) if value.ndim == 4 and len(value) == 1 else value
+
+
+def _is_slopes(value: Tensor) -> bool:
+    """What attention adds for the distance of a key (ALiBi) where it is [row × head, 1, key_pos] (BLOOM)."""
+    return value.ndim == 3 and value.shape[1] == 1 < len(value)
 
 
 def _from_position(value: Tensor, start: int, n_pos: int) -> Tensor:
     """From `start` on: the queries of a mask [batch, head, query_pos, key_pos], else the first axis of that size."""
+    if _is_slopes(value):
+        return value
     axes = [2] if value.ndim == 4 else [axis for axis, size in enumerate(value.shape) if size == n_pos]
     return value.narrow(axes[0], start, n_pos - start) if axes else value
 
