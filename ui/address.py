@@ -92,16 +92,22 @@ def read(page: str) -> Link | None:
     context = get_script_run_ctx()
     query = context.query_string if context else ""
     is_back_or_forward = bool(context and context.is_history_navigation)
-    is_whole = _PAGE not in st.session_state or is_back_or_forward
-    has_arrived = st.session_state.get(_PAGE) != page or is_back_or_forward
+    is_new = _PAGE not in st.session_state
+    with _parameters() as parameters:
+        is_slide = TRAVELLING + words.SLIDE.key in parameters
+    is_whole = is_new or is_back_or_forward or is_slide
+    has_arrived = is_whole or st.session_state[_PAGE] != page
     st.session_state[_PAGE], st.session_state[_ARRIVED] = page, has_arrived
     if not has_arrived:
         _say_again(query)
+    if is_slide and not is_new:  # the page as it was pinned, whatever was chosen since
+        for key in fields():
+            st.session_state.pop(key, None)
     link = _take_out(page, query)
     if has_arrived:
         st.session_state[_ASKED] = frozenset(link.values)
         st.session_state[_INSTEAD] = {}
-        _fill_options(link, empty=is_back_or_forward)
+        _fill_options(link, empty=is_back_or_forward or is_slide)
         if is_whole:
             belonging.arrive(fields(), link.values)
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import address, belonging, compare, inputs, pins, projector, slots, words
+from ui import address, belonging, compare, inputs, pins, projector, slides, slots, words
 from ui.fields import edits
 from ui.glossary import mentions
 from ui.tours import card
@@ -43,8 +43,10 @@ def draw(page: str) -> None:
     slots.clear()
     belonging.settle(address.fields())
     tours.arrive(page, whole=arrived is not None)
+    slides.arrive(whole=arrived is not None)
     inputs.sidebar()
     edits.sidebar()
     compare.carry(page)
     card.draw(page)
+    slides.draw()
     pins.keep()

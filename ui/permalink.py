@@ -43,7 +43,7 @@ SHORT = {
     "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq",
     "rows_from": "rw", "table": "ta",
     "setting": "stg", "value": "vl",
-    "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy",
+    "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

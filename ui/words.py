@@ -486,7 +486,14 @@ COMPARED: tuple[Field, ...] = (
     Text(OTHER + "prompt"), Text(OTHER + "target"), Text(OTHER + "foil"), Model(OTHER + "model"), WITHOUT_EDITS,
     Setting(OTHER + "setting"), Text(OTHER + "value"),
 )  # fmt: skip
-EVERYWHERE: tuple[Field, ...] = (EDITS, TOUR, TOUR_STEP, *COMPARED)  # of every page as well, but they have no field
+SLIDE = Number("slide", 1, 50)
+EVERYWHERE: tuple[Field, ...] = (
+    EDITS,
+    TOUR,
+    TOUR_STEP,
+    SLIDE,
+    *COMPARED,
+)  # of every page as well, but they have no field
 
 
 def _direction(number: str) -> tuple[Field, ...]:

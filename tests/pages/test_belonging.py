@@ -20,7 +20,8 @@ FREE = {
     "n_features", "n_hidden", "density", "importance", "learning_steps", "starts", "start", "hidden",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4", "level", "edges_shown",
-    "tour_step", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched", "prompts",
+    "tour_step", "slide", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched",
+    "prompts",
     "b.prompt", "b.target", "b.foil", "b.value",
 }  # fmt: skip
 

@@ -37,7 +37,7 @@ PINNED = {
     "vector2": "ve2", "vector3": "ve3", "vector4": "ve4", "weighted": "wg", "window": "wn", "written": "wr",
     "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq", "rows_from": "rw",
     "table": "ta", "setting": "stg", "value": "vl",
-    "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy",
+    "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
 }  # fmt: skip
 TEXTS = st.dictionaries(st.sampled_from(sorted(words.of_page("steering"))), st.text(max_size=40), max_size=6)
 

@@ -186,7 +186,8 @@ PINNED = {
 }
 DIRECTION = ["sae", "feature", "positive", "negative", "token", "probe", "vector", "strength", "layer"]
 OTHER_KEYS = {
-    "*": "model prompt target foil pos edits tour tour_step b.prompt b.target b.foil b.model b.edits b.setting b.value",
+    "*": "model prompt target foil pos edits tour tour_step slide"
+    " b.prompt b.target b.foil b.model b.edits b.setting b.value",
     "": "",
     "logit_lens": "half find",
     "writing": "new_tokens temperature seed written sae",

@@ -18,7 +18,8 @@ export default function (component) {
   }
   const follow = () => scroller.style.setProperty("--scrolled", `${scroller.scrollLeft}px`)
   const arrange = () => {
-    for (const rows of scroller.querySelectorAll('svg [aria-label^="Y-axis"]')) ground(rows)
+    const isScrolled = scroller.scrollWidth > scroller.clientWidth + 1
+    for (const rows of scroller.querySelectorAll('svg [aria-label^="Y-axis"]')) ground(rows, isScrolled)
     open()
     follow()
   }
@@ -34,11 +35,14 @@ export default function (component) {
   })
 }
 
-// The names of the rows stand in front of all else, on the chart's own ground, so that columns pass behind them.
-function ground(rows) {
+// The names of the rows stand in front of all else, on the chart's own ground, so that columns pass behind them. Where nothing
+// is scrolled, there is no ground: it would cover labels of columns that lean out over them.
+function ground(rows, isScrolled) {
   const [chart, plot] = [rows.closest("svg"), rows.parentElement]
   if (plot.lastElementChild !== rows) plot.append(rows)
-  if (rows.querySelector(".ground")) return
+  const there = rows.querySelector(".ground")
+  if (!isScrolled) there?.remove()
+  if (!isScrolled || there) return
   const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect")
   const title = chart.querySelector(".role-title")?.getBBox()
   const [left, top] = [500, title ? title.y + title.height : -100] // as far out as a chart goes

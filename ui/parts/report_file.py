@@ -14,7 +14,7 @@ from charts.report.vega import vega
 from mi_core.errors import InputError
 from mi_core.sharing import report
 from mi_core.sharing.caption import file_name_of
-from ui import pins
+from ui import pins, slides, talk
 from ui.decks.deck import DECKS, Deck
 from ui.last_words import after_them
 from ui.text import literal
@@ -78,6 +78,7 @@ def downloads(place: Any, made: Mapping[str, dict[str, Any] | None]) -> None:
     with place:
         _download("Report as HTML", lambda: page(document()).encode(), f"{name}.html", "text/html", HTML, "primary")
         _download("Report as PDF", lambda: pdf(document()), f"{name}.pdf", "application/pdf", PDF, "secondary")
+        talk.offer(title, slides.links(pins.current()), "present-pins")
     if missing := len(made) - len(held):
         st.caption(f"{missing} of the {len(made)} results cannot be shown here, and are not in the files.")
 
