@@ -16,6 +16,7 @@ PAGES = {
         _page("pages/start/start.py", "Start", "search", "What comes next, how sure the model is, and where to look."),
     ],
     "What it says": [
+        _page("pages/look/investigate.py", "Investigate", "manage_search", "All of it at once, and what of it holds."),
         _page(
             "pages/look/logit_lens.py", "Lenses", "layers", "What the model would say if it stopped after each layer."
         ),

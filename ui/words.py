@@ -439,6 +439,7 @@ BATCHED = _options(
     ("neurons", "neurons"),
     ("neuron", "a single neuron"),
     ("neurons_and_features", "neurons beside features"),
+    ("investigate", "investigation"),
     ("ablation", "ablation"),
     ("ablated_text", "text without parts"),
     ("patching", "patching"),
@@ -512,6 +513,7 @@ def _further(number: str) -> tuple[Field, ...]:
 
 PAGES: dict[str, tuple[Field, ...]] = {
     "": (),
+    "investigate": (SECOND_PROMPT,),
     "logit_lens": (LENS, AGAINST, LENS_SOURCE, SCALE, COLOUR, Switch("half"), FOLLOW, Text("find")),
     "writing": (
         Number("new_tokens", 1, 200), Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), STEPS_SHOW,

@@ -11,7 +11,16 @@ from typing import ClassVar
 
 import pandas as pd
 
-from mi_core.analyses import ablation, circuit, input_attribution, max_activating, patching, path_patching, probing
+from mi_core.analyses import (
+    ablation,
+    circuit,
+    input_attribution,
+    investigate,
+    max_activating,
+    patching,
+    path_patching,
+    probing,
+)
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
@@ -33,9 +42,12 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "max_activating": max_activating.planned,
 }
 #: Those that run parts of the model, and what each would take: (runs, seconds, bytes), from all of its settings.
-SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {"circuit": circuit.planned}
+SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
+    "circuit": circuit.planned,
+    "investigate": investigate.planned,
+}
 #: What a sentence calls an analysis whose name it cannot use.
-CALLED = {"max_activating": "search", "circuit": "search for a circuit"}
+CALLED = {"max_activating": "search", "circuit": "search for a circuit", "investigate": "investigation"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,8 @@ class Cost:
             then = ", and fits probes to them" if self.analysis == "probing" else ""
             return Reading(title, (f"It reads {self.runs:,} texts{then}.",))
         if self.analysis in SEARCHES:
-            return Reading(title, (f"It runs {self.runs:,} circuits, each on one prompt.",))
+            what = "circuits" if self.analysis == "circuit" else "changed models"
+            return Reading(title, (f"It runs {self.runs:,} {what}, each on one prompt.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
 
 

@@ -12,6 +12,7 @@ from tests.patience import SECONDS
 # The page's link in the sidebar, its address, its title
 PAGES = (
     ("Start", "", "See inside a language model"),
+    ("Investigate", "investigate", "Investigate"),
     ("Lenses", "logit_lens", "Lenses"),
     ("Writing", "writing", "Writing"),
     ("Attention", "attention", "Attention"),
@@ -38,7 +39,7 @@ PAGES = (
     ("Batch", "batch", "Batch"),
 )
 LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
-TEXTS = {"tours", "report", "batch"}  # which are read, and compute nothing
+TEXTS = {"investigate", "tours", "report", "batch"}  # which are read, and draw nothing
 CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
 READING = tuple(page for page in CHARTED if page[1] not in LABS)
 SECOND_PROMPT = "The same prompt with its telling word exchanged"

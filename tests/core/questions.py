@@ -64,6 +64,7 @@ ASKED = {
     "lens_timeline": [{}],
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
+    "investigate": [{}],
     "jacobian_lens": [{}],
     "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],

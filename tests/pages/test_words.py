@@ -170,6 +170,7 @@ PINNED = {
         "patched_run": (),
         "path_patching": (),
         "circuit": (),
+        "investigate": (),
         "counterpart": (),
         "alignment": (),
         "steering": (),
@@ -193,6 +194,7 @@ OTHER_KEYS = {
     "writing": "new_tokens temperature seed written sae",
     "directions": "plus less onto tokens nearest_to beside "
     + " ".join(f"sae{n} feature{n} positive{n} negative{n} token{n} probe{n} vector{n} layer{n}" for n in "234"),
+    "investigate": "corrupted",
     "attention": "layer head weighted",
     "heads": "layer head least distance pair key_pos",
     "attribution": "layer head",
