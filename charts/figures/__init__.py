@@ -54,6 +54,7 @@ from charts.figures.interventions import (
     edit,
     edit_elsewhere,
     foretold,
+    investigate,
     patched_run,
     patching,
     path_patching,
@@ -112,6 +113,6 @@ FIGURES: dict[str, Figure] = {
         patched_run, path_patching, circuit, counterpart, edit, probing, probe_use, writing, analogy, directions,
         neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
         bigram, bigram_ablation, bigram_of_model, superposition, unpacking, training_timeline, lens_timeline,
-        checkpoint_comparison, drift,
+        checkpoint_comparison, drift, investigate,
     )
 }  # fmt: skip

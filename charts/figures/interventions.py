@@ -23,6 +23,7 @@ STRENGTHS = {
     "kl": ("How far the odds move", "KL divergence (bits)"),
     "perplexity": ("How surprising the text is", "perplexity"),
 }
+MOST_HEADS = 12
 TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
 
 
@@ -64,6 +65,21 @@ def ablation(result: Any, *, title: str | None = None, measure: str = "change") 
     if result.site == "feature":
         effects = effects.assign(component=_feature_names(effects))
     return bars(effects, label="component", most=30, pick=(field,), **style)
+
+
+def investigate(result: Any, *, title: str = "Heads: as foretold, and as measured") -> alt.LayerChart:
+    """What heads seem to do, and what is lost without them: the strongest, by either."""
+    heads = table(result, "heads").dropna(subset=["foretold"])
+    strongest = heads[["foretold", "change"]].abs().max(axis=1).nlargest(MOST_HEADS).index
+    return shift(
+        heads.loc[strongest],
+        title=title,
+        label="component",
+        before="foretold",
+        after="change",
+        names=("foretold by what it writes", "measured without it"),
+        unit=_logit_change(result),
+    )
 
 
 def foretold(result: Any) -> alt.LayerChart:

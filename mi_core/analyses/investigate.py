@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from mi_core.analyses import ablation, circuit, patching
 from mi_core.analyses._index import bound
@@ -22,7 +24,7 @@ from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.phrases import listed, percent, place, quoted
-from mi_core.result import Check, Reading, within
+from mi_core.result import Check, Reading, same_length, within
 
 PARTS = 100  # that each step counts in the progress
 
@@ -41,17 +43,29 @@ class Investigate:
     corrupted: str
     """The prompt that yours was compared with; "" where there was none."""
     findings: tuple[Finding, ...]
+    heads: tuple[str, ...]
+    """[head] Names; none before they were knocked out, one at a time."""
+    foretold: Float[np.ndarray, " head"]
+    """[head] By how much the answer would move without it, from what it writes, in logits; NaN where unknown."""
+    change: Float[np.ndarray, " head"]
+    """[head] By how much it does, in logits."""
     steps_done: int
     """Of all `STEPS`: less than all while it goes on."""
     checks: tuple[Check, ...]
-    units: str = "see the column “unit”"
+    units: str = "see the column “unit”; logits (foretold, change)"
+    column_units: ClassVar = {"heads": {"change": "logits"}}
 
     def __post_init__(self) -> None:
+        same_length(self, "heads", "foretold", "change")
         within(self, 0.0, 1.0, "probability")
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """`findings`: a row each."""
-        return {"findings": pd.DataFrame([_row(number, each) for number, each in enumerate(self.findings, 1)])}
+        """`findings`: a row each. `heads`: what each seems to do, and what is lost without it."""
+        heads = {"component": self.heads, "foretold": self.foretold, "change": self.change}
+        return {
+            "findings": pd.DataFrame([_row(number, each) for number, each in enumerate(self.findings, 1)]),
+            "heads": pd.DataFrame(heads),
+        }
 
     def reading(self) -> Reading:
         """What the model says, and how much of what was found was proved, only seen, or did not hold."""
@@ -108,22 +122,21 @@ def investigate(
     """
     asked = Inquiry(model, prompt, target, foil, pos, prepend_bos, corrupted)
     findings: list[Finding] = []
-    partial = _result(asked, findings, 0)
-    for number, (name, step) in enumerate(STEPS.items()):
-        began = number * PARTS
+    found, whole = _result(asked, findings, 0), len(STEPS) * PARTS
 
-        def told(done: int, total: int, _: Any = None, began: int = began) -> None:
-            progress(began + PARTS * done // max(total, 1), len(STEPS) * PARTS, partial)
+    def told(done: int, total: int, _: Any = None) -> None:
+        progress(found.steps_done * PARTS + PARTS * done // max(total, 1), whole, found)
 
-        asked.told = told
+    asked.told = told
+    for name, step in STEPS.items():
         told(0, 1)
         try:
             findings.extend(step.findings(asked))
         except InputError as error:
             findings.append(Finding(name, "missing", error.message))
-        partial = _result(asked, findings, number + 1)
-    progress(len(STEPS) * PARTS, len(STEPS) * PARTS, partial)
-    return partial
+        found = _result(asked, findings, found.steps_done + 1)
+    progress(whole, whole, found)
+    return found
 
 
 def planned(model: Model, **settings: Any) -> tuple[int, float, int]:
@@ -154,7 +167,9 @@ def _result(asked: Inquiry, findings: list[Finding], steps_done: int) -> Investi
     said = asked.predict
     answer = said.tables()["answer"].iloc[0]
     checks = sorted({check for each in findings for check in each.checks}, key=lambda check: check.name)
-    used = asked.given or ("" if "counterpart" not in vars(asked) else asked.counterpart.swaps[0].prompt)
+    known = vars(asked)  # what was computed already
+    used = asked.given or ("" if "counterpart" not in known else asked.counterpart.swaps[0].prompt)
+    heads = asked.ablation if "ablation" in known else None
     return Investigate(
         model=asked.model.id,
         tokens=said.tokens,
@@ -163,6 +178,9 @@ def _result(asked: Inquiry, findings: list[Finding], steps_done: int) -> Investi
         probability=float(answer["probability"]),
         corrupted=used,
         findings=tuple(findings),
+        heads=heads.components if heads else (),
+        foretold=0.0 - heads.direct if heads else np.empty(0),
+        change=heads.change if heads else np.empty(0),
         steps_done=steps_done,
         checks=tuple(checks),
     )

@@ -39,7 +39,7 @@ PAGES = (
     ("Batch", "batch", "Batch"),
 )
 LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
-TEXTS = {"investigate", "tours", "report", "batch"}  # which are read, and draw nothing
+TEXTS = {"tours", "report", "batch"}  # which are read, and compute nothing
 CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
 READING = tuple(page for page in CHARTED if page[1] not in LABS)
 SECOND_PROMPT = "The same prompt with its telling word exchanged"

@@ -1,9 +1,10 @@
-"""An investigation: every sentence rests on its number, and says rightly whether it was measured, seen, or not borne out."""
+"""An investigation: each sentence rests on its number, and says whether it was measured, seen, or not borne out."""
 
 import numpy as np
 import pytest
 import torch
 
+from mi_core.analyses.ablation import ablation
 from mi_core.analyses.cost import cost
 from mi_core.analyses.investigate import investigate
 from mi_core.errors import InputError
@@ -100,3 +101,9 @@ def test_the_table_has_a_row_per_finding(found):
     assert list(table["finding"]) == list(range(1, len(found.findings) + 1))
     assert table["sentence"].tolist() == [each.sentence for each in found.findings]
     assert set(table["meaning"]) <= set(EVIDENCE.values())
+
+
+def test_heads_stand_as_they_seem_and_as_they_are_measured(found, mini):
+    heads, effects = found.tables()["heads"], ablation(mini, PROMPT).tables()["effects"]
+    assert heads["component"].tolist() == effects["component"].tolist()
+    assert np.allclose(heads["change"], effects["change"]) and np.allclose(heads["foretold"], effects["foretold"])

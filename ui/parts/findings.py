@@ -48,7 +48,7 @@ def _finding(each: Finding) -> None:
             page = each.page or "start"
             st.page_link(
                 SCRIPTS[page], label="See it", icon=":material/arrow_forward:",
-                query_params=address.link_to(**each.fields), help=f"Opens {page.replace('_', ' ')} with this filled in.",
+                query_params=address.link_to(**each.fields), help="Opens the page behind it, filled in.",
             )  # fmt: skip
 
 
