@@ -13,7 +13,8 @@ _HERE = Path(__file__)
 _component = v2.component(
     "loupe_copy_link",
     html=(
-        '<button type="button"><span class="icon" aria-hidden="true">link</span> <span class="words">Copy link</span></button>'
+        '<button type="button"><span class="icon" aria-hidden="true">link</span> '
+        '<span class="words">Copy link</span></button>'
         '<div class="told" hidden><p role="status"></p><input readonly aria-label="The link"></div>'
     ),
     css=_HERE.with_suffix(".css").read_text(encoding="utf-8"),
