@@ -16,6 +16,7 @@ TOP = 10**6  # a layer above all others
 SHAPES = {"head": "circle", "mlp": "square", "neuron": "diamond", "end": "triangle-up"}
 NAMES = {"head": "head", "mlp": "MLP", "neuron": "neuron", "end": "tokens, answer"}
 THICK = [1.0, 7.0]  # pixels
+SIDES = {"q": -0.016, "v": 0.016}  # of a head, as shares of the width: where these inputs arrive
 
 
 def circuit_graph(
@@ -48,7 +49,7 @@ def circuit_graph(
 
 def _amount(frame: pd.DataFrame) -> pd.Series:
     """The measured effect, and the estimate where nothing was measured."""
-    return frame["effect"].fillna(frame["score"])
+    return pd.Series(frame["effect"].fillna(frame["score"]))
 
 
 def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -57,19 +58,17 @@ def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     ends = pd.DataFrame(
         {"component": [TOKENS, LOGITS], "kind": "end", "layer": [-1, TOP], "score": np.nan, "effect": np.nan}
     )
-    every = pd.concat([nodes[columns], ends], ignore_index=True)
+    every = pd.concat([pd.DataFrame(nodes[columns]), ends], ignore_index=True)
     every["amount"] = _amount(every)
-    every["level"] = 2 * every["layer"] + every["kind"].isin(["mlp", "neuron"])
-    levels = sorted(every["level"].unique())
-    every["y"] = every["level"].map(levels.index)
-    every = every.sort_values(["y", "component"], kind="stable").reset_index(drop=True)
+    levels, every["y"] = np.unique(2 * every["layer"] + every["kind"].isin(["mlp", "neuron"]), return_inverse=True)
+    every = every.sort_values(by=["y", "component"], kind="stable").reset_index(drop=True)
     within = every.groupby("y").cumcount()
     count = every.groupby("y")["component"].transform("size")
     shift = np.where(every["kind"] == "end", 0.0, 0.16 * np.where(every["y"] % 2, 1, -1) / count)
     every["x"] = (within + 0.5) / count + shift
     every["label"] = every["component"].replace({LOGITS: "answer"})
-    every["sign"] = theme.signs(every["amount"].fillna(0.0))
-    every["what"] = every["kind"].map(NAMES)
+    every["sign"] = theme.signs(pd.Series(every["amount"].fillna(0.0)))
+    every["what"] = [NAMES[kind] for kind in every["kind"]]
     return every, [_row(each, every) for each in range(len(levels))]
 
 
@@ -83,12 +82,13 @@ def _row(y: int, every: pd.DataFrame) -> str:
 def _lines(edges: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:
     """A curve of `STEPS` points for each edge between two nodes that are drawn."""
     at = placed.set_index("component")[["x", "y"]]
-    shown = edges[edges["from"].isin(at.index) & edges["to"].isin(at.index)]
+    known = at.index.tolist()
+    shown = pd.DataFrame(edges[edges["from"].isin(known) & edges["to"].isin(known)])
     start, end = (at.loc[shown[column]].to_numpy() for column in ("from", "to"))
     t = np.linspace(0, 1, STEPS)
     rise = (end[:, 1] - start[:, 1])[:, None]
     # Bézier curves that leave and arrive upright; of three inputs of one head each arrives at its own side
-    side = shown["via"].map({"q": -0.016, "v": 0.016}).fillna(0.0).to_numpy()
+    side = np.array([SIDES.get(via, 0.0) for via in shown["via"]])
     near, far = start[:, :1], end[:, :1] + side[:, None]
     weights = [(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3]
     x = weights[0] * near + weights[1] * near + weights[2] * far + weights[3] * far
@@ -118,9 +118,8 @@ def _edges(lines: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart]
         return []
     chosen = alt.selection_point(name="edge", fields=["from", "to", "via"], on="click", clear="dblclick")
     base = alt.Chart(lines).encode(x=_across(), y=_up(rows), detail="edge:N", order="step:O")
-    width = alt.StrokeWidth(
-        "size:Q", scale=alt.Scale(domain=[0, float(lines["size"].max()) or 1.0], range=THICK), legend=None
-    )
+    most = float(lines["size"].to_numpy().max()) or 1.0
+    width = alt.StrokeWidth("size:Q", scale=alt.Scale(domain=[0, most], range=THICK), legend=None)
     dashes = alt.StrokeDash("sign:N", scale=alt.Scale(domain=theme.SIGNS.domain, range=[[1, 0], [6, 4]]), legend=None)
     shown = base.mark_line(opacity=0.72, cursor="pointer", strokeCap="butt").encode(
         color=alt.Color("sign:N", scale=theme.SIGNS, legend=None),

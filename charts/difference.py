@@ -55,14 +55,14 @@ def finding(drawn: DrawnValues, matched: pd.DataFrame, only_a: int, only_b: int)
         only_b: Those that only B draws.
     """
     alone = _alone(only_a, only_b, len(matched))
-    size = matched[CHANGE].abs()
-    if not size.notna().any():
+    size = matched[CHANGE].abs().dropna()
+    if size.empty:
         return "A and B share no number", alone
     what = drawn.title or theme.axis_title(drawn.field)
     most = matched.loc[[size.idxmax()]]
     a, b = (theme.written(most[column], drawn.field)[0] for column in (A, B))
-    if not size.max():
-        return f"A and B are the same: {what}, in all {size.notna().sum():,} places", alone
+    if not size.to_numpy().any():
+        return f"A and B are the same: {what}, in all {len(size):,} places", alone
     where = places(drawn, most)[0]
     said = f"{a} in A, {b} in B" if a != b else f"about {a} in both"
     return f"Most different at {where}: {said} ({what})", alone
@@ -103,15 +103,16 @@ def _grid(
     """Cells where the chart A has them; up to 150 hold their number."""
     width, room = like.get("width"), like.get("usermeta", {}).get("room", {})
     channels = {name: _encoded(name, encoding) for name, encoding in drawn.axes}
-    columns = frame[drawn.keys[0]].nunique()
+    columns = len(set(frame[drawn.keys[0]]))
     numbers = len(frame) <= NUMBERS_UP_TO and (width or 0) / max(columns, 1) >= NUMBERS_FROM
-    frame = frame.assign(_number=theme.written(frame[change], change))
+    changes = pd.Series(frame[change])
+    frame = frame.assign(_number=theme.written(changes, change))
     base = alt.Chart(frame).encode(**channels, tooltip=theme.tooltips(pd.DataFrame(frame[["at", "A", "B", change]])))
-    drawn_cells = cells(base, frame[change], change, name="cell", fields=list(drawn.keys), unit=unit)
+    drawn_cells = cells(base, changes, change, name="cell", fields=list(drawn.keys), unit=unit)
     layers = [drawn_cells]
     if numbers:
         layers.append(base.mark_text(fontSize=theme.SMALL, color=theme.ink(change)).encode(text=alt.Text("_number:N")))
-    elif (frame[change] < 0).any():
+    elif changes.min() < 0:
         layers.append(theme.minus(base, change))
     return alt.LayerChart(layer=layers).properties(
         **({"width": width} if width else {}),
@@ -126,7 +127,7 @@ def _grid(
 def _line(drawn: DrawnValues, frame: pd.DataFrame, change: str, unit: str, title: str, subtitle: str) -> alt.LayerChart:
     """A line around zero, along the axis of the chart A."""
     axis = alt.Axis(title=unit, format=theme.tick_format(change), tickCount=5, domain=False, ticks=False)
-    up = alt.Y(f"{change}:Q", axis=axis, scale=alt.Scale(domain=_around(frame[change]), nice=False))
+    up = alt.Y(f"{change}:Q", axis=axis, scale=alt.Scale(domain=_around(pd.Series(frame[change])), nice=False))
     shown = pd.DataFrame(frame[["at", "A", "B", change]])
     base = alt.Chart(frame).encode(x=_encoded("x", drawn.axes[0][1]), y=up)
     dots = base.mark_point(size=50, filled=True, opacity=1).encode(tooltip=theme.tooltips(shown))

@@ -58,13 +58,13 @@ def _all_layers(
     spec: dict[str, Any], data: str = "", encoding: dict[str, Any] | None = None, filtered: bool = False
 ) -> Iterator[tuple[str, str, dict[str, Any], bool]]:
     data = spec.get("data", {}).get("name", data)
-    encoding = (encoding or {}) | spec.get("encoding", {})
+    channels = (encoding or {}) | spec.get("encoding", {})
     filtered = filtered or bool(spec.get("transform"))
     for layer in spec.get("layer", ()):
-        yield from _all_layers(layer, data, encoding, filtered)
+        yield from _all_layers(layer, data, channels, filtered)
     if "mark" in spec:
         mark = spec["mark"]
-        yield data, mark if isinstance(mark, str) else mark["type"], encoding, filtered
+        yield data, mark if isinstance(mark, str) else mark["type"], channels, filtered
 
 
 def frame_of(spec: dict[str, Any], data: str) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def matching(first: DrawnValues, second: DrawnValues) -> tuple[pd.DataFrame, pd.
     """
     frames = [first.frame.copy(), second.frame.copy()]
     for key in first.keys:
-        if all(_is_numbered(frame[key]) for frame in frames):
+        if all(_is_numbered(pd.Series(frame[key])) for frame in frames):
             for frame in frames:
                 frame[key] = [int(NUMBERED.match(str(label))[1]) for label in frame[key]]  # pyright: ignore
         else:
@@ -113,7 +113,8 @@ def _values(spec: dict[str, Any], data: str, encoding: dict[str, Any]) -> DrawnV
         return None
     by_field = {channels[name]["field"]: (name, channels[name]) for name in reversed(names)}
     rows, field = frame_of(spec, data), channels[value]["field"]
-    frame = rows[fields].assign(value=pd.to_numeric(rows[field], errors="coerce").astype(float))
+    measured = pd.Series(pd.to_numeric(rows[field], errors="coerce"))
+    frame = rows[fields].assign(value=measured.astype(float))
     return DrawnValues(
         frame,
         tuple(fields),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
+from typing import Literal
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 PASSED_ON = ("fill", "opacity", "fill-opacity", "class", "aria-hidden")
 COMMANDS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}
+Slant = Literal["normal", "italic"]
 EM = 100  # units of a glyph's shape
 # A family that this computer lacks is nothing to speak of: the next one of the list is taken.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
@@ -41,11 +43,12 @@ def _shapes(text: ElementTree.Element) -> ElementTree.Element:
     if where:
         group.set("transform", where)
     across, down = 0.0, 0.0
-    for line in ([text.text or ""], *([part.text or "", part] for part in text)):
-        if len(line) > 1:
-            across, down = _number(line[1], "x", across), down + _number(line[1], "dy")
-        if line[0].strip():
-            shape, breadth = _glyphs(line[0], *_font(text))
+    for line in (text, *text):
+        words = line.text or ""
+        if line is not text:
+            across, down = _number(line, "x", across), down + _number(line, "dy")
+        if words.strip():
+            shape, breadth = _glyphs(words, *_font(text))
             size = _number(text, "font-size", 12)
             start = {"middle": -breadth / 2, "end": -breadth}.get(text.get("text-anchor", ""), 0.0) * size
             scale = size / EM
@@ -54,17 +57,18 @@ def _shapes(text: ElementTree.Element) -> ElementTree.Element:
     return group
 
 
-def _font(text: ElementTree.Element) -> tuple[str, str, str]:
-    return text.get("font-family", "sans-serif"), text.get("font-weight", "normal"), text.get("font-style", "normal")
+def _font(text: ElementTree.Element) -> tuple[str, str, Slant]:
+    slant = "italic" if text.get("font-style", "normal") != "normal" else "normal"
+    return text.get("font-family", "sans-serif"), text.get("font-weight", "normal"), slant
 
 
 @lru_cache(maxsize=4096)
-def _glyphs(words: str, family: str, weight: str, style: str) -> tuple[str, float]:
+def _glyphs(words: str, family: str, weight: str, slant: Slant) -> tuple[str, float]:
     """The shape of a line, 100 units to the em and upwards, and its width in ems."""
     font = FontProperties(
         family=[name.strip(" '\"") for name in family.split(",")],
         weight=int(weight) if weight.isdigit() else weight,
-        style=style,
+        style=slant,
         size=EM,
     )
     points, codes = text_to_path.get_text_path(font, words, ismath=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ SIZES = {
     "column": Size("one column of a paper, 85 mm", layout=400, millimetres=85, ppi=PRINT_PPI),
     "page": Size("two columns of a paper, 170 mm", layout=800, millimetres=170, ppi=PRINT_PPI),
 }
+OWN_WIDTH = "a width of my own"
 GROUNDS = {"page": "the page's colour", "white": "white", "transparent": "transparent"}
 THEMES = {"light": "light", "dark": "dark"}
 LETTERS = {"text": "text", "outlines": "outlines"}
@@ -110,9 +111,9 @@ def own_size(width: str) -> Size:
         raise InputError("Write a width as 120mm or 1600px: a number and its unit.", "width")
     number, unit = float(found[1]), found[2]
     within(number, WIDTHS[unit], "width", "width", "mm" if unit == "mm" else "pixels")
-    layout = number * PER_MM if unit == "mm" else number / 2
-    drawn = {"millimetres": number, "ppi": PRINT_PPI} if unit == "mm" else {"pixels": number}
-    return Size("a width of my own", max(NARROWEST, layout), **drawn)
+    if unit == "mm":
+        return Size(OWN_WIDTH, max(NARROWEST, number * PER_MM), millimetres=number, ppi=PRINT_PPI)
+    return Size(OWN_WIDTH, max(NARROWEST, number / 2), pixels=number)
 
 
 def within(number: float, limits: tuple[int, int], field: str, name: str, unit: str) -> None:
@@ -122,7 +123,7 @@ def within(number: float, limits: tuple[int, int], field: str, name: str, unit: 
         raise InputError(f"The {name} is {number:g} {unit}: choose one from {low:,} to {high:,}.", field)
 
 
-def _among(words: Container[str], name: str, word: Any) -> None:
+def _among(words: Collection[str], name: str, word: Any) -> None:
     if word not in words:
         raise InputError(f"There is no {name} {word}: choose one of {', '.join(words)}.", name)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from charts import theme
@@ -30,10 +30,10 @@ def shared_scale(first: dict[str, Any], second: dict[str, Any]) -> tuple[dict[st
     )
     for channel in CHANNELS:
         found = [_encodings(spec, channel, spec) for spec in pair]
-        domains = [_domain(each) for each in found]
-        if None in domains:
+        domains = [domain for each in found if (domain := _domain(each))]
+        if len(domains) < len(found):
             continue
-        low, high = (end(domain[at] for domain in domains) for end, at in ((min, 0), (max, 1)))
+        low, high = min(low for low, _ in domains), max(high for _, high in domains)
         for encodings in found:
             for encoding, _, _ in encodings:
                 scale = encoding.get("scale") or {}
@@ -87,9 +87,9 @@ def _measured(encoding: dict[str, Any], whole: dict[str, Any], data: str) -> tup
     rows = frame_of(whole, data)
     if encoding["field"] not in rows:
         return None
-    numbers = pd.to_numeric(rows[encoding["field"]], errors="coerce").dropna()
-    numbers = numbers[[math.isfinite(number) for number in numbers]]
-    if numbers.empty:
+    numbers = pd.Series(pd.to_numeric(rows[encoding["field"]], errors="coerce")).to_numpy(float, na_value=np.nan)
+    numbers = numbers[np.isfinite(numbers)]
+    if not numbers.size:
         return None
     low, high = float(numbers.min()), float(numbers.max())
     is_free = (encoding.get("scale") or {}).get("zero") is False

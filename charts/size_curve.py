@@ -55,7 +55,7 @@ def size_curve(
 
 def _across(frame: pd.DataFrame, of: str) -> alt.X:
     """Small circuits have as much room as large ones."""
-    last = int(frame["size"].max())
+    last = int(frame["size"].to_numpy().max())
     ticks = [size for size in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000) if size < 0.7 * last]
     axis = alt.Axis(title=f"{of} kept", values=[*ticks, last], format=",d", grid=False)
     return alt.X(
@@ -64,9 +64,10 @@ def _across(frame: pd.DataFrame, of: str) -> alt.X:
 
 
 def _up(column: str, drawn: pd.DataFrame) -> alt.Y:
-    low, high = (min(0.0, drawn["shown"].min()), max(1.05, drawn["shown"].max()))
+    shown = drawn["shown"].to_numpy()
+    low, high = min(0.0, float(shown.min())), max(1.05, float(shown.max()))
     axis = alt.Axis(title="kept of the answer (F)", format=".0%", tickCount=5, domain=False, ticks=False)
-    return alt.Y(f"{column}:Q", axis=axis, scale=alt.Scale(domain=[float(low), float(high)], nice=False))
+    return alt.Y(f"{column}:Q", axis=axis, scale=alt.Scale(domain=[low, high], nice=False))
 
 
 def _lines(drawn: pd.DataFrame, x: alt.X) -> list[alt.Chart]:

@@ -178,7 +178,7 @@ def _fields() -> None:
     models = _models(list(entries), asked.get(MODEL))
     st.selectbox(
         "Another model", models, index=models.index(asked[MODEL]) if MODEL in asked else None, key=_FIELD + MODEL,
-        format_func=lambda id: entries.get(id, id), accept_new_options=True, placeholder="the same model",
+        format_func=lambda id: str(entries.get(id, id)), accept_new_options=True, placeholder="the same model",
         help="A model of the list, a moment of its training such as loupe-mini@2500, a Hugging Face id, or a folder.",
     )  # fmt: skip
     if edits.current():

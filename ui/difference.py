@@ -67,10 +67,11 @@ def _chart(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any] | No
     one, other = drawn_values(first), drawn_values(second)
     if one is None or other is None or one.keys != other.keys:
         return None
-    frames = []
-    for drawn, frame in zip((one, other), matching(one, other), strict=True):
-        frames.append(frame.assign(**{key + LABEL: drawn.frame[key].astype(str) for key in drawn.keys}))
-    both = tables.difference(*frames, one.keys, ["value"])
+    left, right = (
+        frame.assign(**{key + LABEL: drawn.frame[key].astype(str) for key in drawn.keys})
+        for drawn, frame in zip((one, other), matching(one, other), strict=True)
+    )
+    both = tables.difference(left, right, one.keys, ["value"])
     if both.table.empty:
         return None
     matched = both.table
@@ -102,8 +103,7 @@ def _largest_first(found: tables.Difference) -> pd.DataFrame:
     frame = seen.assign(**{name: seen[name].map(visible, na_action="ignore") for name in texts})
     if not found.measured:
         return frame
-    order = found.table[found.measured[-1] + tables.CHANGE].abs().sort_values(ascending=False).index
-    return frame.loc[order]
+    return frame.sort_values(found.measured[-1] + tables.CHANGE, key=abs, ascending=False)
 
 
 def _exports(first: Answer, second: Answer, spec: dict[str, Any] | None, table: str, key: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from charts.circuit_graph import circuit_graph
 from charts.figures.table import table
@@ -17,7 +18,7 @@ PARTS = {"head_mlp": "heads and MLPs", "head": "heads", "head_neuron": "heads an
 def circuit(result: Any, *, title: str | None = None, shown: int = EDGES_SHOWN, picked: str = "") -> alt.LayerChart:
     """The parts of the circuit by layer, with the `shown` strongest edges; a click selects a node or an edge."""
     nodes, edges = (table(result, name) for name in ("nodes", "edges"))
-    nodes, kept = nodes[nodes["kept"]], edges[edges["kept"]]
+    nodes, kept = pd.DataFrame(nodes[nodes["kept"]]), pd.DataFrame(edges[edges["kept"]])
     drawn = kept.head(shown)
     said = f"{len(drawn):,} of its {len(kept):,} edges, the strongest. " if len(kept) > len(drawn) else ""
     return circuit_graph(

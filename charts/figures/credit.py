@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from charts.bars import bars
 from charts.figures.table import table
@@ -25,7 +26,7 @@ def attribution_by_head(result: Any) -> alt.LayerChart:
     """What each head adds to the answer."""
     parts = table(result, "contributions")
     title = f"What each head adds to {result.target.label}"
-    return head_grid(parts[parts["kind"] == "head"], title=title, unit=result.units)
+    return head_grid(pd.DataFrame(parts[parts["kind"] == "head"]), title=title, unit=result.units)
 
 
 def attribution_by_layer(result: Any) -> alt.LayerChart:

@@ -100,7 +100,7 @@ def answer_by_layer(result: Any, *, follow: str = "probability") -> alt.LayerCha
     """The answer's `follow` at the chosen token, layer by layer: from `logit_lens`."""
     target = table(result, "target")
     return lines(
-        target[target["pos"] == result.pos],
+        pd.DataFrame(target[target["pos"] == result.pos]),
         title=f"“{visible(result.target.text)}”: {follow} by layer",
         value=follow,
         subtitle=f"at token {result.pos}, {visible(result.tokens.texts[result.pos])}",

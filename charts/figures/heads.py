@@ -30,7 +30,7 @@ def attention(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """What one head reads: the chosen head, or the one that the finding speaks of."""
     layer, head = result.clearest
     pattern = table(result, "pattern")
-    pattern = pattern[(pattern["layer"] == layer) & (pattern["head"] == head)]
+    pattern = pd.DataFrame(pattern[(pattern["layer"] == layer) & (pattern["head"] == head)])
     name = f"L{layer}H{head}"
     return attention_pattern(
         pattern,

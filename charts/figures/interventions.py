@@ -109,7 +109,7 @@ def patching(result: Any, *, title: str | None = None) -> alt.LayerChart:
         "unit": RESTORED.get(result.metric),
         "mark": "disagrees" if result.estimated else None,
     }
-    if effects["pos"].notna().all():
+    if not effects["pos"].hasnans:
         return effect_grid(effects, **style)
     shared = result.site in ("k", "v") and effects["head"].nunique() < result.n_heads
     return head_grid(effects, columns="key-value head" if shared else "head", **style)

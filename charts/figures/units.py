@@ -22,7 +22,7 @@ PARTS = {
 def features(result: Any, *, title: str = "The strongest features on the chosen token") -> alt.LayerChart:
     """The features that are active on the chosen token; a click selects one."""
     here = table(result, "features")
-    here = here[here["pos"] == result.pos]
+    here = pd.DataFrame(here[here["pos"] == result.pos])
     here = here.assign(name=_feature_names(here))
     return bars(here, title=title, label="name", value="activation", pick=("feature",))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import vl_convert
 
 from mi_core.disk import cache_folder, whole
 
+GLOBALS = "window.vegaEmbed=vegaEmbed;window.vega=vega;window.vegaLite=vegaLite;"
 _lock = threading.Lock()
 _held: list[str] = []
 
@@ -23,7 +25,7 @@ def vega() -> str:
 
 
 def _path() -> Path:
-    return cache_folder() / f"vega-{vl_convert.__version__}.js"
+    return cache_folder() / f"vega-{version('vl-convert-python')}.js"
 
 
 def _kept() -> str:
@@ -34,7 +36,7 @@ def _kept() -> str:
 
 
 def _made() -> str:
-    script = vl_convert.javascript_bundle()
+    script = vl_convert.javascript_bundle(GLOBALS)
     with contextlib.suppress(OSError), whole(_path()) as unfinished:  # else it takes those seconds at every start
         unfinished.write_text(script, encoding="utf-8", newline="\n")
     return script

@@ -33,7 +33,7 @@ def smallest(size: Sequence[int], faithfulness: Float[np.ndarray, " size"], leve
     """The smallest size measured that is as faithful, and the next smaller one measured; None where none is."""
     order = np.argsort(size)
     for i, at in enumerate(order):
-        if reaches(faithfulness[at], level):
+        if reaches(float(faithfulness[at]), level):
             return size[at], size[order[i - 1]] if i else 0
     return None
 

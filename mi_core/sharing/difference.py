@@ -31,8 +31,8 @@ class Difference:
 
     def most(self, column: str) -> pd.Series | None:
         """The row where a measured column differs most; None where no row has both numbers."""
-        change = self.table[column + CHANGE].abs()
-        return self.table.loc[change.idxmax()] if change.notna().any() else None
+        change = self.table[column + CHANGE].abs().dropna()
+        return None if change.empty else self.table.loc[change.idxmax()]
 
 
 def compared(first: pd.DataFrame, second: pd.DataFrame, units: Collection[str] = ()) -> Difference:
@@ -48,16 +48,16 @@ def compared(first: pd.DataFrame, second: pd.DataFrame, units: Collection[str] =
         needed for that are measured as well.
     """
     shared = [column for column in first if column in second]
-    names = [column for column in shared if column not in units and not _is_fraction(first[column])]
+    names = [column for column in shared if column not in units and not _is_fraction(pd.Series(first[column]))]
     keys = _fewest(first, second, names)
     measured = [
         column
         for column in shared
         if column not in keys
         and (column not in names or column.endswith(ORDER))
-        and _is_number(first[column], second[column])
+        and _is_number(pd.Series(first[column]), pd.Series(second[column]))
     ]
-    return difference(first[shared], second[shared], keys, measured)
+    return difference(pd.DataFrame(first[shared]), pd.DataFrame(second[shared]), keys, measured)
 
 
 def difference(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str], measured: Sequence[str]) -> Difference:
@@ -78,7 +78,7 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, keys: Sequence[str], m
             continue
         a, b = both[name + FIRST], both[name + SECOND]
         if name in measured:
-            numbers = [pd.to_numeric(value).astype(float) for value in (a, b)]
+            numbers = [pd.Series(pd.to_numeric(value)).astype(float) for value in (a, b)]
             columns |= {name + FIRST: a, name + SECOND: b, name + CHANGE: numbers[1] - numbers[0]}
         elif a.astype(object).where(a.notna(), None).equals(b.astype(object).where(b.notna(), None)):
             columns[name] = a

@@ -89,7 +89,11 @@ def read(written: Any) -> Pin:
         page=_text(written, "page", LONGEST_NOTE),
         query=urlencode(parse_qsl(_text(written, "query", LONGEST))),
         how=_text(written, "how", LONGEST_NOTE),
-        **notes | {"evidence": None if written.get("evidence") is None else notes["evidence"]},
+        note=notes["note"],
+        claim=notes["claim"],
+        evidence=None if written.get("evidence") is None else notes["evidence"],
+        control=notes["control"],
+        limits=notes["limits"],
     )
 
 

@@ -57,7 +57,7 @@ def picked_part(answer: Answer) -> None:
     _links(name)
 
 
-def _row(answer: Answer, name: str) -> pd.Series | None:
+def _row(answer: Answer, name: str) -> dict[str, Any] | None:
     tables = show.tables(answer)
     start, arrow, rest = name.strip().partition(ARROW)
     if not arrow:
@@ -66,7 +66,7 @@ def _row(answer: Answer, name: str) -> pd.Series | None:
         end, _, via = rest.rpartition(" ") if rest.split(" ")[-1] in ("q", "k", "v") else (rest, "", "in")
         edges = tables["edges"]
         rows = edges[(edges["from"] == start) & (edges["to"] == end) & (edges["via"] == via)]
-    return rows.iloc[0] if len(rows) else None
+    return next(iter(pd.DataFrame(rows).to_dict("records")), None)
 
 
 def _links(name: str) -> None:
