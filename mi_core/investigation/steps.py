@@ -50,13 +50,14 @@ def _lens(asked: Inquiry) -> Iterator[Finding]:
 def _writes(asked: Inquiry) -> Iterator[Finding]:
     found = asked.attribution
     parts = found.tables()["contributions"]
-    parts = parts[parts["kind"].isin(["head", "mlp"])]
-    best = parts.loc[parts["contribution"].abs().idxmax()]
-    control = f"The middle one of all {len(parts)} heads and MLPs adds {signed(parts['contribution'].median())} logits."
+    parts = parts.loc[parts["kind"].isin(["head", "mlp"])]
+    adds = parts["contribution"].to_numpy()
+    best = parts.iloc[int(np.abs(adds).argmax())]
+    control = f"The middle one of all {len(parts)} heads and MLPs adds {signed(float(np.median(adds)))} logits."
     yield Finding(
         "writes",
         "correlated",
-        f"Of all heads and MLPs, {best['component']} writes most: {signed(best['contribution'])} logits of the "
+        f"Of all heads and MLPs, {best['component']} writes most: {signed(float(best['contribution']))} logits of the "
         f"{signed(found.total)} for {found.target.label}.",
         float(best["contribution"]),
         "logits",
@@ -69,12 +70,12 @@ def _writes(asked: Inquiry) -> Iterator[Finding]:
 def _reads(asked: Inquiry) -> Iterator[Finding]:
     layer, head = _writer(asked)
     found = asked.attention(layer, head)
-    looks = found.tables()["pattern"].query("query_pos == @found.pos")["weight"]
+    looks = found.tables()["pattern"].query("query_pos == @found.pos")["weight"].to_numpy()
     n_seen = found.pos + 1
     control = f"Spread evenly, its attention would give each of {n_seen} tokens {percent(1 / n_seen)}."
     fields = {"layer": layer, "head": head}
     yield finding(
-        found, "reads", "correlated", looks.max(), "share of attention", control=control, page="attention",
+        found, "reads", "correlated", float(looks.max()), "share of attention", control=control, page="attention",
         fields=fields,
     )  # fmt: skip
 
@@ -83,8 +84,8 @@ def _role(asked: Inquiry) -> Iterator[Finding]:
     layer, head = _writer(asked)
     found = asked.roles
     scores = found.tables()["scores"]
-    own = scores[(scores["layer"] == layer) & (scores["head"] == head)]
-    best = own.loc[own["score"].idxmax()]
+    own = scores.loc[(scores["layer"] == layer) & (scores["head"] == head)]
+    best = own.iloc[int(own["score"].to_numpy().argmax())]
     does = next(role.does for role in ROLES if role.name == best["role"])
     yield Finding(
         "role",
