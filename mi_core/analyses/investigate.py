@@ -14,11 +14,11 @@ from jaxtyping import Float
 
 from mi_core.analyses import ablation, circuit, patching
 from mi_core.analyses._index import bound
+from mi_core.analyses._investigation.finding import EVIDENCE, Finding
+from mi_core.analyses._investigation.inquiry import Inquiry
+from mi_core.analyses._investigation.steps import STEPS
 from mi_core.errors import InputError
 from mi_core.interventions import cost as sweep_cost
-from mi_core.investigation.finding import EVIDENCE, Finding
-from mi_core.investigation.inquiry import Inquiry
-from mi_core.investigation.steps import STEPS
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent

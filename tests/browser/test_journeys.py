@@ -26,6 +26,7 @@ DRINK = "When Mary and John went to the store, John gave a drink to"
 # What each page's finding says of JAPAN, and would not say of the prompt that the page opens with.
 ABOUT_JAPAN = {
     "Start": "“·Tokyo”",
+    "Investigate": "“·Tokyo”",
     "Lenses": "“·Tokyo”",
     "Writing": "It writes “Tokyo",
     "Attention": "“·Japan”",

@@ -110,6 +110,8 @@ def test_charts_fit_and_are_hit_where_they_are_seen_on_a_projector(visitor):
 def test_at_twice_the_size_every_page_shows_a_chart_at_once(visitor):
     page = visitor(viewport={"width": 640, "height": 400})
     for name, path, _ in CHARTED:
+        if path == "investigate":  # whose sentences are what it shows, with a chart at their end
+            continue
         opened(page, f"/{path}")
         assert top(finding(page)) < top(charts(page).first) < 320, name
         page.keyboard.press("p")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from mi_core.analyses._investigation.finding import EVIDENCE
+from mi_core.analyses._investigation.steps import STEPS
 from mi_core.analyses.ablation import ablation
 from mi_core.analyses.cost import cost
 from mi_core.analyses.investigate import investigate
 from mi_core.errors import InputError
-from mi_core.investigation.finding import EVIDENCE
-from mi_core.investigation.steps import STEPS
 from mi_core.phrases import percent, percent_of_gap, signed
 from ui import words
 

@@ -207,16 +207,18 @@ def test_nothing_is_none_and_everything_is_the_other_run(mini, data):
     corrupted = data.draw(st.lists(st.sampled_from(words), min_size=len(clean), max_size=len(clean)))
     assume(clean != corrupted and len(mini.tokens("".join(clean))) == len(mini.tokens("".join(corrupted))))
     layer = data.draw(st.integers(1, 4))
-    found = path_patching(
-        mini,
-        "".join(clean),
-        corrupted="".join(corrupted),
-        receiver="logits" if layer == 4 else f"L{layer}H{data.draw(st.integers(0, 3))}",
-        direction=data.draw(st.sampled_from(["denoise", "noise"])),
-        mlps=data.draw(st.sampled_from(["recompute", "freeze"])),
-        target=" dog",
-        foil=" horse",
-    )
+    asked = {
+        "receiver": "logits" if layer == 4 else f"L{layer}H{data.draw(st.integers(0, 3))}",
+        "direction": data.draw(st.sampled_from(["denoise", "noise"])),
+        "mlps": data.draw(st.sampled_from(["recompute", "freeze"])),
+    }
+    try:
+        found = path_patching(
+            mini, "".join(clean), corrupted="".join(corrupted), **asked, target=" dog", foil=" horse"
+        )  # fmt: skip
+    except InputError as refused:  # prompts that by chance are answered alike are told apart from the rest
+        assume("there is nothing to bring back" not in refused.message)
+        raise
     nothing, everything = found.checks[:2]
     assert nothing.error < 1e-3 and everything.error < 1e-3
     assert (found.moved[layer * 4 :] == 0).all()

@@ -6,9 +6,9 @@ import html
 
 import streamlit as st
 
+from mi_core.analyses._investigation.finding import Finding
+from mi_core.analyses._investigation.steps import STEPS
 from mi_core.analyses.investigate import Investigate
-from mi_core.investigation.finding import Finding
-from mi_core.investigation.steps import STEPS
 from ui import address
 from ui.text import literal
 from ui.tours.plan import SCRIPTS

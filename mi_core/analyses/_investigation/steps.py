@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mi_core.analyses._investigation.finding import Finding, finding
+from mi_core.analyses._investigation.inquiry import Inquiry
 from mi_core.analyses.patching import Patching, cell_words
 from mi_core.errors import InputError
 from mi_core.heads.roles import ROLES
-from mi_core.investigation.finding import Finding, finding
-from mi_core.investigation.inquiry import Inquiry
 from mi_core.phrases import percent, percent_of_gap, place, quoted, signed
 
 CARRIES = 0.5  # of the gap: where the best place restores less, no single place carries what decides

@@ -22,7 +22,7 @@ class Finding:
     """What one analysis lets one say of the prompt."""
 
     step: str
-    """Name of the step, one of `mi_core.investigation.steps.STEPS`."""
+    """Name of the step, one of `mi_core.analyses._investigation.steps.STEPS`."""
     evidence: str
     """One of `EVIDENCE`."""
     sentence: str
