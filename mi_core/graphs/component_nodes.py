@@ -1,0 +1,140 @@
+"""A residual stream as what the tokens, heads and MLPs or neurons before it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mi_core.graphs.nodes import HEAD, MLP, NEURON, OTHERS, REST, Node
+from mi_core.models import hooks, projection
+from mi_core.models.model import Model
+
+NOTHING = 1e-6  # a shorter write is rounding
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which numbers at a hook a node is made of: at its position some heads or neurons, or all of it."""
+
+    hook: str
+    parts: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one layer wrote, node by node, and what each was made of; None for constants."""
+
+    nodes: list[Node]
+    reading: list[Reading | None]
+
+
+def sites(model: Model, layer: int) -> list[str]:
+    """Every hook that `written` reads of a layer."""
+    inside = (hooks.z, hooks.attn_o, hooks.attn_out, hooks.post, hooks.mlp_value, hooks.mlp_out)
+    return [site(layer) for site in inside if model.has(site(layer))]
+
+
+@torch.no_grad()
+def written(
+    model: Model,
+    layer: int,
+    clean: dict[str, Tensor],
+    other: dict[str, Tensor],
+    worth: Float[Tensor, "pos d_model"],
+    most: int,
+    by_neuron: bool,
+) -> Written:
+    """The nodes of one layer: its strongest heads and neurons one by one, all others of a position together.
+
+    Args:
+        model: The model.
+        layer: The layer.
+        clean: The prompt's activations at `sites`.
+        other: The second prompt's, or nothing.
+        worth: What each direction of the stream after the layer is worth.
+        most: Heads and neurons to tell apart.
+        by_neuron: MLPs neuron by neuron.
+    """
+    groups = []
+    if hooks.attn_out(layer) in clean:
+        groups.append(_heads(model, layer, clean, other, worth))
+    groups.append(_mlp(model, layer, clean, other, worth, by_neuron))
+    sizes = torch.cat([group.scores.abs().flatten() for group in groups])
+    least = sizes.topk(min(most, len(sizes))).values[-1] if most else torch.tensor(torch.inf)
+    nodes, reading = [], []
+    for group in groups:
+        for node, read in group.told(layer, worth, least):
+            nodes.append(node)
+            reading.append(read)
+    return Written(nodes, reading)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What attention, or an MLP, wrote: `amount` [pos, part, *] times `rows`, and what no part owns."""
+
+    kind: str
+    out: str
+    read: str
+    change: Float[Tensor, "pos d_model"]
+    scores: Float[Tensor, "pos part"]
+    piece: Callable[[int, int], Float[Tensor, " d_model"]]
+    whole: bool = False
+    """Whether the only part is all of it."""
+
+    def told(self, layer: int, worth: Tensor, least: Tensor) -> Iterator[tuple[Node, Reading | None]]:
+        kept = self.scores.abs() >= least
+        for pos in range(len(self.change)):
+            rest, names = self.change[pos], kept[pos].nonzero()[:, 0].tolist()
+            if self.whole:
+                names = [0]
+            for part in names:
+                write = self.piece(pos, part)
+                rest = rest - write
+                if write.norm() > NOTHING:
+                    number = -1 if self.whole else part
+                    node = Node(self.kind, layer, pos, number, write, self.out, float(write @ worth[pos]))
+                    yield node, Reading(self.read, None if self.whole else (part,))
+            others = (~kept[pos]).nonzero()[:, 0].tolist()
+            if rest.norm() > 1e-4 * (1 + self.change[pos].norm()):
+                kind = OTHERS if others and not self.whole else REST
+                node = Node(kind, layer, pos, -1, rest, self.out, float(rest @ worth[pos]))
+                yield node, Reading(self.read, tuple(others)) if kind == OTHERS else None
+
+
+def _heads(model: Model, layer: int, clean: dict[str, Tensor], other: dict[str, Tensor], worth: Tensor) -> _Group:
+    w_o, post, out = model.w_o(layer), model.attn_post_norm(layer), hooks.attn_out(layer)
+    each = torch.einsum("phd,hdw->phw", clean[hooks.z(layer)], w_o)
+    less = torch.einsum("phd,hdw->phw", other[hooks.z(layer)], w_o)
+    if post is not None:
+        each = post.linear(each) / post.scale(clean[hooks.attn_o(layer)])[:, None]
+        less = post.linear(less) / post.scale(other[hooks.attn_o(layer)])[:, None]
+    each = each - less
+    scores = (each * worth[:, None]).sum(-1)
+    return _Group(HEAD, out, hooks.z(layer), clean[out] - other[out], scores, lambda pos, head: each[pos, head])
+
+
+def _mlp(
+    model: Model, layer: int, clean: dict[str, Tensor], other: dict[str, Tensor], worth: Tensor, by_neuron: bool
+) -> _Group:
+    out = hooks.mlp_out(layer)
+    change = clean[out] - other[out]
+    if not by_neuron:
+        scores = (change * worth).sum(-1, keepdim=True)
+        return _Group(MLP, out, out, change, scores, lambda pos, _: change[pos], whole=True)
+    module, post, n = model.bridge.blocks[layer].mlp.out.original_component, model.mlp_post_norm(layer), 0
+    n = model.n_neurons(layer)
+    rows = torch.stack([projection.row(module, neuron, change[0]) for neuron in range(n)])
+    own, less = clean[hooks.post(layer)], other[hooks.post(layer)]
+    if post is not None:
+        rows = post.linear(rows)
+        own = own / post.scale(clean[hooks.mlp_value(layer)])
+        less = less / post.scale(other[hooks.mlp_value(layer)])
+    amount = own - less
+    scores = amount * (worth @ rows.T)
+    read = hooks.post(layer)
+    return _Group(NEURON, out, read, change, scores, lambda pos, neuron: amount[pos, neuron] * rows[neuron])
