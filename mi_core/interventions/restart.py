@@ -80,9 +80,15 @@ class Call:
     def repeat(self, block: torch.nn.Module, x: Float[Tensor, "row pos d_model"]) -> Float[Tensor, "row pos d_model"]:
         """The same call with another residual stream."""
         args = [_for_each(value, len(x)) for value in self.args[1:]]
-        kwargs = {name: _for_each(value, len(x)) for name, value in self.kwargs.items()}
+        kwargs = {
+            name: value if name == OF_ALL_ROWS else _for_each(value, len(x)) for name, value in self.kwargs.items()
+        }
         out = block(x, *args, **kwargs) if self.args else block(**kwargs | {"hidden_states": x})
         return out[0] if isinstance(out, tuple) else out
+
+
+#: MPT's slopes [head, 1, key_pos], lent to all rows; BLOOM's, of the same form, are [row × head, 1, key_pos].
+OF_ALL_ROWS = "position_bias"
 
 
 def _for_each(value, n_rows: int):
