@@ -1,0 +1,460 @@
+"""What is this answer made of, node by node and edge by edge?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from mi_core.circuits import family as families
+from mi_core.circuits import graph as circuit_graph
+from mi_core.errors import InputError, choose
+from mi_core.graphs import graph_reading, places
+from mi_core.graphs.account import Account
+from mi_core.graphs.graph import Graph, component_graph, feature_graph
+from mi_core.graphs.influence import graph_scores, influence
+from mi_core.graphs.measured import READERS, edge_effects, node_effects
+from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, TOKEN
+from mi_core.graphs.pull import NUMBERS_AT_ONCE, at_position, pull
+from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
+from mi_core.metrics.target import Target, resolve
+from mi_core.models import hooks
+from mi_core.models.model import Model
+from mi_core.models.progress import Progress, silent
+from mi_core.models.tokens import Tokens
+from mi_core.result import Check, Reading, same_length, whole_numbers
+from mi_core.saes.notes import notes
+from mi_core.saes.sae import Sae
+
+BASES = ("auto", "feature", "component", "neuron")
+POINTS, NODES, MEASURED = range(1, 51), range(10, 5001), range(0, 501)
+LISTED = 2000  # edges in the table: the strongest
+MATTERS = 0.01  # share of the answer that a node must be worth in a prompt to count as part of it
+SAMPLE = 16  # readers that a forecast takes back
+
+
+@dataclass(frozen=True)
+class AttributionGraph:
+    """An answer as a graph of what was written into the residual stream.
+
+    Between two prompts every number is of the change from the second to the first; of one prompt alone, of the stream
+    itself, with attention patterns, norm scales and MLP gains held.
+    """
+
+    model: str
+    tokens: Tokens
+    """Of the clean prompt."""
+    corrupted_tokens: Tokens | None
+    """Of the second prompt; None for one prompt alone."""
+    target: Target
+    pos: int
+    """The position whose next token is asked for."""
+    basis: str
+    """``"feature"``, ``"component"`` (heads and MLPs) or ``"neuron"`` (heads and neurons)."""
+    total: float
+    """The answer's difference between the prompts, or the answer through the held norm, without biases; in logits."""
+    probability: float
+    """What the model gives the answer after the clean prompt."""
+    names: tuple[str, ...]
+    """[node] `L2F123@5`, `L0H3@4`, `MLP 1@5`; the answer is last."""
+    kinds: tuple[str, ...]
+    levels: tuple[int, ...]
+    """[node] Blocks passed, of features; the block, of what blocks write; −1 for tokens."""
+    positions: tuple[int, ...]
+    """[node] −1 for what belongs to none."""
+    numbers: tuple[int, ...]
+    """[node] Feature, head or neuron; −1 for what has none."""
+    labels: tuple[str, ...]
+    """[node] Of features; empty where there is none."""
+    amounts: Float[np.ndarray, " node"]
+    """[node] A feature's activation, or its change; NaN for others."""
+    scores: Float[np.ndarray, " node"]
+    """[node] Worth to the answer, in logits."""
+    effects: Float[np.ndarray, " node"]
+    """[node] By how much the answer falls without it, measured; NaN where it was not."""
+    influences: Float[np.ndarray, " node"]
+    """[node] Share of the answer along all ways that go through it."""
+    edge: Float[np.ndarray, "node node"]
+    """[reader, source] What of the reader's score came through the source, in logits."""
+    edge_effect: Float[np.ndarray, "node node"]
+    """[reader, source] By how much the answer falls when the reader alone no longer meets the source; NaN where it was
+    not measured."""
+    sums: tuple[tuple[int, float], ...]
+    """(level, worth of everything that stands in the stream there): the same everywhere between two prompts."""
+    replacement: float
+    """Of the influence that ends in tokens or errors, the tokens' share."""
+    completeness: float
+    """Of what comes into the nodes, weighted by their influence, the share that is no error."""
+    pairs: tuple[str, ...]
+    """The clean prompts that were merged; the first alone where there is no family."""
+    shared: tuple[tuple[str, str, float, float], ...]
+    """Over the pairs: (node without its position, label, score averaged, share of prompts in which it matters)."""
+    checks: tuple[Check, ...]
+    units: str = "logits (score, effect); share (influence, replacement, completeness)"
+    column_units: ClassVar = {
+        "nodes": {"score": "logits", "effect": "logits", "influence": "share of the answer"},
+        "edges": {"score": "logits", "effect": "logits"},
+        "sums": {"sum": "logits"},
+        "shared": {"score": "logits", "share": "share of the prompts"},
+    }
+
+    def __post_init__(self) -> None:
+        same_length(self, "names", "kinds", "levels", "positions", "numbers", "labels", "scores", "edge", "edge_effect")
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is of one prompt, with what bends held."""
+        return self.corrupted_tokens is None
+
+    def correlation(self, of: Literal["nodes", "edges"]) -> float:
+        """Between score and measured effect, over what was measured; NaN for fewer than 3."""
+        score, effect = (self.scores, self.effects) if of == "nodes" else (self.edge, self.edge_effect)
+        known = np.isfinite(effect)
+        if known.sum() < 3 or score[known].std() == 0 or effect[known].std() == 0:
+            return float("nan")
+        return float(np.corrcoef(score[known], effect[known])[0, 1])
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`nodes`: a row each, by influence. `edges`: the strongest. `sums`: a row per place. `scores`: one row.
+        `shared`: a row per node of the family.
+        """
+        return {
+            "nodes": self._nodes(),
+            "edges": self._edges(),
+            "sums": pd.DataFrame(self.sums, columns=["layer", "sum"]),
+            "scores": self._scores(),
+            "shared": pd.DataFrame(self.shared, columns=["component", "label", "score", "share"]),
+        }
+
+    def whole(self) -> pd.DataFrame:
+        """Every node in the order of the edges' axes, as `mi_core.graphs.view.view` takes them."""
+        return pd.DataFrame(
+            {
+                "name": self.names,
+                "kind": self.kinds,
+                "level": self.levels,
+                "pos": self.positions,
+                "number": self.numbers,
+                "token": [self.tokens.texts[pos] if pos >= 0 else "" for pos in self.positions],
+                "label": self.labels,
+                "activation": self.amounts,
+                "score": self.scores,
+                "influence": self.influences,
+                "effect": self.effects,
+            }
+        )
+
+    def _nodes(self) -> pd.DataFrame:
+        frame = self.whole().rename(columns={"name": "component", "level": "layer"})
+        frame["pos"] = whole_numbers(frame["pos"].tolist())
+        frame["number"] = whole_numbers(frame["number"].tolist())
+        frame["layer"] = whole_numbers(frame["layer"].tolist())
+        return frame.sort_values("influence", ascending=False, kind="stable").reset_index(drop=True)
+
+    def _edges(self) -> pd.DataFrame:
+        reader, source = np.nonzero(self.edge)
+        rank = np.argsort(-np.abs(self.edge[reader, source]), kind="stable")[:LISTED]
+        reader, source = reader[rank], source[rank]
+        names = np.array(self.names, dtype=object)
+        return pd.DataFrame(
+            {
+                "from": names[source],
+                "to": names[reader],
+                "rank": np.arange(1, len(rank) + 1),
+                "score": self.edge[reader, source],
+                "effect": self.edge_effect[reader, source],
+            }
+        )
+
+    def _scores(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                {
+                    "total": self.total,
+                    "replacement": self.replacement,
+                    "completeness": self.completeness,
+                    "node_correlation": self.correlation("nodes"),
+                    "edge_correlation": self.correlation("edges"),
+                }
+            ]
+        )
+
+    def reading(self) -> Reading:
+        """What carries most of the answer, how much no node explains, and whether running the model agrees."""
+        return graph_reading.reading(self)
+
+
+def attribution_graph(
+    model: Model,
+    prompt: str,
+    *,
+    corrupted: str | None = None,
+    family: str = "",
+    target: str | None = None,
+    foil: str | None = None,
+    basis: Literal["auto", "feature", "component", "neuron"] = "auto",
+    points: int = 10,
+    nodes: int = 400,
+    measured: int = 60,
+    pos: int | None = None,
+    prepend_bos: bool | None = None,
+    progress: Progress = silent,
+) -> AttributionGraph:
+    """An answer taken apart into a graph: what was written where, what that is worth, and what it came from.
+
+    With a second prompt, nodes are worth the gradient averaged along the line between both streams times their change
+    (integrated gradients at each place, Marks et al. 2024, "Sparse Feature Circuits"), so that all of a place adds up
+    to the difference of the answers, and an edge is what of its reader's worth came through its source. Of one prompt
+    alone, attention patterns, norm scales and MLP gains are held (Ameisen et al. 2025, "Circuit Tracing"): that says
+    what the sum is made of, not what would happen. The strongest nodes and edges are then measured by running the
+    model without them, nothing held; where the two differ, the measurement is right.
+
+    Args:
+        model: The model.
+        prompt: The clean prompt.
+        corrupted: A prompt of as many tokens, alike but for what is asked about; None or empty for one prompt alone.
+        family: More pairs, as `circuit` takes them: the graphs' nodes are averaged over all pairs.
+        target: The answer; None for the clean prompt's top guess.
+        foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
+        basis: Of what: features of SAEs and what these leave unexplained, heads and MLPs (component), or heads and
+            neurons; auto takes features where the model has SAEs.
+        points: Gauss–Legendre points between both prompts, 1 to 50.
+        nodes: Features, or heads and neurons, that are told apart; the rest of a position is one node.
+        measured: How many of the strongest nodes, and of the edges, are measured, up to 500 each.
+        pos: Position whose next-token logits are read; None for the last.
+        prepend_bos: None follows the model's own habit.
+        progress: Called between steps with (steps done, steps in all, the graph so far).
+
+    Returns:
+        Scores and effects in logits: between two prompts after any soft cap, alone before it.
+
+    Raises:
+        InputError: A bad prompt, target, position, number or family (the row is named); prompts of unequal length or
+            without a contrast; a model that cannot be taken apart, or has no SAE where features are asked for.
+    """
+    accounts = _accounts(model, prompt, corrupted, family, target, foil, points, pos, prepend_bos)
+    basis, saes = _basis(model, basis, nodes, measured)
+    steps, done = _steps(model, saes, len(accounts)), 0
+    partial: AttributionGraph | None = None
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, steps, partial)
+
+    graphs = []
+    for account, _, _ in accounts:
+        graphs.append(_graph(model, account, basis, saes, nodes, accounts[0][1], told))
+        if partial is None:
+            partial = _result(model, accounts, graphs, basis, saes)
+    found = _result(model, accounts, graphs, basis, saes)
+    found = _measured(found, accounts[0][0], graphs[0], saes, measured)
+    progress(steps, steps, found)
+    return found
+
+
+def planned(model: Model, **settings: Any) -> tuple[int, float, int]:
+    """Steps that `attribution_graph` would take, all of its settings given; the seconds and bytes it would take.
+
+    Raises:
+        InputError: As `attribution_graph` does.
+    """
+    asked = {name: settings[name] for name in ("corrupted", "family", "target", "foil", "points", "pos", "prepend_bos")}
+    accounts = _accounts(model, settings["prompt"], **asked)
+    basis, saes = _basis(model, settings["basis"], settings["nodes"], settings["measured"])
+    account, n_pos = accounts[0][0], len(accounts[0][0].ids)
+    layer = model.n_layers // 2
+    start, end = hooks.resid_pre(layer), hooks.resid_post(layer)
+    clean, other, _ = account.both([start])
+    began = time.perf_counter()
+    with account.passing(start, clean[start], other[start], [end]) as run:
+        run.worth()
+        passing = time.perf_counter() - began
+        reads = torch.ones(SAMPLE, model.d_model, dtype=clean[start].dtype, device=model.device)
+        back = at_position(reads, [n_pos - 1] * SAMPLE, n_pos)[:, None] * run.weight[:, None, None]
+        began = time.perf_counter()
+        pull(run.acts[end], [run.start], back)
+        reader = (time.perf_counter() - began) / SAMPLE
+    blocks = model.n_layers / max(1, len(saes)) if saes else 1
+    rows = 1 if account.other is None else account.points
+    each = passing * (len(saes) or model.n_layers) + (settings["nodes"] + 2 * n_pos) * reader * blocks
+    seconds = len(accounts) * each + 2 * settings["measured"] * passing / max(1, 3 * rows)
+    size = ROOM + FLOAT * (
+        NUMBERS_AT_ONCE * BLOCK_WIDTHS + rows * n_pos * model.n_layers * BLOCK_WIDTHS * model.d_model
+    )
+    size += sum(weight.nbytes for sae in saes for weight in sae.inner.parameters())
+    return _steps(model, saes, len(accounts)), seconds, size
+
+
+Accounts = list[tuple[Account, Tokens, Tokens | None]]
+
+
+def _accounts(
+    model: Model,
+    prompt: str,
+    corrupted: str | None,
+    family: str,
+    target: str | None,
+    foil: str | None,
+    points: int,
+    pos: int | None,
+    prepend_bos: bool | None,
+) -> Accounts:
+    """What is asked of each pair, the page's own first."""
+    if points not in POINTS:
+        raise InputError(f"There cannot be {points} points: choose 1 to {POINTS[-1]}.", "points")
+    if circuit_graph.obstacle(model):
+        raise InputError(
+            f"In {model.id} what one part reads of another cannot be told apart, so there is no graph to draw: look at "
+            "the page Ablation, or choose another model.",
+            "model",
+        )
+    if not (corrupted or "").strip():
+        if family.strip():
+            raise InputError("A family is of pairs: give your prompt a second one too.", "corrupted")
+        tokens = model.tokens(prompt, prepend_bos)
+        position = model.position(tokens, pos)
+        ids = model.up_to(tokens.ids, position)
+        answer = resolve(model, target, foil, int(model.run(tokens, (), logits=position).logits[0].argmax()))
+        return [(Account(model, ids, None, answer, points), tokens, None)]
+    own = families.Asked(prompt, str(corrupted), target or "", foil or "")
+    asked = [own, *(one for one in families.pairs(family) if one != own)]
+    return [
+        (Account(model, case.ids, case.other, case.target, points), case.prompts.clean, case.prompts.corrupted)
+        for case in families.cases(model, asked, pos, prepend_bos)
+    ]
+
+
+def _basis(model: Model, basis: str, nodes: int, measured: int) -> tuple[str, list[Sae]]:
+    """What the graph is made of, and the SAEs that it needs."""
+    choose(basis, BASES, "basis", "kind of nodes")
+    if nodes not in NODES:
+        raise InputError(f"{nodes} nodes cannot be told apart: choose {NODES[0]} to {NODES[-1]:,}.", "nodes")
+    if measured not in MEASURED:
+        raise InputError(f"{measured} nodes cannot be measured: choose 0 to {MEASURED[-1]}.", "measured")
+    if basis == "auto":
+        basis = FEATURE if places.sites(model.id) else "component"
+    return basis, places.opened(model) if basis == FEATURE else []
+
+
+def _steps(model: Model, saes: Sequence[Sae], pairs: int) -> int:
+    return pairs * (len(saes) or model.n_layers) + 1
+
+
+def _graph(
+    model: Model, account: Account, basis: str, saes: Sequence[Sae], nodes: int, tokens: Tokens, told: Any
+) -> Graph:
+    if basis == FEATURE:
+        unread = torch.zeros(len(account.ids), dtype=torch.bool, device=model.device)
+        unread[0] = tokens.has_bos
+        return feature_graph(account, saes, unread, max(1, nodes // len(saes)), told)
+    return component_graph(account, max(1, nodes // model.n_layers), basis == "neuron", told)
+
+
+def _result(
+    model: Model, accounts: Accounts, graphs: Sequence[Graph], basis: str, saes: Sequence[Sae]
+) -> AttributionGraph:
+    account, tokens, other = accounts[0]
+    graph = graphs[0]
+    kinds = [node.kind for node in graph.nodes]
+    told = graph_scores(kinds, graph.edge)
+    node, _ = influence(kinds, graph.edge)
+    pos = len(account.ids) - 1
+    logits = model.run(tokens, (), logits=pos).logits[0].float()
+    n = len(graph.nodes)
+    labels = _labels(saes)
+    return AttributionGraph(
+        model=model.id,
+        tokens=tokens,
+        corrupted_tokens=other,
+        target=account.target,
+        pos=pos,
+        basis=basis,
+        total=graph.total,
+        probability=float(logits.softmax(-1)[account.target.token_id]),
+        names=tuple(one.name for one in graph.nodes),
+        kinds=tuple(kinds),
+        levels=tuple(model.n_layers + 1 if one.kind == ANSWER else one.level for one in graph.nodes),
+        positions=tuple(pos if one.kind == ANSWER else one.pos for one in graph.nodes),
+        numbers=tuple(one.number for one in graph.nodes),
+        labels=tuple(labels(one.hook, one.number) for one in graph.nodes),
+        amounts=np.array([one.amount for one in graph.nodes]),
+        scores=graph.score,
+        effects=np.full(n, np.nan),
+        influences=node,
+        edge=graph.edge,
+        edge_effect=np.full((n, n), np.nan),
+        sums=graph.sums,
+        replacement=told.replacement,
+        completeness=told.completeness,
+        pairs=tuple("".join(each.texts[each.has_bos :]) for _, each, _ in accounts[: len(graphs)]),
+        shared=_shared(graphs, labels),
+        checks=_checks(account, graph),
+    )
+
+
+def _labels(saes: Sequence[Sae]) -> Any:
+    books = {sae.hook: notes(sae.entry) for sae in saes}
+    return lambda hook, number: books[hook].of(number).label if number >= 0 and hook in books else ""
+
+
+def _checks(account: Account, graph: Graph) -> tuple[Check, ...]:
+    largest = max(1.0, abs(graph.total))
+    if account.other is None:
+        return ()
+    worst = max(abs(value - graph.total) for _, value in graph.sums)
+    return (
+        Check(
+            "at every place the nodes add up to the difference of the answers (share of it)",
+            worst / max(abs(graph.total), 1e-3),
+            0.01,
+        ),
+        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, 1e-3),
+    )
+
+
+def _shared(graphs: Sequence[Graph], labels: Any) -> tuple[tuple[str, str, float, float], ...]:
+    """Nodes by name, positions aside: what each is worth on average, and in how many prompts it matters."""
+    worth: dict[str, list[float]] = {}
+    says: dict[str, str] = {}
+    for row, graph in enumerate(graphs):
+        for node in graph.nodes:
+            if node.kind in (TOKEN, ANSWER, BIAS):
+                continue
+            name = node.name.partition("@")[0]
+            says.setdefault(name, labels(node.hook, node.number))
+            worth.setdefault(name, [0.0] * len(graphs))[row] += node.score
+    least = MATTERS * np.array([abs(graph.total) for graph in graphs])
+    found = [
+        (name, says[name], float(np.mean(each)), float(np.mean(np.abs(each) >= least))) for name, each in worth.items()
+    ]
+    return tuple(sorted(found, key=lambda one: -abs(one[2])))
+
+
+def _measured(
+    found: AttributionGraph, account: Account, graph: Graph, saes: Sequence[Sae], measured: int
+) -> AttributionGraph:
+    """With the nodes and edges of most influence measured."""
+    if not measured:
+        return found
+    kinds = found.kinds
+    node, through = influence(kinds, found.edge)
+    rank = [int(i) for i in np.argsort(-node, kind="stable") if kinds[i] not in (ANSWER, BIAS)][:measured]
+    effects = found.effects.copy()
+    effects[rank] = node_effects(account, [graph.nodes[i] for i in rank], silent)
+    through = np.where(np.isin(kinds, READERS)[:, None] & (np.array(kinds) != BIAS), through, 0.0)
+    order = np.argsort(-through, axis=None, kind="stable")[:measured]
+    pairs = [divmod(int(i), len(kinds)) for i in order if through.flat[i] > 0]
+    values = edge_effects(
+        account, [(graph.nodes[s], graph.nodes[r]) for r, s in pairs], {sae.hook: sae for sae in saes}, silent
+    )
+    edges = found.edge_effect.copy()
+    for (reader, source), value in zip(pairs, values, strict=True):
+        edges[reader, source] = value
+    return replace(found, effects=effects, edge_effect=edges)
