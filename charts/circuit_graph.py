@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 
 from charts import theme
+from charts.flow import amount, curves, flow, sign_legend
 
 MOST_NODES = 60
 TOKENS, LOGITS = "tokens", "logits"
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 58, 260, 900  # pixels
-STEPS = 14  # points of a curve
 TOP = 10**6  # a layer above all others
 SHAPES = {"head": "circle", "mlp": "square", "neuron": "diamond", "end": "triangle-up"}
+PLURAL = {"head": "heads", "mlp": "MLP", "neuron": "neurons"}
 NAMES = {"head": "head", "mlp": "MLP", "neuron": "neuron", "end": "tokens, answer"}
-THICK = [1.0, 7.0]  # pixels
-SIDES = {"q": -0.016, "v": 0.016}  # of a head, as shares of the width: where these inputs arrive
 
 
 def circuit_graph(
@@ -35,21 +34,17 @@ def circuit_graph(
         picked: The node or the edge (`L0H3 → L1H2 q`) that is marked.
     """
     placed, rows = _placed(nodes.head(MOST_NODES))
-    lines = _lines(edges, placed)
+    told = theme.tooltips(pd.DataFrame(edges, columns=["from", "to", "via", "score", "effect"]))
+    lines = flow(curves(edges, placed), picked, _across(), _up(rows), told)
     left_out = len(nodes) - min(len(nodes), MOST_NODES)
     said = [subtitle, f"The {MOST_NODES} strongest nodes are drawn; {left_out} more are in the table." * (left_out > 0)]
-    drawn = [*_edges(lines, picked, rows), *_nodes(placed, picked, rows)]
+    drawn = [*lines, *_nodes(placed, picked, rows)]
     return alt.LayerChart(layer=drawn).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
         title=theme.titled(title, " ".join(filter(None, said)), width=560),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )
-
-
-def _amount(frame: pd.DataFrame) -> pd.Series:
-    """The measured effect, and the estimate where nothing was measured."""
-    return pd.Series(frame["effect"].fillna(frame["score"]))
 
 
 def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -59,7 +54,7 @@ def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         {"component": [TOKENS, LOGITS], "kind": "end", "layer": [-1, TOP], "score": np.nan, "effect": np.nan}
     )
     every = pd.concat([pd.DataFrame(nodes[columns]), ends], ignore_index=True)
-    every["amount"] = _amount(every)
+    every["amount"] = amount(every)
     levels, every["y"] = np.unique(2 * every["layer"] + every["kind"].isin(["mlp", "neuron"]), return_inverse=True)
     every = every.sort_values(by=["y", "component"], kind="stable").reset_index(drop=True)
     within = every.groupby("y").cumcount()
@@ -76,64 +71,10 @@ def _row(y: int, every: pd.DataFrame) -> str:
     first = every[every["y"] == y].iloc[0]
     if first["kind"] == "end":
         return ""
-    return f"layer {first['layer']}"
-
-
-def _lines(edges: pd.DataFrame, placed: pd.DataFrame) -> pd.DataFrame:
-    """A curve of `STEPS` points for each edge between two nodes that are drawn."""
-    at = placed.set_index("component")[["x", "y"]]
-    known = at.index.tolist()
-    shown = pd.DataFrame(edges[edges["from"].isin(known) & edges["to"].isin(known)])
-    start, end = (at.loc[shown[column]].to_numpy() for column in ("from", "to"))
-    t = np.linspace(0, 1, STEPS)
-    rise = (end[:, 1] - start[:, 1])[:, None]
-    # Bézier curves that leave and arrive upright; of three inputs of one head each arrives at its own side
-    side = np.array([SIDES.get(via, 0.0) for via in shown["via"]])
-    near, far = start[:, :1], end[:, :1] + side[:, None]
-    weights = [(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3]
-    x = weights[0] * near + weights[1] * near + weights[2] * far + weights[3] * far
-    low = start[:, 1:2]
-    y = (
-        low * weights[0]
-        + (low + 0.45 * rise) * weights[1]
-        + (low + 0.55 * rise) * weights[2]
-        + (low + rise) * weights[3]
-    )
-    amount = _amount(shown)
-    each = shown.assign(
-        edge=[_edge(*ends) for ends in zip(shown["from"], shown["to"], shown["via"], strict=True)],
-        size=amount.abs(),
-        sign=theme.signs(amount),
-    )
-    points = each.loc[each.index.repeat(STEPS)].reset_index(drop=True)
-    return points.assign(x=x.ravel(), y=y.ravel(), step=np.tile(np.arange(STEPS), len(each)))
-
-
-def _edge(start: str, end: str, via: str) -> str:
-    return f"{start} → {end}" + ("" if via == "in" else f" {via}")
-
-
-def _edges(lines: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart]:
-    if lines.empty:
-        return []
-    chosen = alt.selection_point(name="edge", fields=["from", "to", "via"], on="click", clear="dblclick")
-    base = alt.Chart(lines).encode(x=_across(), y=_up(rows), detail="edge:N", order="step:O")
-    most = float(lines["size"].to_numpy().max()) or 1.0
-    width = alt.StrokeWidth("size:Q", scale=alt.Scale(domain=[0, most], range=THICK), legend=None)
-    dashes = alt.StrokeDash("sign:N", scale=alt.Scale(domain=theme.SIGNS.domain, range=[[1, 0], [6, 4]]), legend=None)
-    shown = base.mark_line(opacity=0.72, cursor="pointer", strokeCap="butt").encode(
-        color=alt.Color("sign:N", scale=theme.SIGNS, legend=None),
-        strokeWidth=width,
-        strokeDash=dashes,
-        tooltip=theme.tooltips(pd.DataFrame(lines, columns=["from", "to", "via", "score", "effect"])),
-    )
-    marked = lines[lines["edge"] == picked]
-    under = (
-        alt.Chart(marked)
-        .mark_line(color=theme.MARKED, strokeWidth=THICK[1] + 5, opacity=0.45)
-        .encode(x=_across(), y=_up(rows), detail="edge:N", order="step:O")
-    )
-    return [*([under] if len(marked) else []), shown.add_params(chosen)]
+    parts = every[every["y"] == y]["kind"].unique()
+    if not (every[every["layer"] == first["layer"]]["y"] != y).any():
+        return f"layer {first['layer']}"
+    return f"layer {first['layer']} {', '.join(PLURAL[kind] for kind in parts)}"
 
 
 def _across() -> alt.X:
@@ -153,13 +94,9 @@ def _nodes(placed: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart
     shape = alt.Shape(
         "what:N",
         scale=alt.Scale(domain=[NAMES[kind] for kind in kinds], range=[SHAPES[kind] for kind in kinds]),
-        legend=alt.Legend(title=None, orient="top", direction="horizontal"),
+        legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolFillColor=theme.words()),
     )
-    colour = alt.Color(
-        "sign:N",
-        scale=theme.SIGNS,
-        legend=alt.Legend(title="effect on the answer", orient="top", direction="horizontal"),
-    )
+    colour = alt.Color("sign:N", scale=theme.SIGNS, legend=sign_legend())
     dots = base.mark_point(size=240, filled=True, opacity=1, cursor="pointer").encode(
         shape=shape,
         color=colour,

@@ -79,7 +79,7 @@ def _lines(drawn: pd.DataFrame, x: alt.X) -> list[alt.Chart]:
     for said, (dash, width, _) in looks.items():
         base = alt.Chart(drawn[drawn["which"] == said]).encode(x=x, y=_up("shown", drawn))
         line = base.mark_line(strokeDash=dash, strokeWidth=width)
-        lines.append(line.encode(color=alt.Color("which:N", scale=names, legend=None)))
+        lines.append(line.encode(color=alt.Color("which:N", scale=names, legend=legend)))
     dots = (
         alt.Chart(drawn)
         .mark_point(size=55, filled=True, opacity=1)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
+from charts.attribution_graph import attribution_graph as graph_picture
 from charts.circuit_graph import circuit_graph
 from charts.figures.table import table
 from charts.size_curve import size_curve
+from mi_core.graphs.influence import EDGES, NODES
+from mi_core.graphs.view import View, view
+from mi_core.models.tokens import visible
 
 EDGES_SHOWN = 40
+GRAPH_LINES = 80
 PARTS = {"head_mlp": "heads and MLPs", "head": "heads", "head_neuron": "heads and neurons"}
 
 
@@ -40,3 +46,58 @@ def circuit_curve(result: Any, *, title: str | None = None) -> alt.LayerChart:
         level=result.level,
         of=of,
     )
+
+
+def graph_view(
+    result: Any,
+    node_share: float = NODES,
+    edge_share: float = EDGES,
+    pinned: Sequence[str] = (),
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> View:
+    """What is shown of an attribution graph at these shares of the influence."""
+    return view(
+        result.whole(),
+        result.edge,
+        result.edge_effect,
+        node_share=node_share,
+        edge_share=edge_share,
+        pinned=pinned,
+        groups=groups,
+    )
+
+
+def attribution_graph(
+    result: Any, *, title: str | None = None, shown: View | None = None, lines: int = GRAPH_LINES, picked: str = ""
+) -> alt.LayerChart:
+    """The graph's nodes by layer and position, with the `lines` strongest edges; a click selects a node or an edge."""
+    shown = shown or graph_view(result)
+    return drawn_view(
+        shown,
+        title=title or _graph_title(result),
+        answer=visible(result.target.text),
+        lines=lines,
+        picked=picked,
+    )
+
+
+def drawn_view(shown: View, *, title: str, answer: str, lines: int = GRAPH_LINES, picked: str = "") -> alt.LayerChart:
+    """A graph as it is shown, whether it was computed or read from a file."""
+    nodes = shown.nodes.rename(columns={"name": "component"})
+    nodes["token"] = [visible(token) for token in nodes["token"]]
+    drawn = shown.edges.head(lines)
+    few = f"{len(drawn):,} of {len(shown.edges):,} lines, the strongest. " if len(shown.edges) > len(drawn) else ""
+    return graph_picture(
+        nodes,
+        drawn,
+        title=title,
+        subtitle=f"{few}Wide: a large effect. Dashed: against the answer. Outlined: not explained by any node.",
+        picked=picked,
+        answer=answer,
+    )
+
+
+def _graph_title(result: Any) -> str:
+    if result.alone:
+        return f"What {result.target.label} is a sum of, patterns, norms and gains held"
+    return f"What brings {result.target.label} from the exchanged prompt to yours"

@@ -20,7 +20,7 @@ from mi_core.graphs.account import Account
 from mi_core.graphs.graph import Graph, component_graph, feature_graph
 from mi_core.graphs.influence import graph_scores, influence
 from mi_core.graphs.measured import READERS, edge_effects, node_effects
-from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, TOKEN
+from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, TOKEN, TOLD_APART
 from mi_core.graphs.pull import NUMBERS_AT_ONCE, at_position, pull
 from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
 from mi_core.metrics.target import Target, resolve
@@ -113,9 +113,12 @@ class AttributionGraph:
         return self.corrupted_tokens is None
 
     def correlation(self, of: Literal["nodes", "edges"]) -> float:
-        """Between score and measured effect, over what was measured; NaN for fewer than 3."""
+        """Between score and measured effect, over what was measured (of nodes: tokens and errors aside); NaN for fewer
+        than 3."""
         score, effect = (self.scores, self.effects) if of == "nodes" else (self.edge, self.edge_effect)
         known = np.isfinite(effect)
+        if of == "nodes":
+            known &= np.isin(self.kinds, TOLD_APART)
         if known.sum() < 3 or score[known].std() == 0 or effect[known].std() == 0:
             return float("nan")
         return float(np.corrcoef(score[known], effect[known])[0, 1])
@@ -407,7 +410,8 @@ def _labels(saes: Sequence[Sae]) -> Any:
 def _checks(account: Account, graph: Graph) -> tuple[Check, ...]:
     largest = max(1.0, abs(graph.total))
     if account.other is None:
-        return ()
+        name = "with patterns, norm scales and gains held, the answer is the model’s own (share of it)"
+        return (Check(name, account.off() / largest, 1e-3),)
     worst = max(abs(value - graph.total) for _, value in graph.sums)
     return (
         Check(

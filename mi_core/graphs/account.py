@@ -65,19 +65,15 @@ class Account:
         if self.other is not None:
             return None
         held = hold(self.model, self.ids, self.target.direction(self.model))
-        first = hooks.resid_pre(0)
-        x = self.model.run_ids(self.model.rows([self.ids]), [first])[first][0]
-
-        @torch.no_grad()
-        def answers(streams: Float[Tensor, "row pos d_model"]) -> Float[Tensor, " row"]:
-            changes = {**held.changes, first: lambda x, hook: streams}
-            last = hooks.resid_post(self.model.n_layers - 1)
-            with held.running():
-                acts = self.model.run_ids(self.model.rows([self.ids] * len(streams)), [last], changes=changes)
-            return acts[last][:, -1] @ held.reader
-
-        check_straight(held, answers, x)
+        check_straight(held, self.ids)
         return held
+
+    def off(self) -> float:
+        """How far the answer with everything held is from that of the model's own last stream, in logits."""
+        assert self.held is not None, "one prompt alone is held"
+        first = hooks.resid_pre(0)
+        clean, _, total = self.both([first])
+        return abs(float(self.held.answers(self.ids, clean[first][None])) - total)
 
     @torch.no_grad()
     def both(self, names: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor], float]:

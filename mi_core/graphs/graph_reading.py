@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mi_core.graphs.nodes import ERROR, FEATURE, HEAD, MLP, NEURON
+from mi_core.graphs.nodes import ERROR, TOLD_APART
 from mi_core.phrases import place, signed
 from mi_core.result import Reading
-
-TOLD = (FEATURE, HEAD, MLP, NEURON)
 
 
 def reading(result: Any) -> Reading:
@@ -19,7 +17,7 @@ def reading(result: Any) -> Reading:
     Args:
         result: An `AttributionGraph`.
     """
-    told = [i for i, kind in enumerate(result.kinds) if kind in TOLD]
+    told = [i for i, kind in enumerate(result.kinds) if kind in TOLD_APART]
     said = (_what(result), _unexplained(result), _trust(result), _pairs(result))
     return Reading(_title(result, told), tuple(sentence for sentence in said if sentence))
 
@@ -60,7 +58,7 @@ def _unexplained(result: Any) -> str:
 
 def _trust(result: Any) -> str:
     of_nodes, of_edges = result.correlation("nodes"), result.correlation("edges")
-    known = int(np.isfinite(result.effects).sum())
+    known = int((np.isfinite(result.effects) & np.isin(result.kinds, TOLD_APART)).sum())
     if not np.isfinite(of_nodes):
         return ""
     told = [f"{value:.2f}".replace("-", "−") for value in (of_nodes, of_edges)]

@@ -33,7 +33,7 @@ class Held:
     """By hook, as `Model.run_ids` takes them."""
     norms: tuple[tuple[torch.nn.Module, Norm, Float[Tensor, "1 pos 1"]], ...]
     """Modules of the blocks, what they compute, and the scale of the run."""
-    reader: Float[Tensor, " d_model"] | None
+    reader: Float[Tensor, " d_model"]
     """What the answer reads of the last stream at the last position, before any soft cap."""
 
     @contextmanager
@@ -44,6 +44,15 @@ class Held:
                 handle = module.register_forward_hook(partial(_held_norm, norm=norm, scale=scale))
                 stack.callback(handle.remove)
             yield
+
+    @torch.no_grad()
+    def answers(self, ids: Sequence[int], streams: Float[Tensor, "row pos d_model"]) -> Float[Tensor, " row"]:
+        """The answer of runs that begin with these streams, everything held."""
+        changes = {**self.changes, hooks.resid_pre(0): lambda x, hook: streams}
+        last = hooks.resid_post(self.model.n_layers - 1)
+        with self.running():
+            acts = self.model.run_ids(self.model.rows([ids] * len(streams)), [last], changes=changes)
+        return acts[last][:, -1] @ self.reader
 
 
 def _held_norm(module, args, out, norm: Norm, scale: Tensor) -> Tensor:
@@ -124,16 +133,12 @@ def _bends(model: Model) -> InputError:
     )
 
 
-def check_straight(held: Held, run: Callable[[Float[Tensor, "row pos d_model"]], Float[Tensor, " row"]], x: Tensor):
-    """Raises InputError where the answer does not change in proportion to the first stream with everything held.
-
-    Args:
-        held: What is held.
-        run: The answer of runs from these first streams, held.
-        x: The prompt's own first stream, [pos, d_model].
-    """
+def check_straight(held: Held, ids: Sequence[int]) -> None:
+    """Raises InputError where the answer does not change in proportion to the first stream with everything held."""
+    first = hooks.resid_pre(0)
+    x = held.model.run_ids(held.model.rows([ids]), [first])[first][0]
     step = torch.linspace(-1, 1, x.numel(), device=x.device, dtype=x.dtype).view_as(x).roll(x.shape[-1] // 3, -1)
     step = step * x.norm() / step.norm()
-    plain, once, twice = run(torch.stack([x, x + step, x + 2 * step])).tolist()
+    plain, once, twice = held.answers(ids, torch.stack([x, x + step, x + 2 * step])).tolist()
     if abs((twice - plain) - 2 * (once - plain)) > BENT * (1 + abs(twice - plain) + abs(plain)):
         raise _bends(held.model)

@@ -1,0 +1,161 @@
+"""An answer as a graph: tokens below, the answer above, and between them by layer and position what carries it."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from charts import theme
+from charts.flow import amount, curves, flow, sign_legend
+
+ROW, LEAST_HEIGHT, MOST_HEIGHT = 74, 300, 1000  # pixels
+ROOM = 30  # pixels that a node's name takes
+APART = 0.6  # of a node's room: between columns
+LETTERS = 11  # of a label
+SHORT = 12  # letters of a token
+SHAPES = {
+    "token": "triangle-up", "answer": "triangle-up", "feature": "circle", "head": "circle", "mlp": "square",
+    "neuron": "diamond", "group": "square", "error": "cross", "others": "cross", "rest": "cross", "start": "cross",
+    "biases": "triangle-down",
+}  # fmt: skip
+NAMES = {
+    "token": "token, answer", "answer": "token, answer", "feature": "feature", "head": "head", "mlp": "MLP",
+    "neuron": "neuron", "group": "group", "error": "unexplained", "others": "all others", "rest": "all others",
+    "start": "start token", "biases": "biases",
+}  # fmt: skip
+UNTOLD = ("error", "others", "rest", "start")  # drawn as outlines: nobody knows what they are
+
+
+def attribution_graph(
+    nodes: pd.DataFrame, edges: pd.DataFrame, *, title: str, subtitle: str = "", picked: str = "", answer: str = ""
+) -> alt.LayerChart:
+    """Nodes by layer (up) and position (across); edges from below to above.
+
+    Width is the size of an edge's effect, colour and dashes its sign. A click on a node is the selection ``node`` with
+    the field ``component``, one on an edge ``edge`` with ``from`` and ``to``.
+
+    Args:
+        nodes: One row per node: `component`, `kind`, `level`, `pos`, `token`, `label`, `score`, `influence`, `effect`.
+        edges: One row per edge that is drawn: `from`, `to`, `score`, `effect`.
+        title: The finding.
+        subtitle: A line below the title.
+        picked: The node or the edge (`L2F306@5 → L3F480@5`) that is marked.
+        answer: What stands at the answer.
+    """
+    placed, rows = _placed(nodes, answer)
+    told = theme.tooltips(pd.DataFrame(edges, columns=["from", "to", "score", "effect"]))
+    x, y = _across(), _up(rows)
+    return alt.LayerChart(
+        layer=[*flow(curves(edges, placed), picked, x, y, told), *_nodes(placed, picked, x, y)]
+    ).properties(
+        height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
+        title=theme.titled(title, subtitle, width=560),
+        autosize=theme.FILLING,
+        description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
+    )
+
+
+def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
+    """Every node with its row and its place in it; and the rows' names."""
+    every = nodes.assign(kind=nodes["kind"].replace({"bias": "biases"})).reset_index(drop=True)
+    every["amount"] = amount(every)
+    upper = every["kind"].isin(["mlp", "neuron"]) | (every["kind"].isin(["others", "rest"]) & _of_mlp(every))
+    last = every["kind"] == "answer"
+    every["row"] = np.where(last, 10**6, 2 * every["level"] + upper)
+    levels, every["y"] = np.unique(every["row"], return_inverse=True)
+    every.loc[every["pos"] < 0, "pos"] = 0
+    every = every.sort_values(by=["y", "pos", "influence"], ascending=[True, True, False], kind="stable")
+    every["rank"] = every.groupby(["y", "pos"]).cumcount()
+    count = every.groupby(["y", "pos"])["rank"].transform("size")
+    room = every.assign(count=count).groupby("pos")["count"].max().sort_index()
+    start = (room.cumsum() - room) + APART * np.arange(len(room))
+    whole = float(room.sum() + APART * (len(room) - 1))
+    width = every["pos"].map(room)
+    every["x"] = (every["pos"].map(start) + (every["rank"] + 0.5) * width / count) / whole
+    every["said"] = [_said(*one, answer) for one in zip(every["kind"], every["component"], every["token"], strict=True)]
+    every["sign"] = theme.signs(pd.Series(every["amount"].fillna(0.0)))
+    every["what"] = [NAMES[kind] for kind in every["kind"]]
+    every["untold"] = every["kind"].isin(UNTOLD)
+    every["pixels"] = whole * ROOM * (every["rank"] > 0)
+    return every.reset_index(drop=True), [_row(every[every["y"] == i]) for i in range(len(levels))]
+
+
+def _of_mlp(every: pd.DataFrame) -> pd.Series:
+    """Whether what is left over stands among heads or among neurons: told by where it is listed, after these."""
+    after = every["kind"].isin(["mlp", "neuron"]).groupby(every["level"]).cumsum() > 0
+    return pd.Series(after & ~every["kind"].isin(["head", "feature"]))
+
+
+def _said(kind: str, name: str, token: str, answer: str) -> str:
+    if kind == "answer":
+        return answer
+    if kind == "token":
+        return _cut(token, SHORT)
+    short = name.partition("@")[0]
+    if kind in ("feature", "head", "neuron"):
+        short = short[1:].lstrip("0123456789")
+    return _cut({"error": "error", "others": "others", "rest": "others", "start": "start"}.get(kind, short), LETTERS)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _row(row: pd.DataFrame) -> str:
+    kinds, level = set(row["kind"]), int(row["level"].iloc[0])
+    if kinds & {"token", "answer", "biases"}:
+        return ""
+    if kinds & {"mlp", "neuron"}:
+        return f"layer {level} {'MLP' if 'mlp' in kinds else 'neurons'}"
+    if kinds & {"head"}:
+        return f"layer {level} heads"
+    return "embeddings" if level == 0 else f"after layer {level - 1}"
+
+
+def _across() -> alt.X:
+    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.02, 1.04], nice=False))
+
+
+def _up(rows: list[str]) -> alt.Y:
+    names = "[" + ",".join(theme.literal(name) for name in rows) + "][datum.value]"
+    axis = alt.Axis(title=None, values=list(range(len(rows))), labelExpr=names, grid=False, domain=False, ticks=False)
+    return alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[-0.5, len(rows) - 0.5], nice=False))
+
+
+def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    chosen = alt.selection_point(name="node", fields=["component"], on="click", clear="dblclick")
+    base = alt.Chart(placed.assign(_marked=placed["component"] == picked)).encode(x=x, y=y)
+    kinds = list(dict.fromkeys(NAMES[kind] for kind in SHAPES if kind in set(placed["kind"])))
+    looks = {NAMES[kind]: shape for kind, shape in SHAPES.items()}
+    shape = alt.Shape(
+        "what:N",
+        scale=alt.Scale(domain=kinds, range=[looks[name] for name in kinds]),
+        legend=alt.Legend(
+            title=None, orient="top", direction="horizontal", symbolFillColor=theme.words(), columns=4,
+            symbolStrokeWidth=0,
+        ),
+    )  # fmt: skip
+    told = ["component", "kind", "token", "label", "activation", "score", "effect", "influence"]
+    dots = base.mark_point(filled=True, cursor="pointer").encode(
+        shape=shape,
+        color=alt.Color("sign:N", scale=theme.SIGNS, legend=sign_legend()),
+        size=alt.Size("influence:Q", scale=alt.Scale(domain=[0, 1], range=[90, 460]), legend=None),
+        fillOpacity=alt.when("datum.untold").then(alt.value(0.25)).otherwise(alt.value(1)),
+        stroke=alt.when("datum._marked").then(alt.value(theme.MARKED)).otherwise("sign:N", scale=theme.SIGNS),
+        strokeWidth=alt.when("datum._marked").then(alt.value(4)).otherwise(alt.value(1.5)),
+        strokeOpacity=alt.value(1),
+        tooltip=theme.tooltips(pd.DataFrame(placed, columns=told)),
+    )
+    text = {"dy": 12, "align": "center", "baseline": "top", "fontSize": theme.SMALL, "color": theme.words()}
+    first, rest, top = (
+        base.transform_filter(which)
+        for which in ("datum.rank == 0 && datum.kind != 'answer'", "datum.rank > 0", "datum.kind == 'answer'")
+    )
+    shown = alt.ExprRef(f"width >= {float(placed['pixels'].to_numpy().max()):g} ? 1 : 0")
+    return [
+        dots.add_params(chosen),
+        first.mark_text(**text).encode(text="said:N"),
+        top.mark_text(**text | {"dy": -14, "baseline": "bottom", "fontWeight": 600}).encode(text="said:N"),
+        rest.mark_text(**text, opacity=shown).encode(text="said:N"),
+    ]
