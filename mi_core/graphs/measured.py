@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.graphs.account import Account
-from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN, Node
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN
+from mi_core.graphs.nodes import Node
 from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import chunks, sweep

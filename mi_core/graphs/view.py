@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mi_core.graphs.influence import EDGES, MOST_DRAWN, NODES, prune
-from mi_core.graphs.nodes import ANSWER, BIAS, ERROR, OTHERS, REST, START, TOKEN
+from mi_core.graphs.kinds import ANSWER, BIAS, ERROR, OTHERS, REST, START, TOKEN
 
 GROUP = "group"
 ALIKE = 0.8  # cosine of signed profiles
@@ -91,7 +91,7 @@ def _together(nodes: pd.DataFrame, grouped: Mapping[str, str]) -> pd.DataFrame:
             members = nodes[[grouped.get(name) == group for name in nodes["name"]]]
             best = members.iloc[int(members["score"].abs().to_numpy().argmax())].to_dict()
             sums = {"score": float(members["score"].sum()), "influence": float(members["influence"].sum())}
-            several = {"effect": float("nan"), "members": " ".join(members["name"])}
+            several = {"effect": float("nan"), "members": ", ".join(members["name"])}
             rows.append({**best, **sums, **several, "name": group, "kind": GROUP, "label": ""})
     return pd.DataFrame(rows, columns=nodes.columns)
 
@@ -117,7 +117,7 @@ def alike(shown: View, least: float = ALIKE) -> dict[str, list[str]]:
     profile = profile / np.where(size > 0, size, 1.0)
     found: dict[str, list[str]] = {}
     free = shown.nodes[~shown.nodes["kind"].isin(UNGROUPED)]
-    for level, rows in free.groupby(["level", "kind"], sort=True):
+    for _, rows in free.groupby(["level", "kind"], sort=True):
         members = [at[name] for name in rows["name"] if size[at[name], 0] > 0]
         if len(members) < 2:
             continue
