@@ -257,7 +257,7 @@ def attribution_graph(
             without a contrast; a model that cannot be taken apart, or has no SAE where features are asked for.
     """
     accounts = _accounts(model, prompt, corrupted, family, target, foil, points, pos, prepend_bos)
-    basis, saes = _basis(model, basis, nodes, measured)
+    made_of, saes = _basis(model, basis, nodes, measured)
     steps, done = _steps(model, saes, len(accounts)), 0
     partial: AttributionGraph | None = None
 
@@ -268,10 +268,10 @@ def attribution_graph(
 
     graphs = []
     for account, _, _ in accounts:
-        graphs.append(_graph(model, account, basis, saes, nodes, accounts[0][1], told))
+        graphs.append(_graph(model, account, made_of, saes, nodes, accounts[0][1], told))
         if partial is None:
-            partial = _result(model, accounts, graphs, basis, saes)
-    found = _result(model, accounts, graphs, basis, saes)
+            partial = _result(model, accounts, graphs, made_of, saes)
+    found = _result(model, accounts, graphs, made_of, saes)
     found = _measured(found, accounts[0][0], graphs[0], saes, measured)
     progress(steps, steps, found)
     return found

@@ -107,8 +107,9 @@ def _reads(
             "basis",
         )
     rows = rows[:, number].T
-    if hasattr(sae.inner, "r_mag"):
-        rows = rows * sae.inner.r_mag[number].exp()[:, None]
+    gain = getattr(sae.inner, "r_mag", None)
+    if isinstance(gain, Tensor):  # of a gated SAE, whose two encoders share their rows
+        rows = rows * gain[number].exp()[:, None]
     if sae.centred:
         rows = rows - rows.mean(-1, keepdim=True)
     if moved is None:

@@ -20,12 +20,11 @@ TYPES = {TOKEN: "embedding", ANSWER: "logit", **dict.fromkeys((ERROR, OTHERS, RE
 
 def own(shown: View, about: Mapping[str, Any]) -> str:
     """The graph as it is shown, as JSON; `about` says what it is of."""
-    frames = {name: json.loads(frame.to_json(orient="records", double_precision=12)) for name, frame in _frames(shown)}
-    return json.dumps({"format": FORMAT, "version": VERSION, "about": dict(about), **frames}, ensure_ascii=False)
-
-
-def _frames(shown: View) -> list[tuple[str, pd.DataFrame]]:
-    return [("nodes", shown.nodes), ("edges", shown.edges)]
+    frames = {"nodes": shown.nodes, "edges": shown.edges}
+    rows = {
+        name: json.loads(str(frame.to_json(orient="records", double_precision=15))) for name, frame in frames.items()
+    }
+    return json.dumps({"format": FORMAT, "version": VERSION, "about": dict(about), **rows}, ensure_ascii=False)
 
 
 NODE_COLUMNS = {
