@@ -47,6 +47,7 @@ PAGES = {
         ),
         _page("pages/intervene/path_patching.py", "Path patching", "route", "Which head talks to which."),
         _page("pages/intervene/circuit.py", "Circuit", "account_tree", "Which few parts do this by themselves."),
+        _page("pages/intervene/attribution_graph.py", "Graph", "graph_3", "What an answer is made of, and whence."),
         _page("pages/intervene/steering.py", "Steering", "tune", "What the model says when its thoughts are pushed."),
         _page(
             "pages/intervene/edits.py",

@@ -68,17 +68,18 @@ def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
     every = every.sort_values(by=["y", "pos", "influence"], ascending=[True, True, False], kind="stable")
     every["rank"] = every.groupby(["y", "pos"]).cumcount()
     count = every.groupby(["y", "pos"])["rank"].transform("size")
-    room = every.assign(count=count).groupby("pos")["count"].max().sort_index()
-    start = (room.cumsum() - room) + APART * np.arange(len(room))
+    columns, at = np.unique(every["pos"].to_numpy(), return_inverse=True)
+    room = np.zeros(len(columns))
+    np.maximum.at(room, at, count.to_numpy())
+    start = np.cumsum(room) - room + APART * np.arange(len(room))
     whole = float(room.sum() + APART * (len(room) - 1))
-    width = every["pos"].map(room)
-    every["x"] = (every["pos"].map(start) + (every["rank"] + 0.5) * width / count) / whole
+    every["x"] = (start[at] + (every["rank"] + 0.5) * room[at] / count) / whole
     every["said"] = [_said(*one, answer) for one in zip(every["kind"], every["component"], every["token"], strict=True)]
     every["sign"] = theme.signs(pd.Series(every["amount"].fillna(0.0)))
     every["what"] = [NAMES[kind] for kind in every["kind"]]
     every["untold"] = every["kind"].isin(UNTOLD)
     every["pixels"] = whole * ROOM * (every["rank"] > 0)
-    return every.reset_index(drop=True), [_row(every[every["y"] == i]) for i in range(len(levels))]
+    return every.reset_index(drop=True), [_row(pd.DataFrame(every[every["y"] == i])) for i in range(len(levels))]
 
 
 def _of_mlp(every: pd.DataFrame) -> pd.Series:

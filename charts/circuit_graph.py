@@ -68,13 +68,13 @@ def _placed(nodes: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _row(y: int, every: pd.DataFrame) -> str:
-    first = every[every["y"] == y].iloc[0]
-    if first["kind"] == "end":
+    kinds = every["kind"][every["y"] == y].tolist()
+    layer = every["layer"][every["y"] == y].tolist()[0]
+    if "end" in kinds:
         return ""
-    parts = every[every["y"] == y]["kind"].unique()
-    if not (every[every["layer"] == first["layer"]]["y"] != y).any():
-        return f"layer {first['layer']}"
-    return f"layer {first['layer']} {', '.join(PLURAL[kind] for kind in parts)}"
+    rows = set(every["y"][every["layer"] == layer].tolist())
+    parts = ", ".join(PLURAL[kind] for kind in dict.fromkeys(kinds)) if len(rows) > 1 else ""
+    return f"layer {layer} {parts}".strip()
 
 
 def _across() -> alt.X:

@@ -343,6 +343,13 @@ RECEIVED = _options(
     ("v", "values", "values"),
 )
 
+GRAPH_NODES = _options(
+    "nodes_of",
+    ("auto", "usual"),
+    ("feature", "features"),
+    ("component", "heads and MLPs"),
+    ("neuron", "heads and neurons"),
+)
 MADE_OF = _options("made_of", ("node", "whole parts"), ("edge", "edges between them"))
 CIRCUIT_PARTS = _options(
     "parts", ("head_mlp", "heads and MLPs"), ("head", "heads only"), ("head_neuron", "heads and neurons")
@@ -446,6 +453,7 @@ BATCHED = _options(
     ("patched_run", "one patched activation"),
     ("path_patching", "path patching"),
     ("circuit", "circuit"),
+    ("attribution_graph", "attribution graph"),
     ("counterpart", "telling word"),
     ("alignment", "two prompts aligned"),
     ("steering", "steering"),
@@ -552,6 +560,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "circuit": (
         SECOND_PROMPT, Text("family"), MADE_OF, CIRCUIT_PARTS, OUTSIDE, Number("level", 0.05, 0.99, whole=False),
         Number("edges_shown", 5, 200), Text("part"),
+    ),
+    "attribution_graph": (
+        SECOND_PROMPT, Text("family"), GRAPH_NODES, Switch("alone"), Number("node_share", 0.3, 1, whole=False),
+        Number("lines", 10, 300), Text("pinned", several=True), Text("groups"), Text("part"),
     ),
     "steering": (
         SOURCE, *_direction(""), *FURTHER_SOURCES, *_direction("2"), *_direction("3"), *_direction("4"), OPERATION,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import altair as alt
 
-from charts.figures.circuits import circuit, circuit_curve
+from charts.figures.circuits import attribution_graph, circuit, circuit_curve, saved_graph
 from charts.figures.credit import (
     attribution,
     attribution_by_head,
@@ -110,8 +110,8 @@ FIGURES: dict[str, Figure] = {
         predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
         attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
         feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, circuit, counterpart, edit, probing, probe_use, writing, analogy, directions,
-        neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
+        patched_run, path_patching, circuit, attribution_graph, counterpart, edit, probing, probe_use, writing, analogy,
+        directions, neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
         bigram, bigram_ablation, bigram_of_model, superposition, unpacking, training_timeline, lens_timeline,
         checkpoint_comparison, drift, investigate,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -12,8 +11,6 @@ from charts.attribution_graph import attribution_graph as graph_picture
 from charts.circuit_graph import circuit_graph
 from charts.figures.table import table
 from charts.size_curve import size_curve
-from mi_core.graphs.influence import EDGES, NODES
-from mi_core.graphs.view import View, view
 from mi_core.models.tokens import visible
 
 EDGES_SHOWN = 40
@@ -48,32 +45,20 @@ def circuit_curve(result: Any, *, title: str | None = None) -> alt.LayerChart:
     )
 
 
-def graph_view(
-    result: Any,
-    node_share: float = NODES,
-    edge_share: float = EDGES,
-    pinned: Sequence[str] = (),
-    groups: Mapping[str, Sequence[str]] | None = None,
-) -> View:
-    """What is shown of an attribution graph at these shares of the influence."""
-    return view(
-        result.whole(),
-        result.edge,
-        result.edge_effect,
-        node_share=node_share,
-        edge_share=edge_share,
-        pinned=pinned,
-        groups=groups,
-    )
-
-
 def attribution_graph(
-    result: Any, *, title: str | None = None, shown: View | None = None, lines: int = GRAPH_LINES, picked: str = ""
+    result: Any,
+    *,
+    title: str | None = None,
+    lines: int = GRAPH_LINES,
+    picked: str = "",
+    **shown: Any,
 ) -> alt.LayerChart:
-    """The graph's nodes by layer and position, with the `lines` strongest edges; a click selects a node or an edge."""
-    shown = shown or graph_view(result)
-    return drawn_view(
-        shown,
+    """The graph's nodes by layer and position, with the `lines` strongest edges; a click selects a node or an edge.
+
+    `shown` says what of it is shown, as the result's own `shown` takes it.
+    """
+    return saved_graph(
+        result.shown(**shown),
         title=title or _graph_title(result),
         answer=visible(result.target.text),
         lines=lines,
@@ -81,8 +66,8 @@ def attribution_graph(
     )
 
 
-def drawn_view(shown: View, *, title: str, answer: str, lines: int = GRAPH_LINES, picked: str = "") -> alt.LayerChart:
-    """A graph as it is shown, whether it was computed or read from a file."""
+def saved_graph(shown: Any, *, title: str, answer: str, lines: int = GRAPH_LINES, picked: str = "") -> alt.LayerChart:
+    """A graph as it was shown, computed or read from a file."""
     nodes = shown.nodes.rename(columns={"name": "component"})
     nodes["token"] = [visible(token) for token in nodes["token"]]
     drawn = shown.edges.head(lines)
@@ -91,7 +76,7 @@ def drawn_view(shown: View, *, title: str, answer: str, lines: int = GRAPH_LINES
         nodes,
         drawn,
         title=title,
-        subtitle=f"{few}Wide: a large effect. Dashed: against the answer. Outlined: not explained by any node.",
+        subtitle=f"{few}Wide: a large effect. Dashed: against the answer. Outlined: what no node explains.",
         picked=picked,
         answer=answer,
     )
@@ -99,5 +84,5 @@ def drawn_view(shown: View, *, title: str, answer: str, lines: int = GRAPH_LINES
 
 def _graph_title(result: Any) -> str:
     if result.alone:
-        return f"What {result.target.label} is a sum of, patterns, norms and gains held"
+        return f"What {result.target.label} is a sum of, with patterns, norms and gains held"
     return f"What brings {result.target.label} from the exchanged prompt to yours"

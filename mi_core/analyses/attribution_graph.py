@@ -18,10 +18,13 @@ from mi_core.errors import InputError, choose
 from mi_core.graphs import graph_reading, places
 from mi_core.graphs.account import Account
 from mi_core.graphs.graph import Graph, component_graph, feature_graph
+from mi_core.graphs.groups import parse
+from mi_core.graphs.influence import NODES as NODE_SHARE
 from mi_core.graphs.influence import graph_scores, influence
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, TOKEN, TOLD_APART
 from mi_core.graphs.measured import READERS, edge_effects, node_effects
-from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, TOKEN, TOLD_APART
 from mi_core.graphs.pull import NUMBERS_AT_ONCE, at_position, pull
+from mi_core.graphs.view import View, view
 from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
@@ -85,6 +88,8 @@ class AttributionGraph:
     edge_effect: Float[np.ndarray, "node node"]
     """[reader, source] By how much the answer falls when the reader alone no longer meets the source; NaN where it was
     not measured."""
+    saes: tuple[tuple[int, str], ...]
+    """(level, name) of the SAEs whose features there are; none of heads and neurons."""
     sums: tuple[tuple[int, float], ...]
     """(level, worth of everything that stands in the stream there): the same everywhere between two prompts."""
     replacement: float
@@ -151,6 +156,16 @@ class AttributionGraph:
                 "influence": self.influences,
                 "effect": self.effects,
             }
+        )
+
+    def shown(self, node_share: float = NODE_SHARE, pinned: Sequence[str] = (), groups: str = "") -> View:
+        """The nodes that together have this share of the influence, and what is pinned; grouped as the text says.
+
+        Raises:
+            InputError: The text is none of groups (`mi_core.graphs.groups`).
+        """
+        return view(
+            self.whole(), self.edge, self.edge_effect, node_share=node_share, pinned=pinned, groups=parse(groups)
         )
 
     def _nodes(self) -> pd.DataFrame:
@@ -242,7 +257,7 @@ def attribution_graph(
             without a contrast; a model that cannot be taken apart, or has no SAE where features are asked for.
     """
     accounts = _accounts(model, prompt, corrupted, family, target, foil, points, pos, prepend_bos)
-    basis, saes = _basis(model, basis, nodes, measured)
+    made_of, saes = _basis(model, basis, nodes, measured)
     steps, done = _steps(model, saes, len(accounts)), 0
     partial: AttributionGraph | None = None
 
@@ -253,10 +268,10 @@ def attribution_graph(
 
     graphs = []
     for account, _, _ in accounts:
-        graphs.append(_graph(model, account, basis, saes, nodes, accounts[0][1], told))
+        graphs.append(_graph(model, account, made_of, saes, nodes, accounts[0][1], told))
         if partial is None:
-            partial = _result(model, accounts, graphs, basis, saes)
-    found = _result(model, accounts, graphs, basis, saes)
+            partial = _result(model, accounts, graphs, made_of, saes)
+    found = _result(model, accounts, graphs, made_of, saes)
     found = _measured(found, accounts[0][0], graphs[0], saes, measured)
     progress(steps, steps, found)
     return found
@@ -270,7 +285,7 @@ def planned(model: Model, **settings: Any) -> tuple[int, float, int]:
     """
     asked = {name: settings[name] for name in ("corrupted", "family", "target", "foil", "points", "pos", "prepend_bos")}
     accounts = _accounts(model, settings["prompt"], **asked)
-    basis, saes = _basis(model, settings["basis"], settings["nodes"], settings["measured"])
+    _, saes = _basis(model, settings["basis"], settings["nodes"], settings["measured"])
     account, n_pos = accounts[0][0], len(accounts[0][0].ids)
     layer = model.n_layers // 2
     start, end = hooks.resid_pre(layer), hooks.resid_post(layer)
@@ -393,6 +408,7 @@ def _result(
         influences=node,
         edge=graph.edge,
         edge_effect=np.full((n, n), np.nan),
+        saes=tuple((sae.residual_layer, sae.name) for sae in saes),
         sums=graph.sums,
         replacement=told.replacement,
         completeness=told.completeness,

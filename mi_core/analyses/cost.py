@@ -13,6 +13,7 @@ import pandas as pd
 
 from mi_core.analyses import (
     ablation,
+    attribution_graph,
     circuit,
     input_attribution,
     investigate,
@@ -44,10 +45,13 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
 #: Those that run parts of the model, and what each would take: (runs, seconds, bytes), from all of its settings.
 SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "circuit": circuit.planned,
+    "attribution_graph": attribution_graph.planned,
     "investigate": investigate.planned,
 }
 #: What a sentence calls an analysis whose name it cannot use.
 CALLED = {"max_activating": "search", "circuit": "search for a circuit", "investigate": "investigation"}
+#: What a search runs, where that is no changed model.
+RUN = {"circuit": "circuits", "attribution_graph": "passes back through the model"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Cost:
             then = ", and fits probes to them" if self.analysis == "probing" else ""
             return Reading(title, (f"It reads {self.runs:,} texts{then}.",))
         if self.analysis in SEARCHES:
-            what = "circuits" if self.analysis == "circuit" else "changed models"
+            what = RUN.get(self.analysis, "changed models")
             return Reading(title, (f"It runs {self.runs:,} {what}, each on one prompt.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))
 

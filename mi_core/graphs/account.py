@@ -105,7 +105,7 @@ class Account:
             other: The second prompt's.
             names: Hooks to keep.
         """
-        place, weight = (np.array([1.0]), np.array([2.0])) if self.held else np.polynomial.legendre.leggauss(self.points)
+        place, weight = np.polynomial.legendre.leggauss(1 if self.held else self.points)
         share = torch.tensor((place + 1) / 2, dtype=clean.dtype, device=clean.device)[:, None, None]
         part = torch.tensor(weight / 2, dtype=torch.float32, device=clean.device)
         last = hooks.resid_post(self.model.n_layers - 1)

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.graphs.nodes import HEAD, MLP, NEURON, OTHERS, REST, Node
+from mi_core.graphs.kinds import HEAD, MLP, NEURON, OTHERS, REST
+from mi_core.graphs.nodes import Node
 from mi_core.models import hooks, projection
 from mi_core.models.model import Model
 

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mi_core.errors import InputError
-from mi_core.graphs.nodes import ERROR, FEATURE, OTHERS, START, Node
+from mi_core.graphs.kinds import ERROR, FEATURE, OTHERS, START
+from mi_core.graphs.nodes import Node
 from mi_core.saes.sae import Sae
 
 ALONG = 1e-3  # cosine: an encoder's row that meets less of the change than this says nothing about where it came from
@@ -106,8 +107,9 @@ def _reads(
             "basis",
         )
     rows = rows[:, number].T
-    if hasattr(sae.inner, "r_mag"):
-        rows = rows * sae.inner.r_mag[number].exp()[:, None]
+    gain = getattr(sae.inner, "r_mag", None)
+    if isinstance(gain, Tensor):  # of a gated SAE, whose two encoders share their rows
+        rows = rows * gain[number].exp()[:, None]
     if sae.centred:
         rows = rows - rows.mean(-1, keepdim=True)
     if moved is None:

@@ -14,7 +14,8 @@ from mi_core.graphs import component_nodes
 from mi_core.graphs.account import Account, Pass
 from mi_core.graphs.component_nodes import Reading
 from mi_core.graphs.feature_nodes import feature_nodes
-from mi_core.graphs.nodes import ANSWER, BIAS, HEAD, TOKEN, Node, writes
+from mi_core.graphs.kinds import ANSWER, BIAS, TOKEN
+from mi_core.graphs.nodes import Node, writes
 from mi_core.graphs.pull import at_position, pull
 from mi_core.models import hooks
 from mi_core.saes.sae import Sae
@@ -149,14 +150,13 @@ def _read(
     change: Float[Tensor, "pos d_model"],
 ) -> tuple[Float[Tensor, "node pos d_model"], Float[Tensor, "node node"]]:
     """What each node of a layer asks of the stream before it, and what neurons or the MLP ask of the layer's heads."""
-    n_pos = len(worth)
     asks = torch.zeros(len(nodes), *worth.shape, dtype=worth.dtype, device=worth.device)
     own = torch.zeros(len(nodes), len(nodes), dtype=worth.dtype, device=worth.device)
     z = hooks.z(layer)
     speed: Tensor | None = None
     for hook in dict.fromkeys(one.hook for one in reading if one):
         members = [i for i, one in enumerate(reading) if one and one.hook == hook]
-        back = _back(run, nodes, reading, members, hook, worth, n_pos)
+        back = _back(run, nodes, reading, members, hook, worth)
         after = z in run.acts.sites and hook != z
         inputs = [run.start, run.acts[z]] if after else [run.start]
         found = pull(run.acts[hook], inputs, back)
@@ -176,7 +176,7 @@ def _read(
 
 
 def _back(
-    run: Pass, nodes: list[Node], reading: list[Reading | None], members: list[int], hook: str, worth: Tensor, n_pos: int
+    run: Pass, nodes: list[Node], reading: list[Reading | None], members: list[int], hook: str, worth: Tensor
 ) -> Float[Tensor, "node row pos ..."]:
     """What each of these nodes reads at `hook`: its own numbers' way into the stream, and what that is worth."""
     out = run.acts[nodes[members[0]].hook]

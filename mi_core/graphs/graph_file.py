@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mi_core.errors import InputError
-from mi_core.graphs.nodes import ANSWER, ERROR, OTHERS, REST, START, TOKEN
+from mi_core.graphs.kinds import ANSWER, ERROR, OTHERS, REST, START, TOKEN
 from mi_core.graphs.view import View
 
 FORMAT, VERSION = "loupe attribution graph", 1
@@ -20,12 +20,11 @@ TYPES = {TOKEN: "embedding", ANSWER: "logit", **dict.fromkeys((ERROR, OTHERS, RE
 
 def own(shown: View, about: Mapping[str, Any]) -> str:
     """The graph as it is shown, as JSON; `about` says what it is of."""
-    frames = {name: json.loads(frame.to_json(orient="records", double_precision=12)) for name, frame in _frames(shown)}
-    return json.dumps({"format": FORMAT, "version": VERSION, "about": dict(about), **frames}, ensure_ascii=False)
-
-
-def _frames(shown: View) -> list[tuple[str, pd.DataFrame]]:
-    return [("nodes", shown.nodes), ("edges", shown.edges)]
+    frames = {"nodes": shown.nodes, "edges": shown.edges}
+    rows = {
+        name: json.loads(str(frame.to_json(orient="records", double_precision=15))) for name, frame in frames.items()
+    }
+    return json.dumps({"format": FORMAT, "version": VERSION, "about": dict(about), **rows}, ensure_ascii=False)
 
 
 NODE_COLUMNS = {
@@ -88,13 +87,9 @@ def neuronpedia(
         n_layers: The model's.
         pinned: Names of nodes that are pinned there.
     """
-    ids = {
-        row["name"]: _node_id(row, token_ids, target_id, len(tokens), n_layers) for row in shown.nodes.to_dict("records")
-    }
-    nodes = [
-        _node(row, ids[row["name"]], token_ids, target_id, target, probability, tokens, n_layers)
-        for row in shown.nodes.to_dict("records")
-    ]
+    rows = shown.nodes.to_dict("records")
+    ids = {row["name"]: _node_id(row, token_ids, target_id, len(tokens), n_layers) for row in rows}
+    nodes = [_node(row, ids[row["name"]], token_ids, target_id, target, probability, tokens, n_layers) for row in rows]
     links = [
         {"source": ids[start], "target": ids[end], "weight": float(score)}
         for start, end, score in zip(shown.edges["from"], shown.edges["to"], shown.edges["score"], strict=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mi_core.graphs.nodes import ERROR, TOLD_APART
+from mi_core.graphs.kinds import ERROR, TOLD_APART
 from mi_core.phrases import place, signed
 from mi_core.result import Reading
 
@@ -51,8 +51,8 @@ def _unexplained(result: Any) -> str:
     if ERROR not in result.kinds:
         return ""
     return (
-        f"Followed back, {result.replacement:.0%} of the answer ends in tokens and {1 - result.replacement:.0%} in what "
-        "the autoencoders do not explain."
+        f"Followed back, {result.replacement:.0%} of the answer ends in tokens and {1 - result.replacement:.0%} in "
+        "what the autoencoders do not explain."
     )
 
 
@@ -63,7 +63,10 @@ def _trust(result: Any) -> str:
         return ""
     told = [f"{value:.2f}".replace("-", "−") for value in (of_nodes, of_edges)]
     edges = f", those of edges at {told[1]}" if np.isfinite(of_edges) else ""
-    return f"Scores of the {known} nodes that were taken away one by one agree with the measured fall at r = {told[0]}{edges}."
+    return (
+        f"Scores of the {known} nodes that were taken away one by one agree with the measured fall at r = {told[0]}"
+        f"{edges}."
+    )
 
 
 def _pairs(result: Any) -> str:

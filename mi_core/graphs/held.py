@@ -89,7 +89,7 @@ def hold(model: Model, ids: Sequence[int], direction: Float[Tensor, " d_model"])
         raise _bends(model)
     norms = []
     for part in parts:
-        norm = take_apart(part.original_component, model.d_model, model.unembedding.weight)
+        norm = take_apart(part.original_component, model.d_model, model.embedding)
         norms.append((part, norm, norm.scale(seen[part])))
     changes: dict[str, Callable] = {}
     for layer in attention:

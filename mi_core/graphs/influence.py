@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mi_core.graphs.nodes import ANSWER, BIAS, ERROR, REST, SOURCES, START, TOKEN
+from mi_core.graphs.kinds import ANSWER, BIAS, ERROR, REST, SOURCES, START, TOKEN
 
 NODES, EDGES = 0.8, 0.98  # shares of the influence that are kept
 NODES_SHARES, EDGES_SHARES = (0.3, 1.0), (0.5, 1.0)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.graphs.account import Account
-from mi_core.graphs.nodes import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN, Node
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN
+from mi_core.graphs.nodes import Node
 from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import chunks, sweep
@@ -122,17 +123,17 @@ def _still(account: Account, reader: Node, layer: int) -> Run:
 
 def _putting(reader: Node, met: Tensor, saes: Mapping[str, Sae]) -> Intervention:
     """The reader's own number put in place in a run of its own."""
-    layer, place = _block(reader), {"first": reader.pos, "end": reader.pos + 1}
+    layer, first, end = _block(reader), reader.pos, reader.pos + 1
     if reader.kind == HEAD:
-        return Intervention("z", layer, met[reader.number][None], head=reader.number, **place)
+        return Intervention("z", layer, met[reader.number][None], head=reader.number, first=first, end=end)
     if reader.kind == NEURON:
-        return Intervention("post", layer, met[reader.number].view(1, 1), neuron=reader.number, **place)
+        return Intervention("post", layer, met[reader.number].view(1, 1), neuron=reader.number, first=first, end=end)
     if reader.kind == MLP:
-        return Intervention("mlp_out", layer, met[None], **place)
+        return Intervention("mlp_out", layer, met[None], first=first, end=end)
     sae, site = saes[reader.hook], hooks.parse(reader.hook)[0]
 
     def put(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
         amount = sae.amounts(met[None])[:, reader.number] - sae.amounts(x)[:, reader.number]
         return x + amount[:, None] * sae.directions([reader.number])
 
-    return Intervention(site.name, layer, put, operation="map", **place)
+    return Intervention(site.name, layer, put, operation="map", first=first, end=end)

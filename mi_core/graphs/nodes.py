@@ -8,11 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-TOKEN, FEATURE, ERROR, OTHERS, START = "token", "feature", "error", "others", "start"
-HEAD, MLP, NEURON, REST, BIAS, ANSWER = "head", "mlp", "neuron", "rest", "bias", "answer"
-TOLD_APART = (FEATURE, HEAD, MLP, NEURON)
-#: Kinds that nothing before them accounts for, where nodes are pruned.
-SOURCES = (TOKEN, ERROR, START, BIAS, REST)
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +16,7 @@ class Node:
     """A piece of one position's residual stream, or of the change that a second prompt makes there.
 
     Args:
-        kind: One of the words above.
+        kind: One of `mi_core.graphs.kinds`.
         level: In the picture: blocks passed where it stands in the stream; −1 for tokens.
         pos: Position; −1 for what belongs to none.
         number: Feature, head or neuron; −1 for what has none.

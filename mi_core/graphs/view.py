@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mi_core.graphs.influence import EDGES, MOST_DRAWN, NODES, prune
-from mi_core.graphs.nodes import ANSWER, BIAS, ERROR, OTHERS, REST, START, TOKEN
+from mi_core.graphs.kinds import ANSWER, BIAS, ERROR, OTHERS, REST, START, TOKEN
 
 GROUP = "group"
 ALIKE = 0.8  # cosine of signed profiles
@@ -72,9 +72,9 @@ def view(
         )
         summed.loc[summed["count"] > 1, "effect"] = np.nan  # what several do together was not measured
         edges = summed.drop(columns="count").reset_index()
-    order = edges["score"].abs().sort_values(ascending=False, kind="stable").index
+    order = np.argsort(-np.abs(edges["score"].to_numpy()), kind="stable")
     drawn = nodes.iloc[shown].assign(members="")
-    return View(_together(drawn, grouped), edges.loc[order].reset_index(drop=True))
+    return View(_together(drawn, grouped), edges.iloc[order].reset_index(drop=True))
 
 
 def _together(nodes: pd.DataFrame, grouped: Mapping[str, str]) -> pd.DataFrame:
@@ -89,9 +89,10 @@ def _together(nodes: pd.DataFrame, grouped: Mapping[str, str]) -> pd.DataFrame:
         elif group not in seen:
             seen.add(group)
             members = nodes[[grouped.get(name) == group for name in nodes["name"]]]
-            best = members.iloc[int(members["score"].abs().to_numpy().argmax())].to_dict()
-            sums = {"score": float(members["score"].sum()), "influence": float(members["influence"].sum())}
-            several = {"effect": float("nan"), "members": " ".join(members["name"])}
+            score, through = members["score"].to_numpy(), members["influence"].to_numpy()
+            best = members.iloc[int(np.abs(score).argmax())].to_dict()
+            sums = {"score": float(score.sum()), "influence": float(through.sum())}
+            several = {"effect": float("nan"), "members": ", ".join(members["name"])}
             rows.append({**best, **sums, **several, "name": group, "kind": GROUP, "label": ""})
     return pd.DataFrame(rows, columns=nodes.columns)
 
@@ -105,7 +106,8 @@ def alike(shown: View, least: float = ALIKE) -> dict[str, list[str]]:
         shown: The nodes and edges to look at.
         least: The smallest cosine within a group.
     """
-    from sklearn.cluster import AgglomerativeClustering
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
 
     names = shown.nodes["name"].tolist()
     at = {name: i for i, name in enumerate(names)}
@@ -117,14 +119,13 @@ def alike(shown: View, least: float = ALIKE) -> dict[str, list[str]]:
     profile = profile / np.where(size > 0, size, 1.0)
     found: dict[str, list[str]] = {}
     free = shown.nodes[~shown.nodes["kind"].isin(UNGROUPED)]
-    for level, rows in free.groupby(["level", "kind"], sort=True):
+    for _, rows in free.groupby(["level", "kind"], sort=True):
         members = [at[name] for name in rows["name"] if size[at[name], 0] > 0]
         if len(members) < 2:
             continue
         apart = np.clip(1 - profile[members] @ profile[members].T, 0, 2)
-        clusters = AgglomerativeClustering(
-            n_clusters=None, metric="precomputed", linkage="complete", distance_threshold=1 - least
-        ).fit_predict(apart)
+        joined = linkage(squareform(apart, checks=False), "complete")
+        clusters = fcluster(joined, 1 - least, "distance")
         for cluster in np.unique(clusters):
             inside = [names[members[i]] for i in np.flatnonzero(clusters == cluster)]
             if len(inside) > 1:

@@ -28,6 +28,7 @@ PAGES = (
     ("Patching", "patching", "Patching"),
     ("Path patching", "path_patching", "Path patching"),
     ("Circuit", "circuit", "Circuit"),
+    ("Graph", "attribution_graph", "Attribution graph"),
     ("Steering", "steering", "Steering"),
     ("Edits", "edits", "Edits"),
     ("Tours", "tours", "Tours"),

@@ -42,6 +42,7 @@ ABOUT_JAPAN = {
     "Patching": "“·Japan”",
     "Path patching": "speaks to the answer most",
     "Circuit": "of 20 heads and MLPs keep",
+    "Graph": "“·Tokyo”",
     "Steering": "“·Tokyo”",
     "Timeline": "Naming capitals comes first",  # of the model, whatever the prompt
     "Edits": "now answers “·Rome” instead of “·Tokyo”",

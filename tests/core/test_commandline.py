@@ -24,6 +24,7 @@ from tests.patience import SECONDS
 REPOSITORY = Path(__file__).parents[2]
 PROMPT = "The capital of Texas is"
 SETTINGS = {
+    "attribution_graph": ["--corrupted", "The capital of France is"],
     "circuit": ["--corrupted", "The capital of France is", "--draws", "2"],
     "drift": ["--other-model", "loupe-mini"],
     "cost": ["--of", "patching", "--settings", json.dumps({"prompt": PROMPT, "corrupted": "The capital of France is"})],

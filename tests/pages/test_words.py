@@ -100,6 +100,7 @@ PINNED = {
     ("circuit", "made_of"): {"node": (), "edge": ()},
     ("circuit", "parts"): {"head_mlp": (), "head": (), "head_neuron": ()},
     ("circuit", "outside"): {"mean": (), "resample": (), "zero": ()},
+    ("attribution_graph", "nodes_of"): {"auto": (), "feature": (), "component": (), "neuron": ()},
     ("path_patching", "site"): {"head": ("heads",), "attn_out": ("attention layers",), "mlp_out": ("MLPs",)},
     ("path_patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     **{
@@ -170,6 +171,7 @@ PINNED = {
         "patched_run": (),
         "path_patching": (),
         "circuit": (),
+        "attribution_graph": (),
         "investigate": (),
         "counterpart": (),
         "alignment": (),
@@ -207,6 +209,7 @@ OTHER_KEYS = {
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight",
     "circuit": "corrupted family level edges_shown part",
+    "attribution_graph": "corrupted family alone node_share lines pinned groups part",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
     + " times largest new_tokens temperature seed sweep reach reach_times",
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
