@@ -1,4 +1,4 @@
-"""A chart taken away in every form: of the size and resolution that were chosen, drawn, with its caption and its data."""
+"""A chart taken away in every form: of the size and resolution that were chosen, with its caption and its data."""
 
 import io
 import json
@@ -116,7 +116,8 @@ def shown_table(page: Page) -> dict:
         """grid => ({
           names: [...grid.querySelectorAll("[role=columnheader]")].map(each => each.textContent),
           n_rows: Number(grid.getAttribute("aria-rowcount")) - 1,
-          rows: [...grid.querySelectorAll("tbody [role=row]")].map(row => [Number(row.getAttribute("aria-rowindex")) - 2,
+          rows: [...grid.querySelectorAll("tbody [role=row]")].map(row => [
+            Number(row.getAttribute("aria-rowindex")) - 2,
             [...row.querySelectorAll("[role=gridcell]")].map(cell => cell.textContent)]),
         })"""
     )
