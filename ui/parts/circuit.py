@@ -27,11 +27,14 @@ def pick(key: str) -> Callable[[], None]:
 
     def picked() -> None:
         selection = st.session_state[key].selection
+        # a click is told to both, and the one that it does not mean has none of its fields
         for point in selection.get("edge", []):
-            via = "" if point["via"] == "in" else f" {point['via']}"
-            st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}{via}"
+            if "via" in point:
+                via = "" if point["via"] == "in" else f" {point['via']}"
+                st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}{via}"
         for point in selection.get("node", []):
-            st.session_state["part"] = point["component"]
+            if "component" in point:
+                st.session_state["part"] = point["component"]
 
     return picked
 
