@@ -22,6 +22,7 @@ PROMPT = "=1+1 </script><img src=x onerror='window.ran=1'> **b** {{ 7 * 7 }} $x^
 NOTE = "=HYPERLINK(1) <b onclick='window.ran=2'>n</b> # h \u202egpj.exe\u202c ![](x) <!-- @SUM(A1)"
 LABELS = ("=1+1<img src=x onerror='window.ran=3'>", "**b** \u202ecba\u202c </script>")
 NAME = "<img src=x onerror='window.ran=4'> **b** =1+1 {{7}}"
+SHAPES = {"svg", "g", "path", "rect", "text", "line", "defs", "clipPath"}
 TURNED = {"\u202e": "⟨E2⟩⟨80⟩⟨AE⟩", "\u202c": "⟨E2⟩⟨80⟩⟨AC⟩"}  # by tokens of a byte each
 
 
@@ -59,7 +60,7 @@ def test_a_prompt_is_text_in_every_file(page):
     everything = json.loads(fetched(page, "Everything as JSON"))
     assert everything["settings"]["prompt"] == PROMPT
     svg = ElementTree.fromstring(fetched(page, "Chart as SVG"))
-    assert {each.tag.rpartition("}")[2] for each in svg.iter()} <= {"svg", "g", "path", "rect", "text", "line", "defs"}
+    assert {each.tag.rpartition("}")[2] for each in svg.iter()} <= SHAPES
     said = "".join("".join(svg.itertext()).split())
     assert "".join(seen(PROMPT).split()) in said and "\u202e" not in said
 
@@ -118,10 +119,17 @@ def test_labels_are_text_in_the_chart_and_its_files(page):
     settled(page)
     box_of_texts.fill(listed.getvalue())
     box_of_texts.press("Control+Enter")
-    expect(finding(page)).to_contain_text(LABELS[0])
+    expect(finding(page)).to_contain_text(f"“{LABELS[0][:24]}…” or “{seen(LABELS[1])}” is read")
     settled(page)
     check_is_text(page)
-    expect(main(page)).to_contain_text(LABELS[1].replace("\u202e", "").replace("\u202c", ""))
+    page.locator(".st-key-confusion-export").get_by_role("button").click()
+    book = openpyxl.load_workbook(io.BytesIO(fetched(page, "All tables as XLSX")))
+    assert {cell.data_type for sheet in book for row in sheet for cell in row} <= {"s", "n", "b"}
+    held = {cell.value for sheet in book for row in sheet for cell in row}
+    assert set(LABELS) <= held, "whole and as they were typed"
+    table = csv.reader(io.StringIO(fetched(page, "Table as CSV").decode(), newline=""))
+    texts = {cell for row in table for cell in row}
+    assert f"'{LABELS[0]}" in texts and LABELS[1] in texts
 
 
 def test_the_name_of_a_file_is_text(page):
