@@ -10,7 +10,7 @@ from charts import theme
 from charts.flow import amount, curves, flow, sign_legend
 
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 74, 300, 1000  # pixels
-ROOM = 30  # pixels that a node's name takes
+ROOM = 15  # pixels that a slanted name takes
 APART = 0.6  # of a node's room: between columns
 LETTERS = 11  # of a label
 SHORT = 12  # letters of a token
@@ -50,7 +50,7 @@ def attribution_graph(
         layer=[*flow(curves(edges, placed), picked, x, y, told), *_nodes(placed, picked, x, y)]
     ).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
-        title=theme.titled(title, subtitle, width=560),
+        title=theme.titled(title, subtitle),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )
@@ -148,15 +148,18 @@ def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Ch
         strokeOpacity=alt.value(1),
         tooltip=theme.tooltips(pd.DataFrame(placed, columns=told)),
     )
-    text = {"dy": 12, "align": "center", "baseline": "top", "fontSize": theme.SMALL, "color": theme.words()}
-    first, rest, top = (
-        base.transform_filter(which)
-        for which in ("datum.rank == 0 && datum.kind != 'answer'", "datum.rank > 0", "datum.kind == 'answer'")
+    level = {"baseline": "top", "fontSize": theme.SMALL, "color": theme.words(), "dy": 12}
+    slanted = {**level, "angle": 315, "align": "right", "baseline": "middle", "dx": -6, "dy": 8}
+    is_end = "(datum.kind == 'token' || datum.kind == 'biases')"
+    ends, first, rest, top = (
+        base.transform_filter(f"{which} && datum.kind != 'answer'" if which else "datum.kind == 'answer'")
+        for which in (is_end, f"!{is_end} && datum.rank == 0", f"!{is_end} && datum.rank > 0", "")
     )
     shown = alt.ExprRef(f"width >= {float(placed['pixels'].to_numpy().max()):g} ? 1 : 0")
     return [
         dots.add_params(chosen),
-        first.mark_text(**text).encode(text="said:N"),
-        top.mark_text(**text | {"dy": -14, "baseline": "bottom", "fontWeight": 600}).encode(text="said:N"),
-        rest.mark_text(**text, opacity=shown).encode(text="said:N"),
+        ends.mark_text(**level).encode(text="said:N"),
+        first.mark_text(**slanted).encode(text="said:N"),
+        top.mark_text(**level | {"dy": -14, "baseline": "bottom", "fontWeight": 600}).encode(text="said:N"),
+        rest.mark_text(**slanted, opacity=shown).encode(text="said:N"),
     ]

@@ -41,7 +41,7 @@ def circuit_graph(
     drawn = [*lines, *_nodes(placed, picked, rows)]
     return alt.LayerChart(layer=drawn).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
-        title=theme.titled(title, " ".join(filter(None, said)), width=560),
+        title=theme.titled(title, " ".join(filter(None, said))),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )

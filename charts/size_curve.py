@@ -47,7 +47,7 @@ def size_curve(
     ]
     return alt.LayerChart(layer=layers).properties(
         height=300,
-        title=theme.titled(title, subtitle, width=560),
+        title=theme.titled(title, subtitle),
         autosize=theme.FILLING,
         description=theme.alt_text(title, frame, value="faithfulness", label="size", kind="Line chart"),
     )

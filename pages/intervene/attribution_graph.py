@@ -61,7 +61,7 @@ show.chart(
 picked_part(answer)
 with st.expander("How far to trust it"):
     st.caption(HOW_SCORES)
-    told = ("total", "replacement", "completeness", "node_correlation", "edge_correlation")
+    told = ("total", "replacement_score", "completeness_score", "node_correlation", "edge_correlation")
     show.rows(show.tables(answer)["scores"], dict.fromkeys(told, ".2f"), alt="Scores of the graph")
     st.dataframe(show.tables(answer)["sums"], hide_index=True, alt="What each layer's stream is worth to the answer")
     st.dataframe(show.tables(answer)["nodes"], hide_index=True, alt="Nodes, the most influential first")
