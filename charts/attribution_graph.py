@@ -60,7 +60,7 @@ def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
     """Every node with its row and its place in it; and the rows' names."""
     every = nodes.assign(kind=nodes["kind"].replace({"bias": "biases"})).reset_index(drop=True)
     every["amount"] = amount(every)
-    upper = every["kind"].isin(["mlp", "neuron"]) | (every["kind"].isin(["others", "rest"]) & _of_mlp(every))
+    upper = every["kind"].isin(["mlp", "neuron"]) | every["component"].str.contains("other neurons|rest of MLP")
     last = every["kind"] == "answer"
     every["row"] = np.where(last, 10**6, 2 * every["level"] + upper)
     levels, every["y"] = np.unique(every["row"], return_inverse=True)
@@ -80,12 +80,6 @@ def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
     every["untold"] = every["kind"].isin(UNTOLD)
     every["pixels"] = whole * ROOM * (every["rank"] > 0)
     return every.reset_index(drop=True), [_row(pd.DataFrame(every[every["y"] == i])) for i in range(len(levels))]
-
-
-def _of_mlp(every: pd.DataFrame) -> pd.Series:
-    """Whether what is left over stands among heads or among neurons: told by where it is listed, after these."""
-    after = every["kind"].isin(["mlp", "neuron"]).groupby(every["level"]).cumsum() > 0
-    return pd.Series(after & ~every["kind"].isin(["head", "feature"]))
 
 
 def _said(kind: str, name: str, token: str, answer: str) -> str:
@@ -109,8 +103,10 @@ def _row(row: pd.DataFrame) -> str:
         return ""
     if kinds & {"mlp", "neuron"}:
         return f"layer {level} {'MLP' if 'mlp' in kinds else 'neurons'}"
-    if kinds & {"head"}:
+    if "head" in kinds:
         return f"layer {level} heads"
+    if not kinds & {"feature", "error", "start", "group"} and "L" in row["component"].iloc[0][:1]:
+        return f"layer {level}"
     return "embeddings" if level == 0 else f"after layer {level - 1}"
 
 

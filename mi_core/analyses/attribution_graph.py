@@ -196,6 +196,7 @@ class AttributionGraph:
                 {
                     "total": self.total,
                     "replacement_score": self.replacement,
+                    "unexplained": 1 - self.replacement,
                     "completeness_score": self.completeness,
                     "node_correlation": self.correlation("nodes"),
                     "edge_correlation": self.correlation("edges"),

@@ -10,7 +10,8 @@ from ui.fields.attribution_graph import graph_fields, shown_fields
 from ui.fields.counterpart import offer_counterpart
 from ui.fields.family import family
 from ui.fields.second_prompt import ask_for_it, second_prompt
-from ui.parts.attribution_graph import files, pick, picked_part
+from ui.parts.attribution_graph import files, picked_part
+from ui.parts.circuit import pick
 from ui.prompt import header, prompt
 
 HOW = (

@@ -27,10 +27,10 @@ def pick(key: str) -> Callable[[], None]:
 
     def picked() -> None:
         selection = st.session_state[key].selection
-        for point in selection.get("edge", []):
+        for point in (one for one in selection.get("edge", []) if "from" in one):  # a click on a node has no ends
             via = "" if point["via"] == "in" else f" {point['via']}"
             st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}{via}"
-        for point in selection.get("node", []):
+        for point in (one for one in selection.get("node", []) if "component" in one):
             st.session_state["part"] = point["component"]
 
     return picked
