@@ -18,6 +18,7 @@ NAMES = (
     "heads",
     "input_attribution",
     "interventions",
+    "attribution_graph",
     "sweep_cost",
     "steering",
     "probing",

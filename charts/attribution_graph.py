@@ -50,7 +50,7 @@ def attribution_graph(
         layer=[*flow(curves(edges, placed), picked, x, y, told), *_nodes(placed, picked, x, y)]
     ).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
-        title=theme.titled(title, subtitle),
+        title=theme.titled(title, subtitle, width=330),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )
