@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 from benchmarks.timing import Row, bounded, faster, in_turns
@@ -28,7 +30,7 @@ def measure() -> list[Row]:
 
     def usual() -> None:
         mine, theirs, _ = account.both([sae.hook for sae in saes])
-        for before, after in zip(saes[:-1], saes[1:], strict=True):
+        for before, after in itertools.pairwise(saes):
             with account.passing(after.hook, mine[after.hook], theirs[after.hook], []) as run:
                 worth = run.worth()
             nodes = feature_nodes(after, mine[after.hook], theirs[after.hook], worth, unread, EACH)
