@@ -10,7 +10,7 @@ from charts import theme
 from charts.flow import amount, curves, flow, sign_legend
 
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 74, 300, 1000  # pixels
-ROOM = 30  # pixels that a node's name takes
+ROOM = 15  # pixels that a slanted name takes
 APART = 0.6  # of a node's room: between columns
 LETTERS = 11  # of a label
 SHORT = 12  # letters of a token
@@ -60,7 +60,7 @@ def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
     """Every node with its row and its place in it; and the rows' names."""
     every = nodes.assign(kind=nodes["kind"].replace({"bias": "biases"})).reset_index(drop=True)
     every["amount"] = amount(every)
-    upper = every["kind"].isin(["mlp", "neuron"]) | (every["kind"].isin(["others", "rest"]) & _of_mlp(every))
+    upper = every["kind"].isin(["mlp", "neuron"]) | every["component"].str.contains("other neurons|rest of MLP")
     last = every["kind"] == "answer"
     every["row"] = np.where(last, 10**6, 2 * every["level"] + upper)
     levels, every["y"] = np.unique(every["row"], return_inverse=True)
@@ -80,12 +80,6 @@ def _placed(nodes: pd.DataFrame, answer: str) -> tuple[pd.DataFrame, list[str]]:
     every["untold"] = every["kind"].isin(UNTOLD)
     every["pixels"] = whole * ROOM * (every["rank"] > 0)
     return every.reset_index(drop=True), [_row(pd.DataFrame(every[every["y"] == i])) for i in range(len(levels))]
-
-
-def _of_mlp(every: pd.DataFrame) -> pd.Series:
-    """Whether what is left over stands among heads or among neurons: told by where it is listed, after these."""
-    after = every["kind"].isin(["mlp", "neuron"]).groupby(every["level"]).cumsum() > 0
-    return pd.Series(after & ~every["kind"].isin(["head", "feature"]))
 
 
 def _said(kind: str, name: str, token: str, answer: str) -> str:
@@ -109,8 +103,10 @@ def _row(row: pd.DataFrame) -> str:
         return ""
     if kinds & {"mlp", "neuron"}:
         return f"layer {level} {'MLP' if 'mlp' in kinds else 'neurons'}"
-    if kinds & {"head"}:
+    if "head" in kinds:
         return f"layer {level} heads"
+    if not kinds & {"feature", "error", "start", "group"} and "L" in row["component"].iloc[0][:1]:
+        return f"layer {level}"
     return "embeddings" if level == 0 else f"after layer {level - 1}"
 
 
@@ -148,15 +144,18 @@ def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Ch
         strokeOpacity=alt.value(1),
         tooltip=theme.tooltips(pd.DataFrame(placed, columns=told)),
     )
-    text = {"dy": 12, "align": "center", "baseline": "top", "fontSize": theme.SMALL, "color": theme.words()}
-    first, rest, top = (
-        base.transform_filter(which)
-        for which in ("datum.rank == 0 && datum.kind != 'answer'", "datum.rank > 0", "datum.kind == 'answer'")
+    level = {"baseline": "top", "fontSize": theme.SMALL, "color": theme.words(), "dy": 12}
+    slanted = {**level, "angle": 315, "align": "right", "baseline": "middle", "dx": -6, "dy": 8}
+    is_end = "(datum.kind == 'token' || datum.kind == 'biases')"
+    ends, first, rest, top = (
+        base.transform_filter(f"{which} && datum.kind != 'answer'" if which else "datum.kind == 'answer'")
+        for which in (is_end, f"!{is_end} && datum.rank == 0", f"!{is_end} && datum.rank > 0", "")
     )
     shown = alt.ExprRef(f"width >= {float(placed['pixels'].to_numpy().max()):g} ? 1 : 0")
     return [
         dots.add_params(chosen),
-        first.mark_text(**text).encode(text="said:N"),
-        top.mark_text(**text | {"dy": -14, "baseline": "bottom", "fontWeight": 600}).encode(text="said:N"),
-        rest.mark_text(**text, opacity=shown).encode(text="said:N"),
+        ends.mark_text(**level).encode(text="said:N"),
+        first.mark_text(**slanted).encode(text="said:N"),
+        top.mark_text(**level | {"dy": -14, "baseline": "bottom", "fontWeight": 600}).encode(text="said:N"),
+        rest.mark_text(**slanted, opacity=shown).encode(text="said:N"),
     ]

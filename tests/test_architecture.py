@@ -21,7 +21,7 @@ MAY_IMPORT = {
 WINGS = (
     "errors", "disk", "result", "lru", "models", "phrases", "text", "labs", "metrics", "lenses", "interventions",
     "saes", "attribution", "heads", "probing", "directions", "ablation", "firing", "editing", "patching", "circuits",
-    "graphs", "saliency", "analyses", "jobs", "sharing", "commandline", "__main__",
+    "graphs", "placebo", "saliency", "analyses", "jobs", "sharing", "commandline", "__main__",
 )  # fmt: skip
 NEVER = {
     "mi_core": {"streamlit", "altair"},

@@ -44,6 +44,8 @@ SHORT = {
     "rows_from": "rw", "table": "ta",
     "setting": "stg", "value": "vl",
     "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
+    "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
+    "chance": "cc", "chance_seed": "cs",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

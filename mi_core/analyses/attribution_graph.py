@@ -36,7 +36,7 @@ from mi_core.saes.notes import notes
 from mi_core.saes.sae import Sae
 
 BASES = ("auto", "feature", "component", "neuron")
-POINTS, NODES, MEASURED = range(1, 51), range(10, 5001), range(0, 501)
+POINTS, NODES, MEASURED = range(1, 501), range(10, 5001), range(0, 501)
 LISTED = 2000  # edges in the table: the strongest
 MATTERS = 0.01  # share of the answer that a node must be worth in a prompt to count as part of it
 SAMPLE = 16  # readers that a forecast takes back
@@ -195,8 +195,9 @@ class AttributionGraph:
             [
                 {
                     "total": self.total,
-                    "replacement": self.replacement,
-                    "completeness": self.completeness,
+                    "replacement_score": self.replacement,
+                    "unexplained": 1 - self.replacement,
+                    "completeness_score": self.completeness,
                     "node_correlation": self.correlation("nodes"),
                     "edge_correlation": self.correlation("edges"),
                 }
@@ -242,7 +243,7 @@ def attribution_graph(
         foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
         basis: Of what: features of SAEs and what these leave unexplained, heads and MLPs (component), or heads and
             neurons; auto takes features where the model has SAEs.
-        points: Gauss–Legendre points between both prompts, 1 to 50.
+        points: Gauss–Legendre points between both prompts, 1 to 500: more where the places do not add up to the same.
         nodes: Features, or heads and neurons, that are told apart; the rest of a position is one node.
         measured: How many of the strongest nodes, and of the edges, are measured, up to 500 each.
         pos: Position whose next-token logits are read; None for the last.
@@ -435,7 +436,7 @@ def _checks(account: Account, graph: Graph) -> tuple[Check, ...]:
             worst / max(abs(graph.total), 1e-3),
             0.01,
         ),
-        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, 1e-3),
+        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, 0.01),
     )
 
 

@@ -9,20 +9,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.errors import InputError
 from mi_core.graphs.kinds import HEAD, MLP, NEURON, OTHERS, REST
 from mi_core.graphs.nodes import Node
 from mi_core.models import hooks, projection
-from mi_core.models.model import Model
+from mi_core.models.model import Activations, Model
 
+OFF = 1e-3  # share of what an MLP writes that its neurons may miss
 NOTHING = 1e-6  # a shorter write is rounding
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Which numbers at a hook a node is made of: at its position some heads or neurons, or all of it."""
+    """Which heads, or neurons, at a hook a node is made of, at its position; of an MLP the only part is the whole."""
 
     hook: str
-    parts: tuple[int, ...] | None
+    parts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class _Group:
                 if write.norm() > NOTHING:
                     number = -1 if self.whole else part
                     node = Node(self.kind, layer, pos, number, write, self.out, float(write @ worth[pos]))
-                    yield node, Reading(self.read, None if self.whole else (part,))
+                    yield node, Reading(self.read, (part,))
             others = (~kept[pos]).nonzero()[:, 0].tolist()
             if rest.norm() > 1e-4 * (1 + self.change[pos].norm()):
                 kind = OTHERS if others and not self.whole else REST
@@ -127,10 +129,19 @@ def _mlp(
     if not by_neuron:
         scores = (change * worth).sum(-1, keepdim=True)
         return _Group(MLP, out, out, change, scores, lambda pos, _: change[pos], whole=True)
-    module, post, n = model.bridge.blocks[layer].mlp.out.original_component, model.mlp_post_norm(layer), 0
+    module, post = model.bridge.blocks[layer].mlp.out.original_component, model.mlp_post_norm(layer)
     n = model.n_neurons(layer)
     rows = torch.stack([projection.row(module, neuron, change[0]) for neuron in range(n)])
     own, less = clean[hooks.post(layer)], other[hooks.post(layer)]
+    value = clean[hooks.mlp_value(layer)]
+    made = own @ rows + model.mlp_bias(layer)
+    if (made - value).norm() > OFF * value.norm() or (
+        post is None and (value - clean[out]).norm() > OFF * value.norm()
+    ):
+        raise InputError(
+            f"What the MLP in layer {layer} of {model.id} writes is more than its neurons: choose heads and MLPs.",
+            "basis",
+        )
     if post is not None:
         rows = post.linear(rows)
         own = own / post.scale(clean[hooks.mlp_value(layer)])
@@ -139,3 +150,30 @@ def _mlp(
     scores = amount * (worth @ rows.T)
     read = hooks.post(layer)
     return _Group(NEURON, out, read, change, scores, lambda pos, neuron: amount[pos, neuron] * rows[neuron])
+
+
+def worth_of_parts(
+    model: Model, acts: Activations, layer: int, hook: str, worth: Float[Tensor, "pos d_model"]
+) -> Float[Tensor, "row pos part"]:
+    """What each head, each neuron or the whole MLP writes at every position, times what that is worth.
+
+    With its gradient: a norm behind attention or the MLP is part of it.
+
+    Args:
+        model: The model.
+        acts: Runs that kept `sites` of the layer.
+        layer: The layer.
+        hook: Where its parts are: z, post or mlp_out.
+        worth: What each direction of the stream after the layer is worth.
+    """
+    x = acts[hook]
+    if hook == hooks.mlp_out(layer):
+        return (x * worth).sum(-1, keepdim=True)
+    is_head = hook == hooks.z(layer)
+    post = model.attn_post_norm(layer) if is_head else model.mlp_post_norm(layer)
+    inner = worth if post is None else post.pull_back(worth)
+    back = model.attn_o_pull_back(layer, inner) if is_head else model.mlp_pull_back(layer, inner)
+    parts = (x * back).sum(-1) if is_head else x * back
+    if post is None:
+        return parts
+    return parts / post.scale(acts[hooks.attn_o(layer) if is_head else hooks.mlp_value(layer)])

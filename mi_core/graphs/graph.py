@@ -156,10 +156,10 @@ def _read(
     speed: Tensor | None = None
     for hook in dict.fromkeys(one.hook for one in reading if one):
         members = [i for i, one in enumerate(reading) if one and one.hook == hook]
-        back = _back(run, nodes, reading, members, hook, worth)
+        out = component_nodes.worth_of_parts(account.model, run.acts, layer, hook, worth)
+        back = _back(run, out, nodes, reading, members)
         after = z in run.acts.sites and hook != z
-        inputs = [run.start, run.acts[z]] if after else [run.start]
-        found = pull(run.acts[hook], inputs, back)
+        found = pull(out, [run.start, run.acts[z]] if after else [run.start], back)
         direct = found[0]
         assert direct is not None, "every part reads the stream"
         if after and found[1] is not None:
@@ -169,31 +169,25 @@ def _read(
             speed = _speed(run, z, change) if speed is None else speed
             of_head = torch.einsum("trphd,rphd->tph", found[1], speed)
             for j, (node, one) in enumerate(zip(nodes, reading, strict=True)):
-                if one and one.hook == z and one.parts is not None:
+                if one and one.hook == z:
                     own[members, j] = of_head[:, node.pos, list(one.parts)].sum(-1).to(own.dtype)
         asks[members] = direct.sum(1).to(asks.dtype)
     return asks.detach(), own.detach()
 
 
 def _back(
-    run: Pass, nodes: list[Node], reading: list[Reading | None], members: list[int], hook: str, worth: Tensor
-) -> Float[Tensor, "node row pos ..."]:
-    """What each of these nodes reads at `hook`: its own numbers' way into the stream, and what that is worth."""
-    out = run.acts[nodes[members[0]].hook]
-    each = worth.expand_as(out) * _each(run)
-    if hook == nodes[members[0]].hook:
-        whole = each
-    else:
-        (whole,) = torch.autograd.grad(out, run.acts[hook], each, retain_graph=True)
-    back = whole.new_zeros(len(members), *whole.shape)
+    run: Pass,
+    out: Float[Tensor, "row pos part"],
+    nodes: list[Node],
+    reading: list[Reading | None],
+    members: list[int],
+) -> Float[Tensor, "node row pos part"]:
+    """Which parts at which position each of these nodes is made of, averaged over the runs."""
+    back = out.new_zeros(len(members), *out.shape)
     for row, i in enumerate(members):
-        one, pos = reading[i], nodes[i].pos
+        one = reading[i]
         assert one is not None, "constants read nothing"
-        if one.parts is None:
-            back[row, :, pos] = whole[:, pos]
-        else:
-            parts = list(one.parts)
-            back[row, :, pos, parts] = whole[:, pos, parts]
+        back[row, :, nodes[i].pos, list(one.parts)] = run.weight[:, None]
     return back
 
 

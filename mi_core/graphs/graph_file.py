@@ -20,11 +20,16 @@ TYPES = {TOKEN: "embedding", ANSWER: "logit", **dict.fromkeys((ERROR, OTHERS, RE
 
 def own(shown: View, about: Mapping[str, Any]) -> str:
     """The graph as it is shown, as JSON; `about` says what it is of."""
-    frames = {"nodes": shown.nodes, "edges": shown.edges}
-    rows = {
-        name: json.loads(str(frame.to_json(orient="records", double_precision=15))) for name, frame in frames.items()
-    }
+    rows = {"nodes": _rows(shown.nodes), "edges": _rows(shown.edges)}
     return json.dumps({"format": FORMAT, "version": VERSION, "about": dict(about), **rows}, ensure_ascii=False)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """JSON has no NaN: what is not there is null."""
+    return [
+        {str(name): None if value != value else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 NODE_COLUMNS = {

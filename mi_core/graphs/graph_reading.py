@@ -10,6 +10,8 @@ from mi_core.graphs.kinds import ERROR, TOLD_APART
 from mi_core.phrases import place, signed
 from mi_core.result import Reading
 
+OFF = 0.01  # share of the answer
+
 
 def reading(result: Any) -> Reading:
     """The node that carries most, and how far to trust the account.
@@ -39,6 +41,12 @@ def _named(result: Any, node: int) -> str:
 
 
 def _what(result: Any) -> str:
+    off = max(abs(total - result.total) for _, total in result.sums)
+    if not result.alone and off > OFF * abs(result.total):
+        return (
+            f"The streams on the way bend so much that a layer’s sum is off by {signed(off)} logits: take more points, "
+            "as the setting points of the command does."
+        )
     if result.alone:
         return (
             "Attention, norms and gains are held as they are in this prompt: this says what the sum is made of, not "

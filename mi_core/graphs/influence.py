@@ -94,8 +94,9 @@ def prune(
     """
     node, _ = influence(kinds, edge)
     always = np.array([kind in (TOKEN, ANSWER) for kind in kinds])
-    always[list(pinned)] = True
     kept = always | _largest(np.where(always, 0.0, node), nodes, most)
+    always[list(pinned)] = True
+    kept |= always
     inner = np.where(np.outer(kept, kept), edge, 0.0)
     _, through = influence(kinds, inner)
     shown = _largest(through.ravel(), edges, None).reshape(edge.shape)

@@ -8,7 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, TOKEN
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, HEAD, MLP, NEURON, OTHERS, REST, TOKEN
+from mi_core.models import hooks
+
+#: What is left of a layer, by where it was written.
+LEFT_OVER = {
+    (OTHERS, hooks.attn_out): "other heads",
+    (OTHERS, hooks.mlp_out): "other neurons",
+    (REST, hooks.attn_out): "rest of attention",
+    (REST, hooks.mlp_out): "rest of MLP",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +57,9 @@ class Node:
         if self.number >= 0:
             letter = {FEATURE: "F", HEAD: "H", NEURON: "N"}[self.kind]
             return f"L{self.level}{letter}{self.number}{at}"
-        return f"MLP {self.level}{at}" if self.kind == MLP else f"L{self.level} {self.kind}{at}"
+        if self.kind == MLP:
+            return f"MLP {self.level}{at}"
+        return f"L{self.level} {LEFT_OVER.get((self.kind, hooks.parse(self.hook)[0]), self.kind)}{at}"
 
 
 def writes(nodes: list[Node]) -> Float[Tensor, "node d_model"]:

@@ -559,7 +559,7 @@ class Model:
         """`b_O`: what attention writes when every head is silent."""
         return projection.bias(self.bridge.blocks[layer].attn.o.original_component, self._in_the_stream)
 
-    def mlp_pull_back(self, layer: int, direction: Float[Tensor, " d_model"]) -> Float[Tensor, " d_mlp"]:
+    def mlp_pull_back(self, layer: int, direction: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_mlp"]:
         """`W_out · direction`: what one unit of each neuron writes along `direction`."""
         return projection.pull_back(self.bridge.blocks[layer].mlp.out.original_component, direction)
 

@@ -10,7 +10,8 @@ from ui.fields.attribution_graph import graph_fields, shown_fields
 from ui.fields.counterpart import offer_counterpart
 from ui.fields.family import family
 from ui.fields.second_prompt import ask_for_it, second_prompt
-from ui.parts.attribution_graph import files, pick, picked_part
+from ui.parts.attribution_graph import files, picked_part
+from ui.parts.circuit import pick
 from ui.prompt import header, prompt
 
 HOW = (
@@ -61,7 +62,7 @@ show.chart(
 picked_part(answer)
 with st.expander("How far to trust it"):
     st.caption(HOW_SCORES)
-    told = ("total", "replacement", "completeness", "node_correlation", "edge_correlation")
+    told = ("total", "replacement_score", "completeness_score", "node_correlation", "edge_correlation")
     show.rows(show.tables(answer)["scores"], dict.fromkeys(told, ".2f"), alt="Scores of the graph")
     st.dataframe(show.tables(answer)["sums"], hide_index=True, alt="What each layer's stream is worth to the answer")
     st.dataframe(show.tables(answer)["nodes"], hide_index=True, alt="Nodes, the most influential first")

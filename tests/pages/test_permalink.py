@@ -38,6 +38,8 @@ PINNED = {
     "analysis": "an", "column": "cn", "for_all": "fa", "prompt_column": "pk", "prompts": "pq", "rows_from": "rw",
     "table": "ta", "setting": "stg", "value": "vl",
     "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
+    "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
+    "chance": "cc", "chance_seed": "cs",
 }  # fmt: skip
 TEXTS = st.dictionaries(st.sampled_from(sorted(words.of_page("steering"))), st.text(max_size=40), max_size=6)
 

@@ -23,6 +23,7 @@ STILL = {
     "edits": {"edit_kind": "orthogonalise", "edit_direction": "token", "edit_token": "purple"},
     "features": {"feature": 115},
     "circuit": {"outside": "zero"},  # where nothing moves there is none, and it says so (tests/core/test_circuit.py)
+    "attribution_graph": {"alone": True, "pos": 1},
     "logit_lens": {"target": " the"},
     "attention": {"layer": 3, "head": 2},
     "heads": {"view": "score", "layer": 0, "head": 3},

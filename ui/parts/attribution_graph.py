@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,26 +19,13 @@ from ui.compute import Answer, attempt
 from ui.downloads import download
 from ui.fields.attribution_graph import Shown
 from ui.parts import contexts
+from ui.parts.circuit import ARROW
 from ui.proof import prove_it
 from ui.show import rows
 from ui.text import literal
 
 ABLATION = "pages/intervene/ablation.py"
-ARROW = " → "
 LISTED = 8
-
-
-def pick(key: str) -> Callable[[], None]:
-    """What the picture calls when a node or a line is clicked: its name goes into the field ``part``."""
-
-    def picked() -> None:
-        selection = st.session_state[key].selection
-        for point in selection.get("edge", []):
-            st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}"
-        for point in selection.get("node", []):
-            st.session_state["part"] = point["component"]
-
-    return picked
 
 
 def picked_part(answer: Answer) -> None:
@@ -69,10 +55,12 @@ def _line(result: Any, source: int, reader: int) -> None:
     said = f"{signed(score)} logits of the worth of {_called(result, reader)} came through {_called(result, source)}."
     st.markdown(f"**{literal(result.names[source] + ARROW + result.names[reader])}** {literal(said)}")
     if np.isfinite(effect):
-        st.markdown(
-            f"Measured: where {literal(result.names[reader])} alone no longer meets it, the answer falls by "
-            f"{signed(effect)} logits."
+        who, falls = (
+            ("the answer", "it falls")
+            if result.kinds[reader] == ANSWER
+            else (literal(result.names[reader]), "the answer falls")
         )
+        st.markdown(f"Measured: where {who} alone no longer meets it, {falls} by {signed(effect)} logits.")
     else:
         st.caption("This line was not measured: only the most influential ones are.")
 
@@ -122,7 +110,7 @@ def _called(result: Any, node: int) -> str:
     if pos < 0 or result.kinds[node] == ANSWER:
         return f"the answer {result.target.label}" if result.kinds[node] == ANSWER else name
     what = f" ({meaning})" if meaning and result.kinds[node] != TOKEN else ""
-    return f"{name}{what} at {place(result.tokens, pos)}"
+    return f"{name.partition('@')[0]}{what} at {place(result.tokens, pos)}"
 
 
 def _proofs(answer: Answer, node: int) -> None:

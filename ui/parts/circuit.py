@@ -27,14 +27,11 @@ def pick(key: str) -> Callable[[], None]:
 
     def picked() -> None:
         selection = st.session_state[key].selection
-        # a click is told to both, and the one that it does not mean has none of its fields
-        for point in selection.get("edge", []):
-            if "via" in point:
-                via = "" if point["via"] == "in" else f" {point['via']}"
-                st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}{via}"
-        for point in selection.get("node", []):
-            if "component" in point:
-                st.session_state["part"] = point["component"]
+        for point in (one for one in selection.get("edge", []) if "from" in one):  # a click on a node has no ends
+            via = "" if point["via"] == "in" else f" {point['via']}"
+            st.session_state["part"] = f"{point['from']}{ARROW}{point['to']}{via}"
+        for point in (one for one in selection.get("node", []) if "component" in one):
+            st.session_state["part"] = point["component"]
 
     return picked
 
