@@ -9,13 +9,15 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
 from mi_core.interventions.sweep import POSITIONS_AT_ONCE
-from mi_core.metrics.metric import Metrics
+from mi_core.metrics import distribution
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
@@ -156,9 +158,9 @@ def placebo(
     """
     asked = _asked(of, settings, draws)
     found = trial(model, of, asked, draws, seed, progress)
-    read = Metrics(found.target, found.plain)
-    plain, *own = read(found.plain[None])[:, 0].tolist(), *read(found.own[None])[0].tolist()
-    values = read(found.logits).double().numpy(force=True) if len(found.logits) else np.empty((0, 3))
+    every = torch.cat([found.own[None], found.logits])
+    change = (found.target.of(every) - found.target.of(found.plain)).double().cpu().numpy()
+    kl = _kl(of, every, found.plain).cpu().numpy()
     return Placebo(
         model=model.id,
         analysis=of,
@@ -166,14 +168,21 @@ def placebo(
         target=found.target,
         pos=found.pos,
         said=found.said,
-        own_change=own[0] - plain[0],
-        own_kl=own[2],
+        own_change=float(change[0]),
+        own_kl=float(kl[0]),
         kinds=found.kinds,
         names=found.names,
-        change=values[:, 0] - plain[0],
-        kl=values[:, 2],
+        change=change[1:],
+        kl=kl[1:],
         checks=found.checks,
     )
+
+
+def _kl(of: str, logits: Float[Tensor, "row d_vocab"], plain: Float[Tensor, " d_vocab"]) -> Float[Tensor, " row"]:
+    """In bits, the way round in which that analysis measures: KL(plain ‖ changed), of pushes KL(changed ‖ plain)."""
+    before, after = (x.double().log_softmax(-1) for x in (plain, logits))
+    ends = (after, before) if of == "steering" else (before, after)
+    return distribution.kl_bits(*ends).clamp(min=0.0)
 
 
 def planned(model: Model, *, of: str, settings: str, draws: int, seed: int) -> tuple[int, float, int]:
