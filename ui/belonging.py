@@ -46,6 +46,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "neuron": ("model",),
     "edit_layer": ("model",),
     "receiver": ("model",),
+    "sender": ("model",),
     "part": ("model", words.MADE_OF.key, words.CIRCUIT_PARTS.key),
     "also": ("model",),
     **{f"layer{number}": ("model",) for number in _NUMBERS},

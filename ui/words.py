@@ -556,7 +556,9 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Number("token", 0), Text("also", several=True), Text("reference"),
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
-    "path_patching": (SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight")),
+    "path_patching": (
+        SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight"), Text("sender"),
+    ),
     "circuit": (
         SECOND_PROMPT, Text("family"), MADE_OF, CIRCUIT_PARTS, OUTSIDE, Number("level", 0.05, 0.99, whole=False),
         Number("edges_shown", 5, 200), Text("part"),

@@ -120,11 +120,12 @@ def patched_run(result: Any, *, title: str = "What this one patch does to the mo
     return shift(table(result, "shift"), title=title)
 
 
-def path_patching(result: Any, *, title: str | None = None) -> alt.LayerChart:
-    """What each path to the receiver moves."""
+def path_patching(result: Any, *, title: str | None = None, picked: str = "") -> alt.LayerChart:
+    """What each path to the receiver moves; the head `picked` has an outline."""
     effects, title = table(result, "effects"), title or f"What each path to {result.place} moves"
     if result.site == "head":
-        return head_grid(effects, title=title, value="moved")
+        marked = effects.assign(_picked=effects["component"] == picked)
+        return head_grid(marked, title=title, value="moved", outline="_picked" if picked else None)
     return bars(effects, title=title, label="component", value="moved", sort=False)
 
 

@@ -207,7 +207,7 @@ OTHER_KEYS = {
     "neurons": "layer neuron sae compare",
     "ablation": "layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
-    "path_patching": "corrupted receiver straight",
+    "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",
     "attribution_graph": "corrupted family alone node_share lines pinned groups part",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
