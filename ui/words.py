@@ -297,6 +297,15 @@ IN_ITS_PLACE = _options(
     ("mean", "its average", "its average"),
     ("resample", "another prompt's", "another prompt's"),
     ("zero", "nothing (zero)", "nothing (zero)"),
+    ("set", "a number of mine"),
+)
+# A feature that is out is at zero, where it is most of the time.
+FEATURE_IN_ITS_PLACE = _options(
+    "feature_mode",
+    ("zero", "nothing (zero)"),
+    ("mean", "its average"),
+    ("resample", "another prompt's"),
+    ("set", "a number of mine"),
 )
 KNOCKOUT_MEASURE = _options(
     "metric",
@@ -552,8 +561,8 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
     "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
-        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
-        Number("token", 0), Text("also", several=True), Text("reference"),
+        KNOCKED_OUT, IN_ITS_PLACE, FEATURE_IN_ITS_PLACE, Number("set_to", -BIGGEST, whole=False), KNOCKOUT_MEASURE,
+        LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("token", 0), Text("also", several=True), Text("reference"),
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
     "path_patching": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from mi_core.ablation.component import Component, apart
 from mi_core.ablation.feature_writes import FeatureWrites
-from mi_core.ablation.replacement import replacements
+from mi_core.ablation.replacement import SET, replacements
+from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention
-from mi_core.interventions.place import Part
+from mi_core.interventions.place import NEURON, Part
 from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.saes.loading import load_sae
@@ -106,6 +108,7 @@ def prepare(
     mode: str,
     reference: str,
     *,
+    set_to: float | None = None,
     prepend_bos: bool | None = None,
     between: Callable[[], None],
 ) -> Knockout:
@@ -116,16 +119,22 @@ def prepare(
         tokens: The prompt.
         plain: A run of it that kept their hooks.
         out: Components.
-        mode: See `mi_core.ablation.replacement.replacements`.
+        mode: See `mi_core.ablation.replacement.replacements`; or ``"set"``, to `set_to`.
         reference: Prompts, one per line.
+        set_to: For mode ``"set"``, what neurons and features are set to, in units of their own activations.
         prepend_bos: None follows the model's own habit.
         between: Called between prompts.
 
     Raises:
-        InputError: No such mode, or an unusable reference prompt.
+        InputError: No such mode, an unusable reference prompt, or a number that cannot be set.
     """
     whole, numbers = apart(out)
+    number = _number(whole, mode, set_to)
     features = {sae: FeatureWrites(load_sae(model, sae), tuple(ids)) for sae, ids in numbers.items()}
+    if number is not None:
+        put = {part.hook: torch.full_like(plain[part.hook], number) for part in whole}
+        put |= {_key(sae): writes.amounts_of(number, plain[writes.sae.hook]) for sae, writes in features.items()}
+        return Knockout(len(tokens), int(tokens.has_bos), put, features)
     parts = {part.hook: itemgetter(part.hook) for part in whole}
     parts |= {_key(sae): lambda acts, sae=sae: features[sae].amounts(acts[features[sae].sae.hook]) for sae in features}
     names = {one.hook for one in out}
@@ -133,6 +142,22 @@ def prepare(
         model, tokens, plain, parts, names, mode, reference, prepend_bos=prepend_bos, between=between
     )
     return Knockout(len(tokens), int(tokens.has_bos), instead, features)
+
+
+def _number(parts: Sequence[Part], mode: str, set_to: float | None) -> float | None:
+    """The number that everything is set to; None where the mode is another one."""
+    if mode != SET:
+        if set_to is not None:
+            raise InputError(f"A value of {set_to:g} is for mode set: choose that mode, or leave it out.", "set_to")
+        return None
+    for part in parts:
+        if part.kind != NEURON.kind:
+            raise InputError(
+                f"{part.name} is more than one number and cannot be set to one: use zero, mean or resample.", "mode"
+            )
+    if set_to is None or not math.isfinite(set_to):
+        raise InputError("Say what number the activation is set to, such as 0 or 5.", "set_to")
+    return float(set_to)
 
 
 def _key(sae: str) -> str:

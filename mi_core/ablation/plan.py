@@ -32,6 +32,7 @@ class Question:
     site: str
     mode: str
     reference: str
+    set_to: float | None
     layer: int | None
     head: int | None
     neuron: int | None
@@ -94,7 +95,7 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
     )
     ready = knockout.prepare(
         model, tokens, swept.plain, [*swept.components, *others], question.mode, question.reference,
-        prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
+        set_to=question.set_to, prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
     )  # fmt: skip
     base = ready.together(others, first, end)
     acts = run_with(model, tokens, base, swept.names, logits=pos, query=pos) if others else swept.plain

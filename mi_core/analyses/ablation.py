@@ -15,6 +15,7 @@ from mi_core.ablation.component import KINDS, Component, Feature
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
+from mi_core.ablation.replacement import without
 from mi_core.interventions.intervention import run_with
 from mi_core.interventions.kind import FEATURE, Kind
 from mi_core.interventions.restart import Run
@@ -45,6 +46,8 @@ class Ablation:
     site: str
     """What kind the components are, as `mi_core.ablation.component.KINDS` names it."""
     mode: str
+    set_to: float | None
+    """What mode ``"set"`` puts in place, in units of the component's activation; None for all other modes."""
     at: str
     sae: str | None
     """Hook of the SAE whose features they are; None for all other kinds."""
@@ -132,6 +135,11 @@ class Ablation:
             return numbers | {"label": self.labels, "activation": self.peaks}
         return numbers | {"token": self.labels} if "pos" in numbers else numbers
 
+    @property
+    def state(self) -> str:
+        """What `also` are, in a sentence: out, or set to a number."""
+        return "out" if self.set_to is None else f"set to {self.set_to:g}"
+
     def said(self, index: int) -> str:
         """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
         kind, number = self.kind, self.component_numbers[index]
@@ -152,8 +160,9 @@ def ablation(
     foil: str | None = None,
     pos: int | None = None,
     site: Literal["head", "attn_out", "mlp_out", "neuron", "feature", "position"] = "head",
-    mode: Literal["zero", "mean", "resample"] = "mean",
+    mode: Literal["zero", "mean", "resample", "set"] = "mean",
     reference: str = "",
+    set_to: float | None = None,
     layer: int | None = None,
     head: int | None = None,
     neuron: int | None = None,
@@ -181,9 +190,11 @@ def ablation(
         site: What is knocked out: heads (their `z`), whole attention layers, MLPs, the neurons of one layer, the SAE
             features that are active on the prompt (their term is taken off the activation; the SAE's error and all
             other features stay), or positions: the residual stream of one token before one layer.
-        mode: What is put in its place: ``"zero"``; ``"mean"`` over the tokens of the reference prompts; or
-            ``"resample"``, what the first of them has there, aligned at the end.
+        mode: What is put in its place: ``"zero"``; ``"mean"`` over the tokens of the reference prompts;
+            ``"resample"``, what the first of them has there, aligned at the end; or, of features and neurons,
+            ``"set"``: the number `set_to`.
         reference: Prompts, one per line; a few everyday sentences where it is empty.
+        set_to: What mode ``"set"`` puts at every position, in units of the feature's or neuron's activation.
         layer: Only this layer; None for all. Neurons need one.
         head: Only this head; needs `layer`.
         neuron: Only this neuron; needs `layer`.
@@ -200,7 +211,7 @@ def ablation(
         Logits (after any soft cap), their change, probabilities of the answer, and KL divergences in bits.
 
     Raises:
-        InputError: A bad prompt, target, position, place or component.
+        InputError: A bad prompt, target, position, place or component, or a value that cannot be set.
     """
     ask = Question(
         prompt=prompt,
@@ -210,6 +221,7 @@ def ablation(
         site=site,
         mode=mode,
         reference=reference,
+        set_to=set_to,
         layer=layer,
         head=head,
         neuron=neuron,
@@ -234,6 +246,7 @@ def ablation(
         pos=plan.pos,
         site=site,
         mode=mode,
+        set_to=set_to,
         at=at,
         sae=_autoencoder(components[0]),
         also=tuple(one.name for one in plan.others),
@@ -293,7 +306,9 @@ def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
     title = _of_many(result) if len(result.components) > 1 else _of_one(result)
     if result.also:
-        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}{_together(result)}"
+        title = (
+            f"With {listed(list(result.also))} {result.state} already: {title[0].lower()}{title[1:]}{_together(result)}"
+        )
     return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
 
 
@@ -305,19 +320,23 @@ def _of_many(result: Ablation) -> str:
         return f"No knockout moves {_what(result)}, {all_of_them}"
     if _is_nothing(result.change[worst]) or result.change[worst] > 0:
         return f"No knockout lowers {_what(result)}, {all_of_them}"
-    return f"Without {result.said(worst)}, {_what(result)} falls most, {all_of_them}: {signed(result.change[worst])}"
+    return f"{_without(result, worst)}, {_what(result)} falls most, {all_of_them}: {signed(result.change[worst])}"
 
 
 def _of_one(result: Ablation) -> str:
     change = float(result.change[0])
     if _is_nothing(change):
-        return f"Without {result.said(0)}, {_what(result)} stays as it is"
-    return f"Without {result.said(0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
+        return f"{_without(result, 0)}, {_what(result)} stays as it is"
+    return f"{_without(result, 0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
 
 
 def _together(result: Ablation) -> str:
     """What one part and those that are out already do in all."""
     return f"; all together {signed(result.value[0] - result.plain)}" if len(result.components) == 1 else ""
+
+
+def _without(result: Ablation, index: int) -> str:
+    return _capital(without(result.said(index), result.set_to))
 
 
 def _what(result: Ablation) -> str:
@@ -334,7 +353,7 @@ def _start(result: Ablation) -> str:
     answer = quoted(result.target.text)
     if result.also:
         return (
-            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is "
+            f"With {listed(list(result.also))} {result.state}, the {result.target.quantity} after {at} is "
             f"{instead(result.plain, result.baseline, signed)}, and {answer} gets "
             f"{instead(result.plain_probability, result.baseline_probability, percent)}."
         )
@@ -345,7 +364,7 @@ def _other_way(result: Ablation) -> list[str]:
     best = int(result.change.argmax())
     if result.change[best] <= 0 or _is_nothing(result.change[best]) or len(result.components) == 1:
         return []
-    return [f"Without {result.said(best)} it rises most: {signed(result.change[best])}."]
+    return [f"{_without(result, best)} it rises most: {signed(result.change[best])}."]
 
 
 def _repair(result: Ablation) -> list[str]:
@@ -356,8 +375,8 @@ def _repair(result: Ablation) -> list[str]:
         index = int((missing * healed).argmax())
         return [
             f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
-            f"yet without it the value {_moves_only(result.change[index])}: later layers make up for the rest "
-            "(self-repair)."
+            f"yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
+            "later layers make up for the rest (self-repair)."
         ]
     if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
         return []

@@ -69,6 +69,19 @@ def test_a_feature_of_a_link_is_looked_at():
     assert "Feature 115 is not active on this prompt" in said and texts(silent)[0] == texts(silent)[1]
 
 
+def test_a_feature_is_put_at_nothing_its_average_or_a_number():
+    titles = set()
+    for state in ({}, {"feature_mode": "mean"}, {"feature_mode": "set", "set_to": 40.0}):
+        app = visit(ABLATION, site="feature", sae="blocks.2.hook_resid_pre", feature=115, **state)
+        assert not app.exception and not app.error
+        titles.add(findings(app)[0])
+        assert ("is not active" in unescaped("\n".join(box.value for box in app.markdown))) == (not state)
+    assert any(title.startswith("With feature 115 (") and "set to 40, " in title for title in titles)
+    app = visit(ABLATION, site="feature", feature_mode="set", set_to=40.0, also=["L0H1"])
+    assert "L0H1 is more than one number" in unescaped(app.error[0].value)
+    assert "a number of mine" not in visit(ABLATION, site="head").selectbox(key="mode").options
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [

@@ -76,7 +76,13 @@ PINNED = {
         "feature": ("features",),
         "position": ("tokens",),
     },
-    ("ablation", "mode"): {"mean": ("its average",), "resample": ("another prompt's",), "zero": ("nothing (zero)",)},
+    ("ablation", "mode"): {
+        "mean": ("its average",),
+        "resample": ("another prompt's",),
+        "zero": ("nothing (zero)",),
+        "set": (),
+    },
+    ("ablation", "feature_mode"): {"zero": (), "mean": (), "resample": (), "set": ()},
     ("ablation", "metric"): {"logit": (), "probability": (), "kl": ("all probabilities (KL)",)},
     ("patching", "patch"): {
         "resid_pre": ("residual stream",),
@@ -205,7 +211,7 @@ OTHER_KEYS = {
     "max_activating": "sae feature positive negative token probe vector layer head neuron",
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
-    "ablation": "layer head neuron sae feature token also reference",
+    "ablation": "set_to layer head neuron sae feature token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",
