@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.ablation.component import Component, apart
+from mi_core.ablation.cut import Cut
 from mi_core.ablation.feature_writes import FeatureWrites
 from mi_core.ablation.replacement import SET, replacements
 from mi_core.errors import InputError
@@ -45,15 +46,16 @@ class Knockout:
 
     def together(self, out: Sequence[Component], first: int = 0, end: int | None = None) -> list[Intervention]:
         """All of `out` in one run, at the positions from `first` to `end`."""
-        parts, features = apart(out)
-        return [part.put(self.value(part), first, end) for part in parts] + self._removals(features, first, end)
+        parts, features, cuts = apart(out)
+        put = [part.put(self.value(part), first, end) for part in parts]
+        return [*put, *self._removals(features, first, end), *(change for cut in cuts for change in cut.run())]
 
     def onwards(self, out: Sequence[Component]) -> list[Intervention]:
         """All of `out` in the prompt and in every token written after it, which gets what the last token gets."""
-        parts, features = apart(out)
+        parts, features, cuts = apart(out)
         lasting = [part for part in parts if "pos" not in part.kind.axes]
         beyond = [part.put(self.value(part)[-1:].expand(self.n_pos + 1, -1), self.n_pos) for part in lasting]
-        return [*self.together(parts, 0, self.n_pos), *beyond, *self._removals(features, 0, None)]
+        return [*self.together([*parts, *cuts], 0, self.n_pos), *beyond, *self._removals(features, 0, None)]
 
     def _removals(self, features: Mapping[str, Sequence[int]], first: int, end: int | None) -> list[Intervention]:
         """The features of each SAE out, all at once."""
@@ -64,8 +66,8 @@ class Knockout:
             removals.append(writes.removal(self.instead[_key(sae)][:, columns], max(first, self.n_bos), end))
         return removals
 
-    def each(self, out: Sequence[Component], x: Activations, first: int, end: int) -> list[Intervention]:
-        """Each of `out` for a run of its own.
+    def each(self, out: Sequence[Component], x: Activations, first: int, end: int) -> list[list[Intervention]]:
+        """What is done in a run of its own for each of `out`.
 
         Args:
             out: The components, all of one kind; features of one SAE.
@@ -73,18 +75,19 @@ class Knockout:
             first: First position they are out at.
             end: The position after the last.
         """
-        parts, features = apart(out)
-        knocked = [part.put(self.value(part), first, end) for part in parts]
+        parts, features, cuts = apart(out)
+        knocked = [[part.put(self.value(part), first, end)] for part in parts] + [cut.run() for cut in cuts]
         for sae, numbers in features.items():
             writes, taken = self.features[sae], self.taken(sae, x)
             columns = [writes.ids.index(number) for number in numbers]
-            knocked += [writes.taking(i, taken[:, i], max(first, self.n_bos), end) for i in columns]
+            knocked += [[writes.taking(i, taken[:, i], max(first, self.n_bos), end)] for i in columns]
         return knocked
 
     def itself(self, out: Sequence[Component], plain: Activations) -> list[Intervention]:
         """Each component's own activation in its place, all in one run: nothing may change."""
-        parts, features = apart(out)
+        parts, features, cuts = apart(out)
         own = [part.put(part.of(plain[part.hook])) for part in parts]
+        own += [change for cut in cuts for change in cut.nothing()]
         for sae in features:
             writes = self.features[sae]
             x = plain[writes.sae.hook][self.n_bos :]  # of as many rows as in the run, for equal rounding
@@ -128,7 +131,7 @@ def prepare(
     Raises:
         InputError: No such mode, an unusable reference prompt, or a number that cannot be set.
     """
-    whole, numbers = apart(out)
+    whole, numbers, _ = apart(out)
     number = _number(whole, mode, set_to)
     features = {sae: FeatureWrites(load_sae(model, sae), tuple(ids)) for sae, ids in numbers.items()}
     if number is not None:
@@ -137,7 +140,7 @@ def prepare(
         return Knockout(len(tokens), int(tokens.has_bos), put, features)
     parts = {part.hook: itemgetter(part.hook) for part in whole}
     parts |= {_key(sae): lambda acts, sae=sae: features[sae].amounts(acts[features[sae].sae.hook]) for sae in features}
-    names = {one.hook for one in out}
+    names = {one.hook for one in out if not isinstance(one, Cut)}
     instead = replacements(
         model, tokens, plain, parts, names, mode, reference, prepend_bos=prepend_bos, between=between
     )

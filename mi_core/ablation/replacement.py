@@ -58,7 +58,7 @@ def replacements(
     """
     if mode not in MODES:
         raise InputError(f"“{str(mode)[:40]}” is no way to ablate: use zero, mean, resample or set.", "mode")
-    if mode == "zero":
+    if mode == "zero" or not parts:
         return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
     prompts = lines(reference, "reference", "reference prompts") or sentences(model)
     prompts = prompts[: 1 if mode == "resample" else None]

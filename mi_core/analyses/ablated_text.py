@@ -9,6 +9,7 @@ import pandas as pd
 
 from mi_core.ablation import knockout
 from mi_core.ablation.component import component
+from mi_core.ablation.cut import Cut
 from mi_core.ablation.replacement import without as said_without
 from mi_core.errors import InputError
 from mi_core.interventions.rows import row_hooks
@@ -83,13 +84,13 @@ def ablated_text(
 ) -> AblatedText:
     """Continue the prompt with and without some components, taking the likeliest token each time.
 
-    The components are out while the prompt is read and while every new token is written; a position is out in the
-    prompt only. A new token gets in their place what the prompt's last one gets.
+    The components are out while the prompt is read and while every new token is written; a position, and what one
+    token reads of another, is out in the prompt only. A new token gets in their place what the prompt's last one gets.
 
     Args:
         model: The model.
         prompt: Text to continue.
-        without: Components, such as ``("L3H0", "MLP 2", "L3N17", "L3P4", "feature 115")``.
+        without: Components, such as ``("L3H0", "MLP 2", "L3N17", "L3P4", "feature 115", "L3H0@8→2")``.
         mode: What is put in their place: ``"zero"``, ``"mean"``, ``"resample"`` or ``"set"``; see `ablation`.
         reference: Prompts for the mean or the sample, one per line; a few everyday sentences where it is empty.
         set_to: What mode ``"set"`` puts in place, in units of the feature's or neuron's activation.
@@ -108,7 +109,7 @@ def ablated_text(
         raise InputError(f"max_new_tokens is {max_new_tokens}: choose 1 to {MAX_NEW_TOKENS}.", "max_new_tokens")
     tokens = model.tokens(prompt, prepend_bos)
     out = [component(model, name, "without", len(tokens), sae) for name in without]
-    plain = model.run(tokens, {one.hook for one in out})
+    plain = model.run(tokens, {one.hook for one in out if not isinstance(one, Cut)})
     ready = knockout.prepare(
         model,
         tokens,

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from mi_core.ablation.component import KINDS, Component, Feature
+from mi_core.ablation.cut import KEY, Cut
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
@@ -58,9 +59,12 @@ class Ablation:
     component_layers: tuple[int, ...]
     """[component] The block of each."""
     component_numbers: tuple[int, ...]
-    """[component] Which head, neuron, feature or position; −1: a whole layer's."""
+    """[component] Which head, neuron, feature or position, of site key the token that is read; −1: a whole layer's."""
+    edges: tuple[tuple[int, int], ...]
+    """[component] Of attention that is cut, which token reads which; none for all other kinds."""
     labels: tuple[str, ...]
-    """[component] Of features what is known of them, of positions their token; empty for all other kinds."""
+    """[component] Of features what is known of them, of positions and of attention that is cut the token (that is
+    read); empty for all other kinds."""
     peaks: tuple[float, ...]
     """[component] Of features the largest activation on the prompt, in the SAE's units; none for all other kinds."""
     left_out: int
@@ -130,6 +134,9 @@ class Ablation:
 
     def _which(self) -> dict[str, Any]:
         """The columns that say which neuron, feature or position a component is."""
+        if self.edges:
+            query_pos, key_pos = zip(*self.edges, strict=True)
+            return {"query_pos": query_pos, "key_pos": key_pos, "token": self.labels}
         numbers = {axis: self.component_numbers for axis in self.kind.axes if axis != "head"}
         if "feature" in numbers:
             return numbers | {"label": self.labels, "activation": self.peaks}
@@ -142,6 +149,11 @@ class Ablation:
 
     def said(self, index: int) -> str:
         """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
+        if self.edges:
+            reads, read = (place(self.tokens, pos) for pos in self.edges[index])
+            name = self.components[index]
+            where = "" if name.startswith("attention@") else f" in {name.partition('@')[0]}"
+            return f"attention from {reads} to {read}{where}"
         kind, number = self.kind, self.component_numbers[index]
         which = {axis: place(self.tokens, number) if axis == "pos" else number for axis in kind.axes}
         said = kind.words.format(layer=self.component_layers[index], **which)
@@ -159,7 +171,7 @@ def ablation(
     target: str | None = None,
     foil: str | None = None,
     pos: int | None = None,
-    site: Literal["head", "attn_out", "mlp_out", "neuron", "feature", "position"] = "head",
+    site: Literal["head", "attn_out", "mlp_out", "neuron", "feature", "position", "key", "edge_layer", "edge"] = "head",
     mode: Literal["zero", "mean", "resample", "set"] = "mean",
     reference: str = "",
     set_to: float | None = None,
@@ -168,6 +180,8 @@ def ablation(
     neuron: int | None = None,
     feature: int | None = None,
     token: int | None = None,
+    query_pos: int | None = None,
+    key_pos: int | None = None,
     sae: str | None = None,
     also: tuple[str, ...] = (),
     at: Literal["all", "pos"] = "all",
@@ -189,20 +203,26 @@ def ablation(
         pos: Position whose next-token logits are read; None for the last.
         site: What is knocked out: heads (their `z`), whole attention layers, MLPs, the neurons of one layer, the SAE
             features that are active on the prompt (their term is taken off the activation; the SAE's error and all
-            other features stay), or positions: the residual stream of one token before one layer.
+            other features stay), or positions: the residual stream of one token before one layer. Or attention from
+            token `query_pos` is cut, to each token that it reads (``"key"``), or to token `key_pos` in each layer
+            (``"edge_layer"``) or head (``"edge"``): the score is −∞ before the softmax, so that nothing is put in its
+            place and the rest of the row grows (attention knockout, Geva et al. 2023, "Dissecting Recall").
         mode: What is put in its place: ``"zero"``; ``"mean"`` over the tokens of the reference prompts;
             ``"resample"``, what the first of them has there, aligned at the end; or, of features and neurons,
             ``"set"``: the number `set_to`.
         reference: Prompts, one per line; a few everyday sentences where it is empty.
         set_to: What mode ``"set"`` puts at every position, in units of the feature's or neuron's activation.
         layer: Only this layer; None for all. Neurons need one.
-        head: Only this head; needs `layer`.
+        head: Only this head; needs `layer`, but for site edge.
         neuron: Only this neuron; needs `layer`.
         feature: Only this feature, active or not.
         token: Only this position, for site position.
+        query_pos: The token whose attention is cut; None for `pos`.
+        key_pos: The token that is no longer read; None for each in turn, for site key.
         sae: Hook name of the SAE whose features are meant; None for the model's only one, or the middle one.
         also: Components that are out in every run, such as ``("L3H0", "MLP 2")``: knock out what matters, and see
-            what takes over. Neurons are ``L3N17``, positions ``L3P4``, features ``feature 115``.
+            what takes over. Neurons are ``L3N17``, positions ``L3P4``, features ``feature 115``,
+            and what token 8 reads of token 2 is ``attention@8→2``, ``attention 3@8→2`` or ``L3H0@8→2``.
         at: ``"all"`` positions, or only ``"pos"``.
         prepend_bos: None follows the model's own habit.
         progress: Called between chunks with (runs done, runs in all).
@@ -227,6 +247,8 @@ def ablation(
         neuron=neuron,
         feature=feature,
         token=token,
+        query_pos=query_pos,
+        key_pos=key_pos,
         sae=sae,
         also=also,
         at=at,
@@ -252,7 +274,8 @@ def ablation(
         also=tuple(one.name for one in plan.others),
         components=tuple(one.name for one in components),
         component_layers=tuple(one.layer for one in components),
-        component_numbers=tuple(one.number for one in components),
+        component_numbers=tuple(one.key_pos if plan.kind == KEY else one.number for one in components),
+        edges=tuple((one.query_pos, one.key_pos) for one in components if isinstance(one, Cut)),
         labels=_labels(model, plan),
         peaks=plan.peaks,
         left_out=plan.left_out,
@@ -266,7 +289,7 @@ def ablation(
         baseline=start[1][0],
         baseline_probability=start[1][1],
         baseline_kl=start[1][2],
-        checks=(_check(model, plan), *swept.checks()),
+        checks=(_check(model, plan), *_row(model, plan), *swept.checks()),
     )
 
 
@@ -293,6 +316,8 @@ def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
         return tuple(book.of(one.number).label for one in components)
     if "pos" in plan.kind.axes:
         return tuple(plan.tokens.texts[one.number] for one in components)
+    if isinstance(components[0], Cut):
+        return tuple(plan.tokens.texts[one.key_pos] for one in components)
     return ("",) * len(components)
 
 
@@ -300,6 +325,20 @@ def _check(model: Model, plan: Plan) -> Check:
     own = plan.knockout.itself(plan.components, plan.plain)
     again = run_with(model, plan.tokens, own, logits=plan.pos).logits
     return Check("ablating nothing changes nothing", float((again - plan.plain.logits).abs().max()), 0.0)
+
+
+def _row(model: Model, plan: Plan) -> list[Check]:
+    """What is left of the rows that the first cut leaves; with a learned sink they do not add up to 1."""
+    first = plan.components[0]
+    if not isinstance(first, Cut):
+        return []
+    acts = run_with(model, plan.tokens, first.run(), first.hooks, query=first.query_pos)
+    heads = slice(None) if first.head < 0 else first.head
+    rows = torch.stack([acts[name][heads, 0] for name in first.hooks])
+    error = float(rows[..., first.key_pos].abs().max())
+    if not first.sinks:
+        error = max(error, float((rows.sum(-1) - 1).abs().max()))
+    return [Check("what is cut has no attention, and the rest of its row adds up to 1", error, 1e-5)]
 
 
 def _read(result: Ablation) -> Reading:
@@ -315,7 +354,7 @@ def _read(result: Ablation) -> Reading:
 def _of_many(result: Ablation) -> str:
     """Which knockout hurts most, and among what: another page may name a part of another kind."""
     worst = int(result.change.argmin())
-    all_of_them = among(result.kind.plural, () if result.kind == FEATURE else result.component_layers)
+    all_of_them = among(result.kind.plural, () if result.kind in (FEATURE, KEY) else result.component_layers)
     if _is_nothing(np.abs(result.change).max()):
         return f"No knockout moves {_what(result)}, {all_of_them}"
     if _is_nothing(result.change[worst]) or result.change[worst] > 0:
@@ -378,7 +417,7 @@ def _repair(result: Ablation) -> list[str]:
             f"yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
             "later layers make up for the rest (self-repair)."
         ]
-    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
+    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes or result.edges:
         return []
     return [
         f"From what {result.said(result.strongest)} writes towards the answer itself one would expect "
