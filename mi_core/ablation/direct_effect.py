@@ -62,7 +62,8 @@ def direct_effects(
 
     With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this (direct
     logit attribution, Elhage et al. 2021). NaN where the model's logits cannot be taken apart, attention not split
-    into heads, or an MLP not into neurons; and of attention that is cut. A position that is not read writes nothing to the answer itself.
+    into heads, or an MLP not into neurons; and of attention that is cut. A position that is not read writes nothing to
+    the answer itself.
 
     Args:
         model: The model.

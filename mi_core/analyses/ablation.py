@@ -151,8 +151,8 @@ class Ablation:
         """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
         if self.edges:
             reads, read = (place(self.tokens, pos) for pos in self.edges[index])
-            name = self.components[index]
-            where = "" if name.startswith("attention@") else f" in {name.partition('@')[0]}"
+            where = self.components[index].partition("@")[0].replace("attention", "layer")
+            where = "" if where == "layer" else f" in {where}"
             return f"attention from {reads} to {read}{where}"
         kind, number = self.kind, self.component_numbers[index]
         which = {axis: place(self.tokens, number) if axis == "pos" else number for axis in kind.axes}
