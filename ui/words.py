@@ -291,6 +291,8 @@ KNOCKED_OUT = _options(
     ("neuron", "neurons", "neurons"),
     ("feature", "features", "features"),
     ("position", "tokens", "tokens"),
+    ("key", "what is read"),
+    ("edge", "what heads read"),
 )
 IN_ITS_PLACE = _options(
     "mode",
@@ -562,7 +564,8 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, FEATURE_IN_ITS_PLACE, Number("set_to", -BIGGEST, whole=False), KNOCKOUT_MEASURE,
-        LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("token", 0), Text("also", several=True), Text("reference"),
+        LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("query_pos", 0), Number("key_pos", 0), Number("token", 0),
+        Text("also", several=True), Text("reference"),
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
     "path_patching": (

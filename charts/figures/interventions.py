@@ -57,10 +57,13 @@ def ablation(result: Any, *, title: str | None = None, measure: str = "change") 
         "value": measure,
         "unit": _logit_change(result) if measure == "change" else None,
     }
-    if result.site == "head":
+    if result.site in ("head", "edge"):
         return head_grid(effects, **style)
     if result.site == "position":
         return effect_grid(effects, **style)
+    if result.site == "key":
+        read = [f"{pos} {token}" for pos, token in effects[["key_pos", "key_token"]].values]
+        return bars(effects.assign(read=read), label="read", sort=False, most=40, pick=("key_pos",), **style)
     field = {"neuron": "neuron", "feature": "feature"}.get(result.site, "layer")
     if result.site == "feature":
         effects = effects.assign(component=_feature_names(effects))

@@ -136,7 +136,7 @@ class Ablation:
         """The columns that say which neuron, feature or position a component is."""
         if self.edges:
             query_pos, key_pos = zip(*self.edges, strict=True)
-            return {"query_pos": query_pos, "key_pos": key_pos, "token": self.labels}
+            return {"query_pos": query_pos, "key_pos": key_pos, "key_token": self.labels}
         numbers = {axis: self.component_numbers for axis in self.kind.axes if axis != "head"}
         if "feature" in numbers:
             return numbers | {"label": self.labels, "activation": self.peaks}

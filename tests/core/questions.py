@@ -35,7 +35,8 @@ ASKED = {
     "ablation": [{"site": "head"}, {"site": "attn_out"}, {"site": "mlp_out"}, {"site": "neuron", "layer": 0},
                  {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "mlp_out", "pos": 1, "at": "pos"},
                  {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)},
-                 {"site": "feature", "mode": "set", "set_to": 3.0}],
+                 {"site": "feature", "mode": "set", "set_to": 3.0},
+                 {"site": "edge", "key_pos": 0}],
     "alignment": [PAIR],
     "analogy": [{"a": " cat", "b": " dog", "c": " the", "top_k": 3, "space": space}
                 for space in ("embedding", "unembedding")],

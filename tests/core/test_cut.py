@@ -78,7 +78,7 @@ def test_on_the_model_that_ships(mini, hf_model):
         assert value == pytest.approx(
             value_of(found, masked(hf, found.tokens.ids, everywhere(mini, query, key))), abs=1e-3
         )
-    assert found.tables()["effects"]["token"][2] == " Mary" and found.change[2] < -5
+    assert found.tables()["effects"]["key_token"][2] == " Mary" and found.change[2] < -5
     assert found.said(2) == "attention from “·to” (position 14) to “·Mary” (position 2)"
 
 

@@ -7,8 +7,8 @@ import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
-from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.ablation import ablation
+from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.patching import patching
 from mi_core.analyses.predict import predict
 from mi_core.editing.overlay import with_changes

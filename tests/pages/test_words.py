@@ -75,6 +75,8 @@ PINNED = {
         "neuron": ("neurons",),
         "feature": ("features",),
         "position": ("tokens",),
+        "key": (),
+        "edge": (),
     },
     ("ablation", "mode"): {
         "mean": ("its average",),
@@ -211,7 +213,7 @@ OTHER_KEYS = {
     "max_activating": "sae feature positive negative token probe vector layer head neuron",
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
-    "ablation": "set_to layer head neuron sae feature token also reference",
+    "ablation": "set_to layer head neuron sae feature query_pos key_pos token also reference",
     "patching": "corrupted estimate cell",
     "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",

@@ -10,7 +10,7 @@ import streamlit as st
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.compute import Answer, compute
-from ui.fields import selection
+from ui.fields import cut, selection
 from ui.fields.sites import pick_site
 from ui.inputs import Inputs, in_link, place_in_link
 
@@ -23,7 +23,8 @@ HELP = {
     "set_to": "What the activation is set to at every token, in the units that the pages Features and Neurons show.",
     "also": "Parts that stay knocked out in every run: what else breaks, or takes over, shows in the chart. Click a "
     "part in the chart and keep it out, or type L3H0 (a head), MLP 2, attention 1, L2N17 (a neuron of layer 2), L2P4 "
-    "(token 4 before layer 2) or feature 115.",
+    "(token 4 before layer 2), feature 115, or L2H3@8→2 (what head 3 of layer 2 reads of token 2 from token 8; "
+    "attention@8→2 in all layers).",
     "neuron": "One neuron of the layer's MLP. Empty means the one that matters most.",
     "feature": "One feature of the sparse autoencoder. Empty means the one that matters most.",
     "token": "One token, by its position. Empty means the place that matters most.",
@@ -62,7 +63,9 @@ def fields(inputs: Inputs) -> Knockouts:
         site = address.choose(words.KNOCKED_OUT, st.segmented_control, "Knock out", among=sites, required=True)
         modes = words.FEATURE_IN_ITS_PLACE if site == "feature" else words.IN_ITS_PLACE
         among = [mode for mode in modes if mode != "set" or site in NUMBERS]
-        mode = address.choose(modes, st.selectbox, "Put in its place", among=among, width=200, help=HELP["mode"])
+        mode = "zero"
+        if site not in cut.SITES:  # what is no longer read has nothing in its place
+            mode = address.choose(modes, st.selectbox, "Put in its place", among=among, width=200, help=HELP["mode"])
         set_to = _set_to() if mode == "set" else None
     slots.place("mode", modes.key)
     slots.place("set_to")
@@ -104,6 +107,10 @@ def _which(
 ) -> tuple[dict[str, Any], str | None, dict[str, Any], str | None]:
     """Fields for which one: what narrows the sweep, which component is looked at and its numbers, and the SAE."""
     sae = None
+    if site in cut.SITES:
+        narrowed, part, chosen = cut.cut_fields(inputs, site)
+        _places()
+        return narrowed, part, chosen, sae
     if site == "head":
         layer, head = selection.head_choice("strongest")
         _places()
@@ -174,6 +181,6 @@ def put_back(part: str) -> None:
 
 
 def _look_at_strongest() -> None:
-    for key in ("layer", "head", "neuron", "feature", "token"):
+    for key in ("layer", "head", "neuron", "feature", "token", "key_pos"):
         if key in st.session_state:
             st.session_state[key] = None
