@@ -381,7 +381,7 @@ _SOURCES = (
 )
 SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
 FURTHER_SOURCES = tuple(_options(f"source{number}", *_SOURCES, optional=True) for number in (2, 3, 4))
-OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"))
+OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"), ("hold", "held"))
 PUSHED = _options(
     "push",
     ("all", "every token", "every token"),
@@ -522,12 +522,14 @@ def _direction(number: str) -> tuple[Field, ...]:
         Hook(f"sae{number}"), Number(f"feature{number}", 0), Text(f"positive{number}"), Text(f"negative{number}"),
         Text(f"token{number}"), Hook(f"probe{number}"), Text(f"vector{number}"),
         Number(f"strength{number}", -2, 2, whole=False), Number(f"layer{number}", 0),
+        *([Switch(f"hold{number}")] if number else []),
     )  # fmt: skip
 
 
 def _further(number: str) -> tuple[Field, ...]:
     """The keys of one direction that is looked at, not pushed along."""
-    return tuple(field for field in _direction(number) if field.key != f"strength{number}")
+    pushed = f"strength{number}", f"hold{number}"
+    return tuple(field for field in _direction(number) if field.key not in pushed)
 
 
 PAGES: dict[str, tuple[Field, ...]] = {

@@ -24,7 +24,11 @@ STRENGTHS = {
     "perplexity": ("How surprising the text is", "perplexity"),
 }
 MOST_HEADS = 12
-TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
+TIMES = {
+    "add": "strength (in mean residual norms)",
+    "clamp": "times its largest activation",
+    "hold": "held at (in mean residual norms)",
+}
 
 
 def steering(result: Any, *, title: str = "How the next token's probabilities move") -> alt.LayerChart:

@@ -122,7 +122,7 @@ PINNED = {
         }
         for number in ("", "2", "3", "4")
     },
-    ("steering", "operation"): {"add": ("added",), "clamp": ("clamped",)},
+    ("steering", "operation"): {"add": ("added",), "clamp": ("clamped",), "hold": ()},
     ("steering", "push"): {"all": ("every token",), "prompt": ("the prompt only",), "new": ("new tokens only",)},
     ("steering", "measure"): {
         "probability": ("odds of the answer",),
@@ -219,7 +219,7 @@ OTHER_KEYS = {
     "circuit": "corrupted family level edges_shown part",
     "attribution_graph": "corrupted family alone node_share lines pinned groups part",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
-    + " times largest new_tokens temperature seed sweep reach reach_times",
+    + " hold2 hold3 hold4 times largest new_tokens temperature seed sweep reach reach_times",
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",
