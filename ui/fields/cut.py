@@ -29,6 +29,7 @@ def cut_fields(inputs: Inputs, site: str) -> tuple[dict[str, Any], str | None, d
     slots.place("query_pos")
     slots.place("key_pos")
     layer, head = selection.head_choice("all" if site == KEY.name else "strongest")
+    slots.place("head")
     query = _query(inputs) if reads is None else reads
     if site == KEY.name:
         where = {"query_pos": query, "layer": layer, "head": head}

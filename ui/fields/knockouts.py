@@ -67,6 +67,7 @@ def fields(inputs: Inputs) -> Knockouts:
         if site not in cut.SITES:  # what is no longer read has nothing in its place
             mode = address.choose(modes, st.selectbox, "Put in its place", among=among, width=200, help=HELP["mode"])
         set_to = _set_to() if mode == "set" else None
+    slots.place("site")
     slots.place("mode", modes.key)
     slots.place("set_to")
     narrowed, part, chosen, sae = _which(inputs, site, entries)
