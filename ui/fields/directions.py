@@ -68,8 +68,10 @@ def others(model: str) -> tuple[str, ...]:
 
 def strength(number: str = "", *, held: bool = False) -> float:
     """How hard to push, or where the component is held, in units of the mean residual norm."""
+    which = f"direction {number}" if number else "it"
+    label = f"Hold {which} at" if held else f"Strength of {which}" if number else "Strength"
     value = st.slider(
-        ("Held at" if held else "Strength") + (f" of direction {number}" if number else ""), -2.0, 2.0, 0.5, 0.05,
+        label, -2.0, 2.0, 0.5, 0.05,
         key=f"strength{number}", bind="query-params", help=HELD_HELP if held else STRENGTH_HELP,
     )  # fmt: skip
     slots.place(f"strength{number}")
