@@ -1,7 +1,8 @@
 """Prompts that ask who receives: two names, one of them again, and the other is the answer.
 
-After Wang et al. 2022, "Interpretability in the Wild: a Circuit for Indirect Object Identification in GPT-2 small". IO is
-the name that is said once, S the one that comes again as S1 and S2, END the last position, whose next token is asked for.
+After Wang et al. 2022, "Interpretability in the Wild: a Circuit for Indirect Object Identification in GPT-2 small". IO
+is the name that is said once, S the one that comes again as S1 and S2, END the last position, whose next token is asked
+for.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def name_prompts(
         prepend_bos: None follows the model's own habit.
 
     Raises:
-        InputError: Too few of the names are single tokens; a sentence lacks a slot, or is read otherwise for some names.
+        InputError: Too few of the names are single tokens; a sentence lacks a slot, or names are not read by
+            themselves.
     """
     known = _single(model, _listed(names) or NAMES)
     if len(known) < LEAST_NAMES:
@@ -119,13 +121,18 @@ def name_prompts(
         )
     random = Random(seed)
     if questions == "published":
+        _check_published(model)
         sentences = tuple(sentence for sentence, *_ in PUBLISHED)
-        rows = [(at, (a, b), {}) for at, (_, a, b) in enumerate(PUBLISHED)]
+        rows = [(at, [a, b], {}) for at, (_, a, b) in enumerate(PUBLISHED)]
     else:
         sentences = _sentences(templates) or TEMPLATES
         fillers = {"P": _single(model, PLACES) or PLACES, "O": _single(model, OBJECTS) or OBJECTS}
         rows = [
-            (row % len(sentences), tuple(random.sample(known, 2)), {slot: random.choice(fillers[slot]) for slot in "PO"})
+            (
+                row % len(sentences),
+                tuple(random.sample(known, 2)),
+                {slot: random.choice(fillers[slot]) for slot in "PO"},
+            )
             for row in range(n_prompts // 2)
         ]
     asked, others = [], []
@@ -133,7 +140,7 @@ def name_prompts(
         for s in (b, a):
             asked.append(_prompt(model, sentences[at], at, a, b, s, filled, prepend_bos))
             three = random.sample(known, 3)
-            text = sentences[at].format(A=three[0], B=three[1], S=three[2], **filled)
+            text = _filled(sentences[at], dict(zip("ABS", three, strict=True)) | filled)
             others.append((text, model.tokens(text, prepend_bos).ids, at))
     _check_alike(model, sentences, asked, others)
     return NamePrompts(tuple(asked), tuple(others), known, sentences)
@@ -150,6 +157,17 @@ def _single(model: Model, words: Sequence[str]) -> tuple[str, ...]:
 
 def _few(known: Sequence[str]) -> str:
     return f"only {listed([f'“{name}”' for name in known])}" if known else "none"
+
+
+def _check_published(model: Model) -> None:
+    """Raises InputError where a name of the published prompts is not one token."""
+    names = [name for _, *pair in PUBLISHED for name in pair]
+    if missing := [name for name in names if name not in _single(model, names)]:
+        raise InputError(
+            f"{model.id} does not read {listed([f'“{name}”' for name in missing])} of the published prompts as single "
+            "tokens: choose drawn prompts.",
+            "questions",
+        )
 
 
 def _sentences(templates: str) -> tuple[str, ...]:
@@ -169,17 +187,21 @@ def _sentences(templates: str) -> tuple[str, ...]:
             )
         if not (line.index("{A}") < line.index("{S}") and line.index("{B}") < line.index("{S}")):
             raise InputError(
-                f"Sentence {row} (“{shortened(line, 40)}”) repeats a name before both are named: put {{S}} behind {{A}} "
-                "and {B}.",
+                f"Sentence {row} (“{shortened(line, 40)}”) repeats a name before both are named: put {{S}} behind "
+                "{A} and {B}.",
                 "templates",
             )
     return lines
 
 
+def _filled(sentence: str, words: dict[str, str]) -> str:
+    return SLOT.sub(lambda slot: words[slot[1]], sentence)
+
+
 def _prompt(
     model: Model, sentence: str, at: int, a: str, b: str, s: str, filled: dict[str, str], prepend_bos: bool | None
 ) -> NamePrompt:
-    text = sentence.format(A=a, B=b, S=s, **filled)
+    text = _filled(sentence, {"A": a, "B": b, "S": s} | filled)
     ids = model.tokens(text, prepend_bos).ids
     io = b if s == a else a
     io_id, s_id = (encode(model.tokenizer, f" {name}")[0] for name in (io, s))

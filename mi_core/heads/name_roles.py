@@ -10,11 +10,11 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mi_core.errors import InputError
 from mi_core.models import catalogue
 
 #: Where a head may look, as (from, to) of a prompt: the axis `look`.
@@ -26,23 +26,23 @@ BACKS_UP = 0.05  # of the logit difference: a rise from there on is help
 
 @dataclass(frozen=True)
 class NameRole:
-    """One role: its `name` in tables, `plural` in sentences, `does` after “a head that …”, and where it looks."""
+    """One role: its `name` in tables, `noun` in sentences, `does` after “a head that …”, and where it looks."""
 
     name: str
-    plural: str
+    noun: str
     does: str
     look: str
 
 
-PREVIOUS = NameRole("previous_token", "previous-token heads", "looks back from the token after S1 to S1", LOOKS[0])
-DUPLICATE = NameRole("duplicate_token", "duplicate-token heads", "looks from S2 at S1, the same name", LOOKS[1])
-INDUCTION = NameRole("induction", "induction heads", "looks from S2 at what followed S1", LOOKS[2])
-INHIBITION = NameRole("s_inhibition", "S-inhibition heads", "looks from the end at S2 and itself says little", LOOKS[3])
-MOVER = NameRole("name_mover", "name movers", "looks from the end at IO and speaks for it", LOOKS[4])
-NEGATIVE = NameRole("negative_name_mover", "negative name movers", "looks from the end at IO and speaks against it",
+PREVIOUS = NameRole("previous_token", "previous token", "looks back from the token after S1 to S1", LOOKS[0])
+DUPLICATE = NameRole("duplicate_token", "duplicate token", "looks from S2 at S1, the same name", LOOKS[1])
+INDUCTION = NameRole("induction", "induction", "looks from S2 at what followed S1", LOOKS[2])
+INHIBITION = NameRole("s_inhibition", "S-inhibition", "looks from the end at S2 and itself says little", LOOKS[3])
+MOVER = NameRole("name_mover", "name mover", "looks from the end at IO and speaks for it", LOOKS[4])
+NEGATIVE = NameRole("negative_name_mover", "negative name mover", "looks from the end at IO and speaks against it",
                     LOOKS[4])  # fmt: skip
-SPEAKER = NameRole("speaker", "other speakers", "speaks for IO, and looks at something else", LOOKS[4])
-BACKUP = NameRole("backup", "backups", "speaks up for IO once others are knocked out", LOOKS[4])
+SPEAKER = NameRole("speaker", "other speaker", "speaks for IO, and looks at something else", LOOKS[4])
+BACKUP = NameRole("backup", "backup", "speaks up for IO once others are knocked out", LOOKS[4])
 ROLES = (PREVIOUS, DUPLICATE, INDUCTION, INHIBITION, MOVER, NEGATIVE, SPEAKER, BACKUP)
 
 
@@ -95,41 +95,37 @@ class Known:
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of one model: `near` is how far, as a share, a value on other prompts may be from it."""
+    """What is known of one model."""
 
     model: str
+    """Id in the catalogue."""
     title: str
     source: str
     near: float
+    """How far, as a share, a value on other prompts may be from the known one."""
+    same: float
+    """The same on the published prompts."""
     known: tuple[Known, ...]
+
+    def is_about(self, model_id: str) -> bool:
+        """Whether it is known of the very model."""
+        return model_id in (self.model, catalogue.find(self.model).hub_id)
 
 
 @cache
 def references() -> tuple[Reference, ...]:
-    """What is known of the models that were looked at; the first is the published one."""
+    """What is known of the models that were looked at; the first is the published circuit."""
     with Path(__file__).with_suffix(".toml").open("rb") as file:
         return tuple(_reference(**row) for row in tomllib.load(file)["reference"])
 
 
-def _reference(model: str, title: str, source: str, near: float, logit_diff: float, heads: list[dict]) -> Reference:
+def _reference(logit_diff: float, heads: list[dict[str, Any]], **about: Any) -> Reference:
     known = [Known("logit_diff", None, None, logit_diff)]
     known += [Known(row["role"], row["layer"], row["head"], row.get("value")) for row in heads]
-    return Reference(model, title, source, near, tuple(known))
+    return Reference(**about, known=tuple(known))
 
 
-def reference(model_id: str) -> Reference:
-    """What a model is compared with: what is known of itself, or else the published circuit of GPT-2 small."""
-    return next((one for one in references() if _is(model_id, one.model)), references()[0])
-
-
-def is_own(model_id: str) -> bool:
-    """Whether that is about the very model."""
-    return _is(model_id, reference(model_id).model)
-
-
-def _is(model_id: str, known: str) -> bool:
-    try:
-        hub = catalogue.find(known).hub_id
-    except InputError:
-        hub = None
-    return model_id in (known, hub)
+def compared(model_id: str) -> list[Reference]:
+    """What a model is shown beside: what is known of itself, and the published circuit."""
+    published, *others = references()
+    return [*(one for one in others if one.is_about(model_id)), published]
