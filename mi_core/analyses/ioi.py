@@ -31,7 +31,7 @@ from mi_core.interventions.place import HEAD
 from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
-from mi_core.phrases import listed, percent, signed
+from mi_core.phrases import goes, listed, percent, signed
 from mi_core.result import Check, Reading, check_axes, same_length, within
 
 NAMED = 4  # heads of a role that a sentence names
@@ -323,10 +323,10 @@ def ioi(
 
     “When Mary and John went to the store, John gave a drink to” asks for IO, the name that was said once, and not for
     S, the repeated one (Wang et al. 2022, "Interpretability in the Wild"). Of every head is measured how much it
-    attends along the ways that the paper's roles take, and what it writes towards IO − S itself, the final norm's scale held
-    (Elhage et al. 2021). Then some heads' z at the last position gives way to its mean over prompts of three different
-    names, sentence by sentence, and all is measured again: whoever now writes more is a backup (McGrath et al. 2023,
-    "The Hydra Effect", for the general case). It does not show to whom a head speaks: path patching does.
+    attends along the ways that the paper's roles take, and what it writes towards IO − S itself, the final norm's
+    scale held (Elhage et al. 2021). Then some heads' z at the last position gives way to its mean over prompts of three
+    different names, sentence by sentence, and all is measured again: whoever now writes more is a backup (McGrath et
+    al. 2023, "The Hydra Effect", for the general case). It does not show to whom a head speaks: path patching does.
 
     Args:
         model: The model.
