@@ -102,6 +102,17 @@ class Ioi:
         """Rise of each head's mean direct effect by the knockout, in logits."""
         return (self.direct_out - self.direct).mean(0)
 
+    @property
+    def strongest(self) -> Head:
+        """Layer and head of the strongest direct effect, whatever its sign."""
+        size = np.abs(np.nan_to_num(self.direct.mean(0)))
+        layer, head = np.unravel_index(int(size.argmax()), size.shape)
+        return self.layers[layer], int(head)
+
+    def has(self, layer: int, head: int) -> bool:
+        """Whether there is such a head."""
+        return layer in self.layers and 0 <= head < self.direct.shape[-1]
+
     def named(self, role: NameRole) -> list[str]:
         """Heads of a role, the one with the strongest direct effect (of backups, the largest rise) first."""
         strength = self.gain if role is BACKUP else np.nan_to_num(self.direct.mean(0))

@@ -34,6 +34,7 @@ PAGES = (
     ("Tours", "tours", "Tours"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
+    ("IOI", "ioi", "Indirect object identification"),
     ("Timeline", "training_timeline", "Training timeline"),
     ("Glossary", "glossary", "Glossary"),
     ("Report", "report", "Report"),

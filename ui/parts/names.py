@@ -1,0 +1,106 @@
+"""The IOI page's parts: roles beside what is published, and one head by itself."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from charts import theme
+from mi_core.heads.name_roles import ROLES, references
+from ui import show
+from ui.compute import Answer
+from ui.proof import prove_it
+from ui.text import literal, table
+
+NAMES = {
+    "logit_diff": "logit difference",
+    "previous_token": "previous token",
+    "duplicate_token": "duplicate token",
+    "induction": "induction",
+    "s_inhibition": "S-inhibition",
+    "name_mover": "name mover",
+    "negative_name_mover": "negative name mover",
+    "speaker": "other speaker",
+    "backup": "backup",
+}
+HOW_KNOWN = (
+    "What is known of a head stands beside what was measured here. A number is within if it lies in the range beside "
+    "it; a role is found if the head has it by the marks of this page. There is a verdict only where something is "
+    "known of this very model; what was published of GPT-2 small stands there for comparison."
+)
+
+
+def roles(answer: Answer) -> None:
+    """Every role in words, who has it here, and who has it in GPT-2 small."""
+    found = show.tables(answer)["roles"].set_index("role")
+    rows = [
+        [
+            NAMES[role.name],
+            role.does,
+            str(found.at[role.name, "heads"]) or "nobody",
+            str(found.at[role.name, "published_of_gpt2_small"]) or "not listed",
+        ]
+        for role in ROLES
+    ]
+    st.subheader("Who does what", anchor=False)
+    st.markdown(table(["role", "a head that …", "here", "GPT-2 small, published"], rows))
+
+
+def known(answer: Answer) -> None:
+    """What is known of heads, number by number, beside what was found."""
+    rows = show.tables(answer)["known"]
+    sources = {one.title: one.source for one in references()}
+    st.subheader("Beside what is known", anchor=False)
+    for title, own in rows.groupby("of", sort=False):
+        judged = bool((own["verdict"] != "").any())
+        st.markdown(f"**{literal(str(title))}**" + ("" if judged else ", published: for comparison"))
+        columns = ["", "known", "counts as alike", "measured here", "attention", "verdict"]
+        written = [_row(row) for row in own.to_dict("records")]
+        kept = [i for i in range(len(columns)) if judged or i in (0, 1)]
+        st.markdown(table([columns[i] for i in kept], [[row[i] for i in kept] for row in written]))
+        st.caption(literal(f"Source: {sources[str(title)]}. Numbers are logits, direct effects of heads."))
+    show.footer(answer, key="known", how=HOW_KNOWN, table="known")
+
+
+def _row(row: dict) -> list[str]:
+    head = "" if pd.isna(row["layer"]) else f"L{row['layer']}H{row['head']}, "
+    span = "" if pd.isna(row["low"]) else f"{_logits(row['low'])} to {_logits(row['high'])}"
+    attention = "" if pd.isna(row["attention"]) else f"{row['attention']:.0%}"
+    return [f"{head}{NAMES[row['role']]}", _logits(row["known"]) or "has this role", span, _logits(row["value"]),
+            attention, row["verdict"]]  # fmt: skip
+
+
+def _logits(value: float) -> str:
+    return theme.written(pd.Series([value]), "direct")[0]
+
+
+def prompts(answer: Answer) -> None:
+    """All prompts, and those that the means are taken over."""
+    asked = show.tables(answer)["prompts"]
+    with st.expander(f"The {len(asked)} prompts"):
+        show.rows(asked, {"prompt": "", "order": "", "io": "", "s": "", "logit_diff": "+.2f", "logit_diff_out": "+.2f"},
+                  alt="Prompts")  # fmt: skip
+        others = show.tables(answer)["others"]
+        st.caption(
+            "A head that is knocked out passes on its mean over these, in which nobody comes again: "
+            + literal(" · ".join(others["prompt"].head(4)))
+            + f" · and {max(len(others) - 4, 0)} more (table “others” of the exports)."
+        )
+
+
+def head(answer: Answer, layer: int, number: int) -> None:
+    """Links from one head to the pages that look at it further, on the first prompt."""
+    name, asked = f"L{layer}H{number}", answer.result.prompts[0]
+    mate = answer.result.prompts[1]
+    target, foil = (text.strip() for text in (asked.target.text, asked.target.foil_text))
+    st.markdown(f"**{literal(name)}** on the first prompt:")
+    prompt = {"prompt": asked.text, "target": target, "foil": foil}
+    prove_it("pages/look/attention.py", f"see where {name} looks", layer=layer, head=number, **prompt)
+    prove_it(
+        "pages/intervene/ablation.py", f"knock out {name} alone", site="head", layer=layer, head=number, **prompt
+    )  # fmt: skip
+    if layer:  # no head comes before those of layer 0
+        prove_it(
+            "pages/intervene/path_patching.py", f"see which earlier heads {name} hears", receiver=name,
+            corrupted=mate.text, **prompt,
+        )  # fmt: skip
