@@ -9,6 +9,8 @@ from ui.fields import name_prompts, selection
 from ui.parts import names as parts
 from ui.parts.not_shown import not_shown
 from ui.prompt import header
+from ui.tours.links import tour_link
+from ui.tours.plan import TOURS
 
 HOW_DIRECT = (
     "One cell per head: a row is a layer, a column a head. The number is what the head itself adds to the logit of the "
@@ -27,8 +29,8 @@ HOW_ATTENTION = (
     "that they say little themselves. Looking is not yet doing: path patching shows to whom a head speaks."
 )
 HOW_KNOCKOUT = (
-    "The hollow circle is the model as it is, the filled diamond with the heads knocked out. The first row is the logit "
-    "difference; the others are its parts, and sum to it. If it falls by less than the heads had given, others have "
+    "The hollow circle is the model as it is, the filled diamond with the heads knocked out. The first row is the "
+    "logit difference; the others are its parts, and sum to it. If it falls by less than the heads had given, others have "
     "made up for it: backups that rise, or negative name movers that hold back less."
 )
 HOW_GAIN = (
@@ -48,7 +50,7 @@ given = inputs.current()
 asked = name_prompts.prompts()
 knocked, without = name_prompts.knockout()
 answer = compute("ioi", given.model, **asked, without=without, prepend_bos=given.prepend_bos)
-show.finding(answer)
+show.finding(answer, told=() if knocked else answer.result.after())
 left, right = st.columns(2, gap="large")
 with left:
     show.chart(
@@ -79,10 +81,7 @@ parts.known(answer)
 if knocked and answer.result.without:
     show.chart(answer, figures.ioi_prompts, key="prompts", how=HOW_PROMPTS, table="prompts")
 parts.prompts(answer)
-st.page_link(
-    "pages/understand/tours.py", label="Walk through one such prompt step by step: the tour “Who gets the drink?”",
-    icon=":material/tour:",
-)  # fmt: skip
+tour_link(TOURS["who_gets_the_drink"], "Walk through one such prompt, step by step: “Who gets the drink?”")
 not_shown(
     "To whom a head speaks. What it looks at and what it writes are measured; which later head reads it, path patching "
     "shows.",

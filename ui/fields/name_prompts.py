@@ -55,7 +55,7 @@ def knockout() -> tuple[bool, tuple[str, ...]]:
     """Whether the page shows the model with heads knocked out, and those that somebody chose."""
     with st.container(horizontal=True, vertical_alignment="center"):
         knocked = st.toggle(
-            "Knock out the heads that answer", key="knocked", bind="query-params",
+            "Knock out the name movers, or whoever else answers", key="knocked", bind="query-params",
             help="At the last token, the mean over prompts of three different names takes the place of what they pass "
             "on. Everything after them reacts.",
         )  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from charts import theme
-from mi_core.heads.name_roles import ROLES, references
+from mi_core.heads.name_roles import ROLES, Reference, compared
 from ui import show
 from ui.compute import Answer
 from ui.proof import prove_it
@@ -49,25 +51,31 @@ def roles(answer: Answer) -> None:
 def known(answer: Answer) -> None:
     """What is known of heads, number by number, beside what was found."""
     rows = show.tables(answer)["known"]
-    sources = {one.title: one.source for one in references()}
     st.subheader("Beside what is known", anchor=False)
-    for title, own in rows.groupby("of", sort=False):
-        judged = bool((own["verdict"] != "").any())
-        st.markdown(f"**{literal(str(title))}**" + ("" if judged else ", published: for comparison"))
-        columns = ["", "known", "counts as alike", "measured here", "attention", "verdict"]
-        written = [_row(row) for row in own.to_dict("records")]
-        kept = [i for i in range(len(columns)) if judged or i in (0, 1)]
-        st.markdown(table([columns[i] for i in kept], [[row[i] for i in kept] for row in written]))
-        st.caption(literal(f"Source: {sources[str(title)]}. Numbers are logits, direct effects of heads."))
+    for about in compared(answer.result.model):
+        own = rows[rows["of"] == about.title].to_dict("records")
+        if about.is_about(answer.result.model):
+            heading = ["", "known", "counts as alike", "measured here", "attention", "verdict"]
+            st.markdown(table(heading, [_judged(row) for row in own]))
+            st.caption(literal(f"{about.title}. {_source(about)}"))
+        else:
+            with st.expander(f"Published of {about.title}, which is another model"):
+                st.markdown(table(["", "published"], [_judged(row)[:2] for row in own]))
+                st.caption(literal(_source(about)))
     show.footer(answer, key="known", how=HOW_KNOWN, table="known")
 
 
-def _row(row: dict) -> list[str]:
+def _source(about: Reference) -> str:
+    return f"Source: {about.source}. Numbers are logits: direct effects of heads, and the logit difference."
+
+
+def _judged(row: dict[str, Any]) -> list[str]:
+    """Something known as a row of the table."""
     head = "" if pd.isna(row["layer"]) else f"L{row['layer']}H{row['head']}, "
     span = "" if pd.isna(row["low"]) else f"{_logits(row['low'])} to {_logits(row['high'])}"
     attention = "" if pd.isna(row["attention"]) else f"{row['attention']:.0%}"
-    return [f"{head}{NAMES[row['role']]}", _logits(row["known"]) or "has this role", span, _logits(row["value"]),
-            attention, row["verdict"]]  # fmt: skip
+    exact = "has this role" if pd.isna(row["known"]) else f"{row['known']:+.3f}".rstrip("0").replace("-", "−")
+    return [f"{head}{NAMES[row['role']]}", exact, span, _logits(row["value"]), attention, row["verdict"]]
 
 
 def _logits(value: float) -> str:
