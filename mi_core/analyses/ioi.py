@@ -285,18 +285,18 @@ class Ioi:
             said += f", while {'it' if len(self.without) == 1 else 'they'} alone had given {signed(lost)} of it"
         backups = self.named(BACKUP)
         if not backups:
-            return [f"{said}.", "No other head speaks up clearly in their place."]
+            whose = "its" if len(self.without) == 1 else "their"
+            return [f"{said}.", f"No other head speaks up clearly in {whose} place."]
         rise = float(self.gain[self.found[ROLES.index(BACKUP)]].sum())
         speaks = "speaks" if len(backups) == 1 else "speak"
         return [f"{said}.", f"{_some(backups)} then {speaks} up as backups: {signed(rise)} together."]
 
     def _compared(self) -> list[str]:
-        known = self._known()
-        known = known[known["verdict"] != ""]
-        if known.empty:
+        verdicts = [verdict for verdict in self._known()["verdict"] if verdict]
+        if not verdicts:
             return []
-        inside = int(known["verdict"].isin(["within", "found"]).sum())
-        return [f"Of {len(known)} things that are known of this model, {inside} are found again here."]
+        inside = sum(verdict in ("within", "found") for verdict in verdicts)
+        return [f"Of {len(verdicts)} things that are known of this model, {inside} are found again here."]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -306,8 +306,10 @@ def _some(names: Sequence[str]) -> str:
 
 def _near(value: float | None, share: float) -> tuple[float | None, float | None]:
     """The range about a known value."""
-    ends = (None, None) if value is None else (value * (1 - share), value * (1 + share))
-    return ends if not value or value > 0 else ends[::-1]
+    if value is None:
+        return None, None
+    reach = share * abs(value)
+    return value - reach, value + reach
 
 
 def _parsed(names: Sequence[str]) -> Iterator[tuple[int, int]]:

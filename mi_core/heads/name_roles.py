@@ -66,7 +66,7 @@ def roles(
         least: Share of attention.
         pushes: The mark: share of the logit difference.
     """
-    look = dict(zip(LOOKS, attention, strict=True))
+    look: dict[str, np.ndarray] = dict(zip(LOOKS, attention, strict=True))
     mark = pushes * abs(logit_diff)
     reads_io = (look["end_to_io"] >= least) & (look["end_to_io"] > look["end_to_s1"] + look["end_to_s2"])
     early = np.arange(len(direct)) < len(direct) - 1

@@ -67,7 +67,7 @@ def measure(
         total: Batches in all.
     """
     names = [*logit_parts.sites(model)]
-    seen: dict[int, tuple[np.ndarray, np.ndarray, float, float, float]] = {}
+    seen: dict[int, tuple[np.ndarray, ...]] = {}
     for batch in _batches([one.template for one in drawn.asked]):
         rows = [drawn.asked[at] for at in batch]
         acts = _run(model, [one.ids for one in rows], instead.get(rows[0].template, ()), names)
@@ -90,7 +90,7 @@ def _run(
         return model.run_ids(model.rows(rows), names)
 
 
-def _read(model: Model, layers: Sequence[int], asked: NamePrompt, acts: Activations):
+def _read(model: Model, layers: Sequence[int], asked: NamePrompt, acts: Activations) -> tuple[np.ndarray, ...]:
     """Attention, direct effects, IO − S before the cap and after it, and what is missing of the sum of all parts."""
     places = {"s1": asked.s1, "s1_next": asked.s1 + 1, "s2": asked.s2, "io": asked.io, "end": asked.end}
     patterns = torch.stack([acts[hooks.pattern(layer)] for layer in layers])
@@ -105,9 +105,9 @@ def _read(model: Model, layers: Sequence[int], asked: NamePrompt, acts: Activati
     return (
         attention.float().numpy(force=True),
         direct.float().numpy(force=True),
-        np.float32(float(total)),
-        np.float32(float(own)),
-        np.float32(abs(_sum(parts) - float(total))),
+        np.asarray(float(total), dtype=np.float32),
+        np.asarray(float(own), dtype=np.float32),
+        np.asarray(abs(_sum(parts) - float(total)), dtype=np.float32),
     )
 
 

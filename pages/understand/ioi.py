@@ -30,8 +30,8 @@ HOW_ATTENTION = (
 )
 HOW_KNOCKOUT = (
     "The hollow circle is the model as it is, the filled diamond with the heads knocked out. The first row is the "
-    "logit difference; the others are its parts, and sum to it. If it falls by less than the heads had given, others have "
-    "made up for it: backups that rise, or negative name movers that hold back less."
+    "logit difference; the others are its parts, and sum to it. If it falls by less than the heads had given, others "
+    "have made up for it: backups that rise, or negative name movers that hold back less."
 )
 HOW_GAIN = (
     "How much more each head writes for the name that was said once, now that others are out. Every run has its own "

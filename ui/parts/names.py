@@ -53,14 +53,15 @@ def known(answer: Answer) -> None:
     rows = show.tables(answer)["known"]
     st.subheader("Beside what is known", anchor=False)
     for about in compared(answer.result.model):
-        own = rows[rows["of"] == about.title].to_dict("records")
+        found = rows[rows["of"] == about.title].itertuples(index=False)
+        own = [dict(zip(rows.columns, row, strict=True)) for row in found]
         if about.is_about(answer.result.model):
-            heading = ["", "known", "counts as alike", "measured here", "attention", "verdict"]
+            heading = ["", "known (counts as alike)", "measured here", "verdict"]
             st.markdown(table(heading, [_judged(row) for row in own]))
             st.caption(literal(f"{about.title}. {_source(about)}"))
         else:
             with st.expander(f"Published of {about.title}, which is another model"):
-                st.markdown(table(["", "published"], [_judged(row)[:2] for row in own]))
+                st.markdown(table(["", "published"], [[_name(row), _exact(row)] for row in own]))
                 st.caption(literal(_source(about)))
     show.footer(answer, key="known", how=HOW_KNOWN, table="known")
 
@@ -70,12 +71,20 @@ def _source(about: Reference) -> str:
 
 
 def _judged(row: dict[str, Any]) -> list[str]:
-    """Something known as a row of the table."""
-    head = "" if pd.isna(row["layer"]) else f"L{row['layer']}H{row['head']}, "
-    span = "" if pd.isna(row["low"]) else f"{_logits(row['low'])} to {_logits(row['high'])}"
-    attention = "" if pd.isna(row["attention"]) else f"{row['attention']:.0%}"
-    exact = "has this role" if pd.isna(row["known"]) else f"{row['known']:+.3f}".rstrip("0").replace("-", "−")
-    return [f"{head}{NAMES[row['role']]}", exact, span, _logits(row["value"]), attention, row["verdict"]]
+    """Something known as a row of the table: what is measured of a role without a number is its attention."""
+    if pd.isna(row["known"]):
+        here = "no such head" if pd.isna(row["attention"]) else f"{row['attention']:.0%} of its attention"
+        return [_name(row), _exact(row), here, row["verdict"]]
+    known = f"{_exact(row)} ({_logits(row['low'])} to {_logits(row['high'])})"
+    return [_name(row), known, _logits(row["value"]) or "no such head", row["verdict"]]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return NAMES[row["role"]] if pd.isna(row["layer"]) else f"L{row['layer']}H{row['head']}, {NAMES[row['role']]}"
+
+
+def _exact(row: dict[str, Any]) -> str:
+    return "has this role" if pd.isna(row["known"]) else f"{row['known']:+.3f}".rstrip("0").replace("-", "−")
 
 
 def _logits(value: float) -> str:
