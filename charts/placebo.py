@@ -10,7 +10,9 @@ from charts import theme
 ROW = 44  # pixels
 
 
-def placebo(frame: pd.DataFrame, *, title: str, value: str, unit: str, subtitle: str = "") -> alt.LayerChart:
+def placebo(
+    frame: pd.DataFrame, *, title: str, value: str, unit: str, subtitle: str = "", others: str = "random directions"
+) -> alt.LayerChart:
     """A row per operation: a large diamond for the direction, a hollow circle for each random one.
 
     Args:
@@ -20,9 +22,10 @@ def placebo(frame: pd.DataFrame, *, title: str, value: str, unit: str, subtitle:
         value: Column of the positions.
         unit: Title of the axis.
         subtitle: A line below the title.
+        others: What the others are called.
     """
     own = str(frame["direction"].iloc[0])
-    names = [own, "random directions"]
+    names = [own, others]
     drawn = frame.assign(which=frame["direction"].where(frame["direction"] == own, names[1]))
     drawn = drawn.sort_values("which", key=lambda each: each == own, kind="stable")  # its own above the others
     rows = list(dict.fromkeys(frame["operation"]))

@@ -45,6 +45,7 @@ SHORT = {
     "setting": "stg", "value": "vl",
     "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
     "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
+    "chance": "cc", "chance_seed": "cs",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

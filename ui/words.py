@@ -487,6 +487,7 @@ EACH = _options(
 
 # Every key, page by page ---------------------------------------------------------------------------------------------
 
+CHANCE = (Switch("chance"), Number("chance_seed", 0, 10_000))
 LAYER, HEAD, FEATURE, NEURON = Number("layer", 0), Number("head", 0), Number("feature", 0), Number("neuron", 0)
 STEP, OTHER_STEP = Hook("step"), Hook("compared")
 AUTOENCODER, OTHER_AUTOENCODER = Hook("sae"), Hook("other_sae")
@@ -563,9 +564,9 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
         KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
-        Number("token", 0), Text("also", several=True), Text("reference"),
+        Number("token", 0), Text("also", several=True), Text("reference"), *CHANCE,
     ),
-    "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell")),
+    "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), *CHANCE),
     "path_patching": (SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight")),
     "circuit": (
         SECOND_PROMPT, Text("family"), MADE_OF, CIRCUIT_PARTS, OUTSIDE, Number("level", 0.05, 0.99, whole=False),
@@ -580,12 +581,12 @@ PAGES: dict[str, tuple[Field, ...]] = {
         PUSHED, Number("times", 0, 10, whole=False), Number("largest", 0, whole=False), Number("new_tokens", 1, 200),
         Number("temperature", 0, 2, whole=False), Number("seed", 0, 10_000), Switch("sweep"),
         Number("reach", -2, 2, whole=False, span=True), Number("reach_times", 0, 10, whole=False, span=True),
-        SWEEP_MEASURE,
+        SWEEP_MEASURE, *CHANCE,
     ),
     "edits": (
         EDIT, Text("subject"), Text("new_answer"), Number("edit_layer", 0), REMOVED, AUTOENCODER, FEATURE,
         Text("positive"), Text("negative"), LAYER, Hook("probe"), Text("edit_token"), Text("edit_numbers"),
-        Text("paraphrases"), Text("neighbours"), Text("unrelated"),
+        Text("paraphrases"), Text("neighbours"), Text("unrelated"), *CHANCE,
     ),
     "bigram": (
         BIGRAM_VIEW, Text("own_words"), Number("seed", 0, 10_000), Number("training_steps", 0, 300), Text("letter"),

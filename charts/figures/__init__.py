@@ -63,6 +63,7 @@ from charts.figures.interventions import (
     patched_run,
     patching,
     path_patching,
+    placebo,
     steering,
     steering_sweep,
 )
@@ -112,12 +113,11 @@ Figure = Callable[..., alt.LayerChart]
 FIGURES: dict[str, Figure] = {
     figure.__name__: figure
     for figure in (
-        predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training,
-        attention, head_roles, head_circuit, composition, score_split, attribution, input_attribution, features,
-        feature, steering, steering_sweep, ablation, patching,
-        patched_run, path_patching, circuit, attribution_graph, counterpart, edit, probing, probe_use, writing, analogy,
-        directions, neurons, neuron, neurons_and_features, feature_effects, feature_pairs, feature_list, max_activating,
-        bigram, bigram_ablation, bigram_of_model, superposition, unpacking, training_timeline, lens_timeline,
-        checkpoint_comparison, drift, investigate,
+        predict, logit_lens, tuned_lens, jacobian_lens, lens_difference, lens_training, attention, head_roles,
+        head_circuit, composition, score_split, attribution, input_attribution, features, feature, steering,
+        steering_sweep, ablation, patching, patched_run, path_patching, circuit, attribution_graph, placebo,
+        counterpart, edit, probing, probe_use, writing, analogy, directions, neurons, neuron, neurons_and_features,
+        feature_effects, feature_pairs, feature_list, max_activating, bigram, bigram_ablation, bigram_of_model,
+        superposition, unpacking, training_timeline, lens_timeline, checkpoint_comparison, drift, investigate,
     )
 }  # fmt: skip

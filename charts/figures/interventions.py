@@ -11,6 +11,7 @@ from charts.effect_grid import effect_grid
 from charts.figures.table import table
 from charts.figures.units import _feature_names
 from charts.head_grid import head_grid
+from charts.placebo import placebo as cloud
 from charts.shift import shift
 from charts.strengths import strengths
 
@@ -146,3 +147,18 @@ def edit_elsewhere(result: Any) -> alt.LayerChart:
     prompts = prompts.assign(name=prompts["role"] + ": " + prompts["prompt"])
     title = "What else the edit moves"
     return bars(prompts, title=title, label="name", value="kl", unit="bits (KL)", sort=False, most=40)
+
+
+def placebo(result: Any, *, title: str | None = None) -> alt.LayerChart:
+    """An intervention beside what chance does in its place, a row for each kind of chance."""
+    unit = {
+        "change": f"change of the {result.target.quantity} of {result.target.label} (logits)",
+        "kl": "next token: KL (bits)",
+    }[result.measure]
+    return cloud(
+        table(result, "trials").rename(columns={"kind": "operation"}),
+        title=title or f"{result.said[0].upper()}{result.said[1:]}, beside chance",
+        value=result.measure,
+        unit=unit,
+        others="chance",
+    )

@@ -20,6 +20,7 @@ from mi_core.analyses import (
     max_activating,
     patching,
     path_patching,
+    placebo,
     probing,
 )
 from mi_core.analyses._index import bound
@@ -46,12 +47,22 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
 SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "circuit": circuit.planned,
     "attribution_graph": attribution_graph.planned,
+    "placebo": placebo.planned,
     "investigate": investigate.planned,
 }
 #: What a sentence calls an analysis whose name it cannot use.
-CALLED = {"max_activating": "search", "circuit": "search for a circuit", "investigate": "investigation"}
+CALLED = {
+    "max_activating": "search",
+    "circuit": "search for a circuit",
+    "investigate": "investigation",
+    "placebo": "comparison with chance",
+}
 #: What a search runs, where that is no changed model.
-RUN = {"circuit": "circuits", "attribution_graph": "passes back through the model"}
+RUN = {
+    "circuit": "circuits",
+    "attribution_graph": "passes back through the model",
+    "placebo": "changed prompts",
+}
 
 
 @dataclass(frozen=True)

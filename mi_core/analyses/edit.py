@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
 
-from mi_core.directions import spec
 from mi_core.editing import overlay, recipes, trials
 from mi_core.editing.orthogonalise import largest_share
-from mi_core.editing.recipes import Orthogonalise, Recipe, Rome, canonical
+from mi_core.editing.recipes import Recipe, Rome, canonical
 from mi_core.editing.rome import Rewrite
 from mi_core.editing.trials import Trial, trial
-from mi_core.errors import InputError, choose
 from mi_core.metrics import distribution
 from mi_core.metrics.shift import Shift, likeliest, shift
 from mi_core.models.model import Model
@@ -218,9 +216,10 @@ def edit(
     """
     distribution.check_top_k(top_k, model.d_vocab)
     tokens = model.tokens(prompt, prepend_bos)
-    settings = {"sae": sae, "positive": positive, "negative": negative, "vector": vector, "layer": layer}
-    choose(kind, recipes.KINDS, "kind", "kind of edit")
-    recipe = _rome(prompt, subject, target, layer) if kind == "rome" else _orthogonalise(direction, settings)
+    recipe = recipes.asked(
+        kind, prompt, subject=subject, target=target, layer=layer, direction=direction, sae=sae, positive=positive,
+        negative=negative, vector=vector,
+    )  # fmt: skip
     former = model.run(tokens).logits[-1]
     made = overlay.with_edit(model, recipe, progress)
     old = int(former.argmax())
@@ -247,20 +246,6 @@ def edit(
         own_bytes=made.own_bytes,
         checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
     )
-
-
-def _rome(prompt: str, subject: str, target: str | None, layer: int | None) -> Rome:
-    if not target:
-        raise InputError("The new answer is empty: type one word.", "target")
-    return Rome(prompt, subject.strip(), target, layer)
-
-
-def _orthogonalise(direction: str, settings: dict[str, Any]) -> Orthogonalise:
-    """The edit, without the settings that a direction of its kind does not read."""
-    asked = spec.read(Orthogonalise, {"direction": direction} | settings)
-    read = {name: getattr(asked, name) for name in spec.SETTINGS.get(asked.source, ())}
-    at = asked.layer if asked.source in ("contrast", "probe") else None
-    return Orthogonalise(asked.direction, **read, layer=at)
 
 
 def _asked(

@@ -116,6 +116,13 @@ class Patching:
         prompts = PromptPair(self.tokens, self.corrupted_tokens).table()
         return {"effects": pd.DataFrame(effects), "prompts": prompts}
 
+    @property
+    def strongest(self) -> str:
+        """The cell whose patch moves most, by its name."""
+        effect = _effect(self)
+        cell = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(effect)), effect.shape))
+        return Part(self.place, self.layers[cell[0]], cell[1:]).name
+
     def reading(self) -> Reading:
         """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
         return _reading(self)

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from mi_core.directions import spec
 from mi_core.directions.spec import DirectionSpec, present_names, validated
-from mi_core.errors import InputError, shortened
+from mi_core.errors import InputError, choose, shortened
 from mi_core.models.tokens import visible
 
 MAX_EDITS = 16
@@ -55,6 +56,32 @@ class Orthogonalise(DirectionSpec):
 
 Recipe = Rome | Orthogonalise
 KINDS: dict[str, type[Recipe]] = {kind.kind: kind for kind in (Rome, Orthogonalise)}
+
+
+def asked(
+    kind: str, prompt: str, *, subject: str, target: str | None, layer: int | None, direction: str, **further: Any
+) -> Recipe:
+    """The edit that the settings of the `edit` analysis ask for, without those that its kind does not read.
+
+    Args:
+        kind: ``"rome"`` or ``"orthogonalise"``.
+        prompt: The fact up to its answer.
+        subject: What it is about.
+        target: The new answer.
+        layer: The block that is edited, or where a direction is read.
+        direction: What is taken out.
+        **further: The other settings of a direction.
+
+    Raises:
+        InputError: No such kind, no new answer, or no such direction.
+    """
+    if choose(kind, KINDS, "kind", "kind of edit") == Rome.kind:
+        if not target:
+            raise InputError("The new answer is empty: type one word.", "target")
+        return Rome(prompt, subject.strip(), target, layer)
+    found = spec.read(Orthogonalise, {"direction": direction, "layer": layer, **further})
+    read = {name: getattr(found, name) for name in spec.SETTINGS.get(found.source, ())}
+    return Orthogonalise(found.direction, **read, layer=found.layer if found.source in ("contrast", "probe") else None)
 
 
 def parse(stack: str | Sequence[Recipe | dict[str, Any]]) -> tuple[Recipe, ...]:

@@ -7,6 +7,7 @@ from ui import address, show, words
 from ui.compute import compute
 from ui.fields import knockouts, selection, steps
 from ui.parts import ablated
+from ui.parts.beside_chance import beside_chance
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
 
@@ -50,6 +51,7 @@ show.chart(
 )
 
 ablated.closer(chosen, knocked, answer)
+beside_chance(chosen.model, "ablation", chosen.asking | (knocked.alone if knocked.part else knocked.settings))
 show_published("ablation", chosen.prompt)
 
 if knocked.site != "position" and show.tables(answer)["effects"]["foretold"].notna().any():

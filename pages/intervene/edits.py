@@ -8,6 +8,7 @@ from ui import address, show, words
 from ui.components.number_steps import number_steps
 from ui.compute import compute
 from ui.fields import counterpart, edits
+from ui.parts.beside_chance import beside_chance
 from ui.parts.presets import PRESETS
 from ui.prompt import header, prompt
 from ui.text import literal
@@ -55,5 +56,6 @@ for place, (_, row) in zip(st.columns(len(scores)), scores.iterrows(), strict=Tr
     n = "" if row["prompts"] == 1 else f" ({row['prompts']} prompts)"
     place.metric(row["score"] + n, unit.format(row["value"]), help=literal(row["meaning"]))
 show.chart(answer, figures.edit, key="shift", how=HOW_SHIFT, table="shift")
+beside_chance(chosen.model, "edit", asked | {"prepend_bos": chosen.prepend_bos}, edits=edits.below(recipe))
 show.chart(answer, figures.edit_elsewhere, key="prompts", how=HOW_PROMPTS, table="prompts")
 edits.show_stack()

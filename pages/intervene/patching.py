@@ -9,6 +9,7 @@ from ui.fields import selection
 from ui.fields.alignment import show_alignment
 from ui.fields.counterpart import offer_counterpart
 from ui.fields.second_prompt import ask_for_it, second_prompt
+from ui.parts.beside_chance import beside_chance
 from ui.parts.published import show_published
 from ui.prompt import header, prompt
 
@@ -80,6 +81,7 @@ if cell:
     one = compute("patched_run", chosen.model, **pair, cell=cell)
     show.finding(one)
     show.chart(one, figures.patched_run, key="one", how=HOW_ONE, table="shift")
+beside_chance(chosen.model, "patched_run", pair | {"cell": cell or answer.result.strongest})
 st.page_link(
     "pages/intervene/path_patching.py",
     label="Follow it: which head talks to which",

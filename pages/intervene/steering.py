@@ -8,6 +8,7 @@ from ui.compute import compute
 from ui.fields import directions, steps
 from ui.fields.first_direction import first_direction
 from ui.parts import streams
+from ui.parts.beside_chance import beside_chance
 from ui.prompt import header, prompt
 
 HOW_SHIFT = (
@@ -46,6 +47,7 @@ with outcome:
 with push:
     streams.while_moving(chosen, settings, strength)
 
+beside_chance(chosen.model, "steering", chosen.reading | settings | {"strength": strength})
 if st.toggle(
     "Try nine strengths at once", key="sweep", bind="query-params",
     help="How far the direction can be pushed before the model's language breaks.",

@@ -79,6 +79,9 @@ ASKED = {
     "neuron": [{"layer": 0, "neuron": 1}, {"layer": 2, "neuron": 1}],
     "neurons": [{}, {"layer": 0}, {"pos": 1}],
     "neurons_and_features": [{}],
+    "placebo": [{"of": "ablation", "settings": json.dumps({"prompt": PROMPT}), "draws": 3},
+                {"of": "patched_run", "settings": json.dumps({"prompt": PROMPT, **PAIR, "cell": "L1@9"}), "draws": 3},
+                {"of": "steering", "settings": json.dumps({"prompt": PROMPT, "direction": "token: cat"}), "draws": 3}],
     "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
     "patching": [PAIR | {"site": site} for site in SITES]
                 + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],

@@ -37,6 +37,7 @@ SETTINGS = {
     "superposition": ["--steps", "5"],
     "unpacking": ["--steps", "5"],
     "probe_use": ["--file", "sentiment", "--placebos", "2"],
+    "placebo": ["--of", "ablation", "--settings", json.dumps({"prompt": PROMPT}), "--draws", "2"],
     "probing": ["--file", str(LABELLED), "--shuffles", "1"],
     "patching": ["--corrupted", "The capital of France is"],
     "alignment": ["--corrupted", "The capital of France is"],
@@ -118,7 +119,7 @@ def test_json_contract(run, name):
     asked = ["--prompt", PROMPT] if "prompt" in parameters(name) else []
     whole = run_json(run, name.replace("_", "-"), *asked, *SETTINGS.get(name, []))
     assert list(whole) == ["analysis", "model", "settings", "versions", "tables", "units", "checks"]
-    settings = json.loads(whole["settings"]["settings"]) if name == "cost" else whole["settings"]
+    settings = json.loads(whole["settings"]["settings"]) if name in ("cost", "placebo") else whole["settings"]
     model = "loupe-mini" if "model" in parameters(name) else None
     assert (whole["analysis"], whole["model"], settings.get("prompt", PROMPT)) == (name, model, PROMPT)
     assert whole["tables"] and all(isinstance(rows, list) for rows in whole["tables"].values())
