@@ -46,6 +46,7 @@ SHORT = {
     "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
     "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
     "chance": "cc", "chance_seed": "cs",
+    "questions": "qs", "n_prompts": "np", "names": "nm", "templates": "tp", "knocked": "kn", "without": "wo",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

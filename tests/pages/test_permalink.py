@@ -40,6 +40,7 @@ PINNED = {
     "outside": "ou", "edges_shown": "eg", "level": "lv", "made_of": "mo", "family": "fy", "slide": "sl",
     "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
     "chance": "cc", "chance_seed": "cs",
+    "questions": "qs", "n_prompts": "np", "names": "nm", "templates": "tp", "knocked": "kn", "without": "wo",
 }  # fmt: skip
 TEXTS = st.dictionaries(st.sampled_from(sorted(words.of_page("steering"))), st.text(max_size=40), max_size=6)
 

@@ -15,7 +15,7 @@ from ui.proof import prove_it
 from ui.text import literal, table
 
 NAMES = {
-    "logit_diff": "logit difference",
+    "logit_diff": "mean logit difference",
     "previous_token": "previous token",
     "duplicate_token": "duplicate token",
     "induction": "induction",
