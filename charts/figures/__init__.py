@@ -118,6 +118,6 @@ FIGURES: dict[str, Figure] = {
         steering_sweep, ablation, patching, patched_run, path_patching, circuit, attribution_graph, placebo,
         counterpart, edit, probing, probe_use, writing, analogy, directions, neurons, neuron, neurons_and_features,
         feature_effects, feature_pairs, feature_list, max_activating, bigram, bigram_ablation, bigram_of_model,
-        superposition, unpacking, training_timeline, lens_timeline, checkpoint_comparison, drift, investigate,
+        superposition, unpacking, training_timeline, lens_timeline, checkpoint_comparison, drift, investigate, ioi,
     )
 }  # fmt: skip

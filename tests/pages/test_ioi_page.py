@@ -11,7 +11,7 @@ def titles(app) -> str:
 
 
 def shown(app) -> str:
-    return unescaped(sentences(app))
+    return "\n".join([unescaped(sentences(app)), *(unescaped(box.value) for box in app.markdown)])
 
 
 def test_roles_stand_beside_the_published_ones_and_a_head_leads_to_its_proof():
@@ -19,7 +19,10 @@ def test_roles_stand_beside_the_published_ones_and_a_head_leads_to_its_proof():
     assert not app.exception and not app.error
     assert "L3H2, L3H3, L2H2 and L3H0 speak for the other name" in unescaped(app.header[0].value)
     assert "knocked out, the difference goes" not in shown(app), "nothing is knocked out yet"
-    assert "| S-inhibition | looks from the end at S2 and itself says little | L2H0 | L7H3, L7H9, L8H6, L8H10 |" in shown(app)
+    assert (
+        "| S-inhibition | looks from the end at S2 and itself says little | L2H0 | L7H3, L7H9, L8H6, L8H10 |"
+        in shown(app)
+    )
     assert "| L3H2, other speaker | +9.3 (+6.98 to +11.62) | +9.28 | within |" in shown(app)
     assert "| L10H7, negative name mover | −1.899 |" in shown(app)
     assert "from the end at the name that was said once" in titles(app)
