@@ -239,7 +239,7 @@ class Ioi:
 
     def reading(self) -> Reading:
         """Who answers and how sure, who prepares it, and what the knockout does."""
-        return Reading(self._title(), (self._task(), *self._who(), *self.after(), *self._compared()))
+        return Reading(self._title(), (self._task(), *self._who(), *self._after(), *self._compared()))
 
     @property
     def done(self) -> float:
@@ -273,8 +273,7 @@ class Ioi:
         ]
         return [f"By what they look at, these are candidates for the rest: {'; '.join(told)}."] if told else []
 
-    def after(self) -> list[str]:
-        """What the knockout does, in sentences."""
+    def _after(self) -> list[str]:
         if not self.without:
             return []
         before, after = float(self.logit_diff.mean()), float(self.logit_diff_out.mean())

@@ -50,7 +50,7 @@ given = inputs.current()
 asked = name_prompts.prompts()
 knocked, without = name_prompts.knockout()
 answer = compute("ioi", given.model, **asked, without=without, prepend_bos=given.prepend_bos)
-show.finding(answer, told=() if knocked else answer.result.after())
+show.finding(answer)
 left, right = st.columns(2, gap="large")
 with left:
     show.chart(

@@ -40,7 +40,7 @@ PAGES = (
     ("Report", "report", "Report"),
     ("Batch", "batch", "Batch"),
 )
-LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
+LABS = {"bigram", "superposition", "ioi", "glossary"}  # which read no prompt, but letters or prompts of their own
 TEXTS = {"tours", "report", "batch"}  # which are read, and compute nothing
 CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
 READING = tuple(page for page in CHARTED if page[1] not in LABS)

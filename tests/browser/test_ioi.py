@@ -9,9 +9,8 @@ def test_knock_out_who_answers_and_follow_one_head(page):
     page.goto("/ioi")
     expect(finding(page)).to_contain_text("speak for the other name, but look elsewhere")
     settled(page)
-    expect(main(page)).not_to_contain_text("knocked out, the difference goes")
+    expect(charts(page).filter(has_text="Every prompt by itself")).to_have_count(0)
     main(page).get_by_text("Knock out the name movers, or whoever else answers").click()
-    expect(main(page)).to_contain_text("the difference goes from +22.50 to −1.40")
     in_address(page, "knocked", "true")
     settled(page)
     for said in ("What the logit difference is made of", "Who writes more, and who less", "Every prompt by itself"):

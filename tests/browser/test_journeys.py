@@ -44,7 +44,6 @@ ABOUT_JAPAN = {
     "Circuit": "of 20 heads and MLPs keep",
     "Graph": "“·Tokyo”",
     "Steering": "“·Tokyo”",
-    "IOI": "speak for the other name",  # of the model, whatever the prompt
     "Timeline": "Naming capitals comes first",  # of the model, whatever the prompt
     "Edits": "now answers “·Rome” instead of “·Tokyo”",
 }

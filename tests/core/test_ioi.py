@@ -163,7 +163,10 @@ def test_backups_are_those_that_rise_clearly_and_speak_for_the_name(tiny_model):
         helped += expected.sum()
         if expected.any():
             backups = result.named(ROLES[NAMES.index("backup")])
-            assert any(sentence.startswith(backups[0]) and "up as backup" in sentence for sentence in result.after())
+            assert any(
+                sentence.startswith(backups[0]) and "up as backup" in sentence
+                for sentence in result.reading().sentences
+            )
     assert helped, "some model has backups"
 
 

@@ -18,7 +18,7 @@ def test_roles_stand_beside_the_published_ones_and_a_head_leads_to_its_proof():
     app = visit(PAGE)
     assert not app.exception and not app.error
     assert "L3H2, L3H3, L2H2 and L3H0 speak for the other name" in unescaped(app.header[0].value)
-    assert "knocked out, the difference goes" not in shown(app), "nothing is knocked out yet"
+    assert "What the logit difference is made of" not in titles(app), "nothing is knocked out yet"
     assert (
         "| S-inhibition | looks from the end at S2 and itself says little | L2H0 | L7H3, L7H9, L8H6, L8H10 |"
         in shown(app)
