@@ -70,6 +70,8 @@ ASKED = {
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "investigate": [{}],
+    "ioi": [{"names": "cat, dog, sat, on, the", "templates": "! {A} ! {B} ! {S} !", "n_prompts": 4},
+            {"names": "cat, dog, sat, on, the", "templates": "! {A} ! {B} ! {S} !", "without": ("L1H1",)}],
     "jacobian_lens": [{}],
     "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],

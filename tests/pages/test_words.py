@@ -141,6 +141,14 @@ PINNED = {
         "vector": ("pasted numbers",),
     },
     ("superposition", "fit_guess"): {"2": (), "3": (), "4": (), "5": ()},
+    ("ioi", "questions"): {"drawn": (), "published": ()},
+    ("ioi", "role"): {
+        "name_mover": (),
+        "s_inhibition": (),
+        "duplicate_token": (),
+        "induction": (),
+        "previous_token": (),
+    },
     ("training_timeline", "role"): {
         "previous_token": (),
         "induction": (),
@@ -228,6 +236,7 @@ OTHER_KEYS = {
     "batch": "prompts prompt_column for_all table column",
     "glossary": "term",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
+    "ioi": "n_prompts seed names templates knocked without layer head",
     "training_timeline": "step compared fetched layer head",
 }
 OPTIONS = [
