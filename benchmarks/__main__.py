@@ -18,6 +18,7 @@ NAMES = (
     "heads",
     "input_attribution",
     "interventions",
+    "path_patching",
     "attribution_graph",
     "sweep_cost",
     "steering",
