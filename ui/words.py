@@ -580,7 +580,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("query_pos", 0), Number("key_pos", 0), Number("token", 0),
         Text("also", several=True), Text("reference"), *CHANCE,
     ),
-    "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), *CHANCE),
+    "patching": (
+        SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), Text("also", several=True),
+        IN_ITS_PLACE, Text("reference"), *CHANCE,
+    ),
     "path_patching": (
         SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight"), Text("sender"),
     ),

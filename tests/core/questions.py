@@ -86,7 +86,8 @@ ASKED = {
                 {"of": "steering", "settings": json.dumps({"prompt": PROMPT, "direction": "token: cat"}), "draws": 3}],
     "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
     "patching": [PAIR | {"site": site} for site in SITES]
-                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],
+                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}]
+                + [PAIR | {"site": "head", "without": ("L0H1",)}],
     "path_patching": [PAIR | {"receiver": receiver, "site": site}
                       for receiver in ("logits", "L2H1") for site in ("head", "attn_out", "mlp_out")]
                      + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]

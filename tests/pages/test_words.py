@@ -98,6 +98,12 @@ PINNED = {
         "pattern": ("attention patterns",),
     },
     ("patching", "metric"): {"logit_difference": ("logit difference",), "probability": (), "kl": ("all guesses (KL)",)},
+    ("patching", "mode"): {
+        "mean": ("its average",),
+        "resample": ("another prompt's",),
+        "zero": ("nothing (zero)",),
+        "set": (),
+    },
     ("patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     ("path_patching", "input"): {
         "auto": ("what carries most",),
@@ -222,7 +228,7 @@ OTHER_KEYS = {
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
     "ablation": "set_to layer head neuron sae feature query_pos key_pos token also reference chance chance_seed",
-    "patching": "corrupted estimate cell chance chance_seed",
+    "patching": "corrupted estimate cell also reference chance chance_seed",
     "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",
     "attribution_graph": "corrupted family alone node_share lines pinned groups part",
