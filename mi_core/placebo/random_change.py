@@ -12,64 +12,66 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.interventions.restart import Run
 from mi_core.models import hooks
 from mi_core.models.model import Model
 
+#: A hook, and what is added there at every position.
+Change = tuple[str, Float[Tensor, "pos ..."]]
+
+
+def has_direction(one: Intervention) -> bool:
+    """Whether it changes vectors: attention weights are shares, and no random vector could stand in for them."""
+    return one.where != hooks.pattern
+
 
 @torch.no_grad()
-def change(model: Model, ids: Sequence[int], base: Run, one: Intervention) -> Float[Tensor, "pos ..."]:
-    """What an intervention adds to the activation where it acts.
+def changes(model: Model, ids: Sequence[int], base: Run, own: Run) -> list[Change]:
+    """What interventions add to the activations where they act, each with those before it in place.
 
     Args:
         model: The model.
         ids: The prompt.
         base: What is in place anyway.
-        one: The intervention.
-
-    Raises:
-        InputError: It acts on attention weights or single neurons, which have no direction.
+        own: The interventions, each at a hook of its own, in the order of the hooks.
     """
-    if "d_model" not in one.where.axes and "d_head" not in one.where.axes:
-        raise InputError(
-            f"{one.where.words.format(layer=one.layer).capitalize()} have no direction that chance could draw: swap "
-            "another activation, or switch the comparison with chance off.",
-            "of",
-        )
-    rows = model.rows([list(ids)])
-    with intervening(model, [base]):
-        before = model.activation(rows, one.hook)[0].clone()
-    with intervening(model, [(*base, one)]):
-        after = model.activation(rows, one.hook)[0].clone()
-    return after - before
+    rows, found, done = model.rows([list(ids)]), [], list(base)
+    for one in own:
+        with intervening(model, [done]):
+            before = model.activation(rows, one.hook)[0].clone()
+        done.append(one)
+        with intervening(model, [done]):
+            after = model.activation(rows, one.hook)[0].clone()
+        found.append((one.hook, after - before))
+    return found
 
 
-def random_runs(
-    ids: Sequence[int],
-    base: Run,
-    changes: Sequence[tuple[str, Float[Tensor, "pos ..."]]],
-    draws: int,
-    seed: int,
-) -> list[Run]:
-    """Runs with, in place of each of `changes`, one random direction that is as long at every position.
+def added(moved: Sequence[Change]) -> list[Intervention]:
+    """The same changes as plain additions."""
+    sites = [(*hooks.parse(hook), value) for hook, value in moved]
+    return [Intervention(site.name, layer, value, end=len(value), operation="add") for site, layer, value in sites]
+
+
+def random_units(width: int, draws: int, seed: int) -> Float[Tensor, "draw width"]:
+    """Directions of length 1, each way as likely as any other."""
+    drawn = torch.randn(draws, width, generator=torch.Generator().manual_seed(seed))
+    return drawn / drawn.norm(dim=-1, keepdim=True)
+
+
+def random_runs(base: Run, moved: Sequence[Change], draws: int, seed: int) -> list[Run]:
+    """Runs with, in place of each of `moved`, one random direction that is as long at every position.
 
     Args:
-        ids: The prompt.
         base: What is in place anyway.
-        changes: (hook, what is added there).
+        moved: What the intervention adds, by hook.
         draws: How many runs.
         seed: Of the draws.
     """
-    generator = torch.Generator().manual_seed(seed)
-    found: list[Run] = []
-    for _ in range(draws):
-        adds = []
-        for hook, moved in changes:
-            site, layer = hooks.parse(hook)
-            unit = torch.randn(moved.shape[-1], generator=generator).to(moved)
-            length = moved.norm(dim=-1, keepdim=True)
-            adds.append(Intervention(site.name, layer, length * unit / unit.norm(), end=len(ids), operation="add"))
-        found.append((*base, *adds))
-    return found
+    drawn = [
+        (hook, value, random_units(value.shape[-1], draws, seed + at).to(value)) for at, (hook, value) in enumerate(moved)
+    ]
+    return [
+        (*base, *added([(hook, value.norm(dim=-1, keepdim=True) * units[draw]) for hook, value, units in drawn]))
+        for draw in range(draws)
+    ]
