@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from mi_core.ablation.component import KINDS, Component, Feature
+from mi_core.ablation.component import KINDS, Component, Feature, setting_of
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
@@ -103,6 +103,11 @@ class Ablation:
     def strongest(self) -> int:
         """Index of the component whose knockout changes the answer most."""
         return int(np.abs(self.change).argmax())
+
+    def settings_of(self, index: int) -> dict[str, int]:
+        """The settings that narrow an ablation down to one component."""
+        number = {setting: self.component_numbers[index]} if (setting := setting_of(self.kind)) else {}
+        return number if self.kind == FEATURE else {"layer": self.component_layers[index]} | number
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`effects`: a row per component; `foretold` is −`direct`. `baseline`: nothing out, and `also` out."""

@@ -37,6 +37,7 @@ SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
     "patching": patching.planned,
     "path_patching": path_patching.planned,
     "input_attribution": input_attribution.planned,
+    "placebo": placebo.planned,
 }
 #: Those that read many texts, and what each would take: (texts read, seconds, bytes), from all of its settings.
 LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
@@ -47,7 +48,6 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
 SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "circuit": circuit.planned,
     "attribution_graph": attribution_graph.planned,
-    "placebo": placebo.planned,
     "investigate": investigate.planned,
 }
 #: What a sentence calls an analysis whose name it cannot use.
@@ -61,7 +61,6 @@ CALLED = {
 RUN = {
     "circuit": "circuits",
     "attribution_graph": "passes back through the model",
-    "placebo": "changed prompts",
 }
 
 

@@ -16,6 +16,7 @@ from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.interventions.restart import Run
 from mi_core.models import hooks
 from mi_core.models.model import Model
+from mi_core.probing.trial import random_units
 
 #: A hook, and what is added there at every position.
 Change = tuple[str, Float[Tensor, "pos ..."]]
@@ -28,22 +29,21 @@ def has_direction(one: Intervention) -> bool:
 
 @torch.no_grad()
 def changes(model: Model, ids: Sequence[int], base: Run, own: Run) -> list[Change]:
-    """What interventions add to the activations where they act, each with those before it in place.
+    """What each of some interventions adds to the activation where it acts, all others in place.
 
     Args:
         model: The model.
         ids: The prompt.
         base: What is in place anyway.
-        own: The interventions, each at a hook of its own, in the order of the hooks.
+        own: The interventions, each at a hook of its own.
     """
-    rows, found, done = model.rows([list(ids)]), [], list(base)
+    rows, found = model.rows([list(ids)]), []
     for one in own:
-        with intervening(model, [done]):
-            before = model.activation(rows, one.hook)[0].clone()
-        done.append(one)
-        with intervening(model, [done]):
-            after = model.activation(rows, one.hook)[0].clone()
-        found.append((one.hook, after - before))
+        values = []
+        for run in ([*base, *(other for other in own if other is not one)], [*base, *own]):
+            with intervening(model, [run]):
+                values.append(model.activation(rows, one.hook)[0].clone())
+        found.append((one.hook, values[1] - values[0]))
     return found
 
 
@@ -51,12 +51,6 @@ def added(moved: Sequence[Change]) -> list[Intervention]:
     """The same changes as plain additions."""
     sites = [(*hooks.parse(hook), value) for hook, value in moved]
     return [Intervention(site.name, layer, value, end=len(value), operation="add") for site, layer, value in sites]
-
-
-def random_units(width: int, draws: int, seed: int) -> Float[Tensor, "draw width"]:
-    """Directions of length 1, each way as likely as any other."""
-    drawn = torch.randn(draws, width, generator=torch.Generator().manual_seed(seed))
-    return drawn / drawn.norm(dim=-1, keepdim=True)
 
 
 def random_runs(base: Run, moved: Sequence[Change], draws: int, seed: int) -> list[Run]:
@@ -68,10 +62,10 @@ def random_runs(base: Run, moved: Sequence[Change], draws: int, seed: int) -> li
         draws: How many runs.
         seed: Of the draws.
     """
-    drawn = [
-        (hook, value, random_units(value.shape[-1], draws, seed + at).to(value)) for at, (hook, value) in enumerate(moved)
-    ]
-    return [
-        (*base, *added([(hook, value.norm(dim=-1, keepdim=True) * units[draw]) for hook, value, units in drawn]))
-        for draw in range(draws)
-    ]
+    widths = [value.shape[-1] for _, value in moved]
+    drawn = random_units(sum(widths), draws, seed).split(widths, dim=-1)
+    every = []
+    for (hook, value), units in zip(moved, drawn, strict=True):
+        lengths = value.norm(dim=-1, keepdim=True)
+        every.append([(hook, lengths * unit / unit.norm()) for unit in units.to(value)])
+    return [(*base, *added(one)) for one in zip(*every, strict=True)]

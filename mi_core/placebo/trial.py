@@ -29,7 +29,8 @@ from mi_core.patching.run import open_pair
 from mi_core.patching.site import cell as find_cell
 from mi_core.placebo import alike
 from mi_core.placebo.alike import NOTHING, Alike
-from mi_core.placebo.random_change import added, changes, has_direction, random_runs, random_units
+from mi_core.placebo.random_change import added, changes, has_direction, random_runs
+from mi_core.probing.trial import random_units
 
 RANDOM, TAKEN_OUT = "random directions", "random directions taken out"
 
@@ -79,9 +80,7 @@ def _numbered(kind: str, runs: list[Run]) -> Alike:
     return kind, [f"random {number}" for number in range(1, len(runs) + 1)], runs
 
 
-def _pushed_anywhere(
-    model: Model, ids: Sequence[int], base: Run, own: Run, draws: int, seed: int
-) -> tuple[Run, Alike]:
+def _pushed_anywhere(model: Model, ids: Sequence[int], base: Run, own: Run, draws: int, seed: int) -> tuple[Run, Alike]:
     """The interventions `own` as additions to `base`, and random directions of their size; none for shares."""
     if not all(map(has_direction, own)):
         return (*base, *own), NOTHING
@@ -150,8 +149,7 @@ def steered(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
     for vector, spec in zip(vectors, wanted, strict=True):
         by_hook[vector.hook].append((vector, spec.strength))
     begin = len(tokens) - 1 if settings["positions"] == "new" else int(tokens.has_bos)
-    order = sorted(by_hook, key=model.resid_names().index)
-    own = [_pushing(hook, by_hook[hook], begin) for hook in order]
+    own = [_pushing(hook, pushed, begin) for hook, pushed in by_hook.items()]
     restated, random = _pushed_anywhere(model, tokens.ids, (), own, draws, seed)
     plain = model.run(tokens).logits[-1]
     return _trial(

@@ -49,6 +49,12 @@ class Knockouts:
         """The settings that the text shares."""
         return {name: self.settings[name] for name in ("mode", "reference", "sae")}
 
+    def one_of(self, result: Any) -> dict[str, Any]:
+        """The settings of the ablation over the part looked at, or over the one that matters most in `result`."""
+        if self.part is not None and self.part not in result.also:
+            return self.alone
+        return self.settings | result.settings_of(result.strongest)
+
 
 def fields(inputs: Inputs) -> Knockouts:
     """Draw the fields; each has a place below it for a sentence about its value."""
