@@ -50,7 +50,7 @@ def attribution_graph(
         layer=[*flow(curves(edges, placed), picked, x, y, told), *_nodes(placed, picked, x, y)]
     ).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
-        title=theme.titled(title, subtitle, width=330),
+        title=theme.titled(title, subtitle, width=theme.PHONE),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )
@@ -129,7 +129,7 @@ def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Ch
         "what:N",
         scale=alt.Scale(domain=kinds, range=[looks[name] for name in kinds]),
         legend=alt.Legend(
-            title=None, orient="top", direction="horizontal", symbolFillColor=theme.words(), columns=4,
+            title=None, orient="bottom", direction="horizontal", symbolFillColor=theme.words(), columns=4,
             symbolStrokeWidth=0,
         ),
     )  # fmt: skip

@@ -41,7 +41,7 @@ def circuit_graph(
     drawn = [*lines, *_nodes(placed, picked, rows)]
     return alt.LayerChart(layer=drawn).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
-        title=theme.titled(title, " ".join(filter(None, said))),
+        title=theme.titled(title, " ".join(filter(None, said)), width=theme.PHONE),
         autosize=theme.FILLING,
         description=theme.alt_text(title, placed, value="amount", label="component", unit="logits", kind="Graph"),
     )
@@ -94,7 +94,8 @@ def _nodes(placed: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart
     shape = alt.Shape(
         "what:N",
         scale=alt.Scale(domain=[NAMES[kind] for kind in kinds], range=[SHAPES[kind] for kind in kinds]),
-        legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolFillColor=theme.words()),
+        # below, because beside that of the signs it would not fit a phone
+        legend=alt.Legend(title=None, orient="bottom", direction="horizontal", symbolFillColor=theme.words()),
     )
     colour = alt.Color("sign:N", scale=theme.SIGNS, legend=sign_legend())
     dots = base.mark_point(size=240, filled=True, opacity=1, cursor="pointer").encode(

@@ -18,6 +18,7 @@ from charts.labelled import labelled, without_words
 from charts.picture_style import MM_PER_INCH, USUAL, Size, Style
 from charts.ready import ready, with_rows
 from charts.rows import in_rows
+from charts.unseen import seen
 from mi_core.errors import InputError
 
 FORMS = ("png", "svg", "pdf", "vega-lite")
@@ -105,7 +106,7 @@ def _document(body: str, wide: float, high: float, across: str, down: str) -> st
     """An SVG of `wide` × `high` pixels, shown `across` × `down` large."""
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{across}" height="{down}" viewBox="0 0 {wide:g} {high:g}">{body}</svg>'
+        f'width="{across}" height="{down}" viewBox="0 0 {wide:g} {high:g}">{seen(body)}</svg>'
     )
 
 

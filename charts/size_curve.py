@@ -47,7 +47,7 @@ def size_curve(
     ]
     return alt.LayerChart(layer=layers).properties(
         height=300,
-        title=theme.titled(title, subtitle),
+        title=theme.titled(title, subtitle, width=theme.PHONE),
         autosize=theme.FILLING,
         description=theme.alt_text(title, frame, value="faithfulness", label="size", kind="Line chart"),
     )
@@ -73,7 +73,7 @@ def _up(column: str, drawn: pd.DataFrame) -> alt.Y:
 def _lines(drawn: pd.DataFrame, x: alt.X) -> list[alt.Chart]:
     looks = {said: (dash, width, shape) for said, dash, width, shape in SERIES.values() if said in set(drawn["which"])}
     names = alt.Scale(domain=list(looks), range="category")
-    legend = alt.Legend(title=None, orient="top", direction="horizontal", symbolSize=80)
+    legend = alt.Legend(title=None, orient="top", columns=2, symbolSize=80)
     shapes = alt.Scale(domain=list(looks), range=[shape for *_, shape in looks.values()])
     lines = []
     for said, (dash, width, _) in looks.items():

@@ -56,6 +56,7 @@ FONT = "Liberation Sans, Arial, Helvetica, DejaVu Sans, sans-serif"
 MONO = "Source Code Pro, Liberation Mono, DejaVu Sans Mono, Menlo, Consolas, monospace"
 LABEL, SMALL = 12, 11  # type sizes in pixels
 DENSE = 14  # pixels per column that a label needs
+PHONE = 310  # pixels of a title's line that a phone holds
 GREY = "#7E7970"  # 4 : 1 on both backgrounds: for rules, outlines and subtitles
 MARKED = "#D9742B"  # outline of the cell that was clicked: unlike every colour of the ramp, on both backgrounds
 # Charts with a column per token or head have a size of their own and are scrolled where it is too wide; the others fill

@@ -13,6 +13,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.pop("LOUPE_MODEL_FOLDERS", None)
 
 import functools
+import importlib
 import json
 import shutil
 from collections.abc import Callable
@@ -25,7 +26,10 @@ from jaxtyping import install_import_hook
 
 from tests.shapes import arrays
 
-# Before anything imports mi_core.
+# Before anything imports mi_core. What mi_core imports is imported before: within the hook, Python looks for compiled
+# code under another name, finds none, and compiles thousands of files of these packages anew.
+for package in ("pandas", "sklearn.linear_model", "transformer_lens"):
+    importlib.import_module(package)
 install_import_hook("mi_core", f"{arrays.__module__}.{arrays.__name__}")
 
 # No example has a deadline, and none is made too slowly.

@@ -3,11 +3,16 @@
 import string
 from collections.abc import Iterable, Sequence
 
-_ESCAPES = str.maketrans({char: "\\" + char for char in string.punctuation} | {"\n": " ", "\r": " "})
+from charts.unseen import UNSEEN
+
+_ESCAPES = UNSEEN | str.maketrans({char: "\\" + char for char in string.punctuation} | {"\n": " ", "\r": " "})
 
 
 def literal(text: str) -> str:
-    """`text` as Markdown that shows exactly these characters: no markup, no HTML, no formula, no emoji code."""
+    """`text` as Markdown that shows exactly these characters: no markup, no HTML, no formula, no emoji code.
+
+    What would turn the words after it around has a sign in its place.
+    """
     return text.translate(_ESCAPES)
 
 

@@ -153,7 +153,7 @@ def placebo(result: Any, *, title: str | None = None) -> alt.LayerChart:
     """An intervention beside what chance does in its place, a row for each kind of chance."""
     unit = {
         "change": f"change of the {result.target.quantity} of {result.target.label} (logits)",
-        "kl": "how far the next token's odds move: KL (bits)",
+        "kl": "next token: KL (bits)",
     }[result.measure]
     return cloud(
         table(result, "trials").rename(columns={"kind": "operation"}),

@@ -101,7 +101,7 @@ function tell() {
   const body = notes.document.body
   const line = (name, text, style) => {
     const made = notes.document.createElement(name)
-    made.textContent = text
+    made.textContent = seen(text)
     made.style.cssText = style
     made.dir = "auto"
     body.append(made)

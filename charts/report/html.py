@@ -17,17 +17,12 @@ from markupsafe import Markup, escape
 
 from charts import theme
 from charts.report.vega import vega
+from charts.unseen import seen
 from mi_core.models.tokens import TOKEN_COLUMNS, VISIBLE
 
 HERE = Path(__file__).parent
 PADDING = {"left": 2, "top": 2, "right": 6, "bottom": 6}  # pixels: letters reach beyond what Vega reckons with
 SHEET = {"claim": "Claim", "evidence": "Evidence", "control": "Control", "limits": "Limits"}
-# Signs for what a browser drops or refuses, and for what would turn the letters after it around.
-UNSEEN = {
-    **{code: chr(0x2400 + code) for code in range(32) if code not in (9, 10, 13)},
-    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
-    **dict.fromkeys((*range(0xD800, 0xE000), 0xFFFE, 0xFFFF), "\N{REPLACEMENT CHARACTER}"),
-}
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -89,16 +84,15 @@ def _script() -> str:
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=seen, trim_blocks=True,
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_seen, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["emphasised"] = _emphasised
     return environment.get_template("report.html.j2")
 
 
-def seen(value: Any) -> Any:
-    """Text without what a browser would drop or refuse."""
-    return value.translate(UNSEEN) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _seen(value: Any) -> Any:
+    return seen(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _emphasised(text: str) -> Markup:

@@ -10,8 +10,9 @@ import pypdf
 import vl_convert
 
 from charts.export import Style, image
-from charts.report.html import SHEET, date, seen
+from charts.report.html import SHEET, date
 from charts.report.paper import BODY, CODE, HEADING, LABEL, SMALL, TITLE, Paper
+from charts.unseen import seen
 
 STYLE = Style(size="page", ground="white")
 FEW_ROWS = 12  # of a table where there is no chart

@@ -48,9 +48,15 @@ async function drawAll() {
   root.dataset.drawn = "all"
 }
 
+// Text as the rest of the file writes it: what cannot be seen, or turns the line around, has a sign in its place
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/
 function seen(text, isToken) {
   const signs = isToken ? look.visible : {}
-  return [...text].map(c => signs[c] ?? (c < " " && c !== "\n" ? String.fromCharCode(0x2400 + c.charCodeAt()) : c)).join("")
+  return [...text].map(c => {
+    if (c in signs) return signs[c]
+    if (c < " " && c !== "\n") return String.fromCharCode(0x2400 + c.charCodeAt())
+    return TURNS.test(c) ? `⟨U+${c.charCodeAt().toString(16).toUpperCase()}⟩` : c
+  }).join("")
 }
 
 function written(value) {

@@ -37,6 +37,7 @@ from mi_core.saes.sae import Sae
 
 BASES = ("auto", "feature", "component", "neuron")
 POINTS, NODES, MEASURED = range(1, 501), range(10, 5001), range(0, 501)
+FEWEST = 10  # points
 LISTED = 2000  # edges in the table: the strongest
 MATTERS = 0.01  # share of the answer that a node must be worth in a prompt to count as part of it
 SAMPLE = 16  # readers that a forecast takes back
@@ -218,7 +219,7 @@ def attribution_graph(
     target: str | None = None,
     foil: str | None = None,
     basis: Literal["auto", "feature", "component", "neuron"] = "auto",
-    points: int = 10,
+    points: int | None = None,
     nodes: int = 400,
     measured: int = 60,
     pos: int | None = None,
@@ -243,7 +244,8 @@ def attribution_graph(
         foil: What it is compared with; None for the corrupted prompt's top guess, if that is another.
         basis: Of what: features of SAEs and what these leave unexplained, heads and MLPs (component), or heads and
             neurons; auto takes features where the model has SAEs.
-        points: Gauss–Legendre points between both prompts, 1 to 500: more where the places do not add up to the same.
+        points: Gauss–Legendre points between both prompts, 1 to 500; None for 10, doubled until the places add up to
+            the same.
         nodes: Features, or heads and neurons, that are told apart; the rest of a position is one node.
         measured: How many of the strongest nodes, and of the edges, are measured, up to 500 each.
         pos: Position whose next-token logits are read; None for the last.
@@ -269,7 +271,8 @@ def attribution_graph(
 
     graphs = []
     for account, _, _ in accounts:
-        graphs.append(_graph(model, account, made_of, saes, nodes, accounts[0][1], told))
+        ready = account if points else account.settled(_streams(model, saes))
+        graphs.append(_graph(model, ready, made_of, saes, nodes, accounts[0][1], told))
         if partial is None:
             partial = _result(model, accounts, graphs, made_of, saes)
     found = _result(model, accounts, graphs, made_of, saes)
@@ -321,12 +324,12 @@ def _accounts(
     family: str,
     target: str | None,
     foil: str | None,
-    points: int,
+    points: int | None,
     pos: int | None,
     prepend_bos: bool | None,
 ) -> Accounts:
     """What is asked of each pair, the page's own first."""
-    if points not in POINTS:
+    if points is not None and points not in POINTS:
         raise InputError(f"There cannot be {points} points: choose 1 to {POINTS[-1]}.", "points")
     if circuit_graph.obstacle(model):
         raise InputError(
@@ -341,11 +344,15 @@ def _accounts(
         position = model.position(tokens, pos)
         ids = model.up_to(tokens.ids, position)
         answer = resolve(model, target, foil, int(model.run(tokens, (), logits=position).logits[0].argmax()))
-        return [(Account(model, ids, None, answer, points), tokens, None)]
+        return [(Account(model, ids, None, answer, 1), tokens, None)]
     own = families.Asked(prompt, str(corrupted), target or "", foil or "")
     asked = [own, *(one for one in families.pairs(family) if one != own)]
     return [
-        (Account(model, case.ids, case.other, case.target, points), case.prompts.clean, case.prompts.corrupted)
+        (
+            Account(model, case.ids, case.other, case.target, points or FEWEST),
+            case.prompts.clean,
+            case.prompts.corrupted,
+        )
         for case in families.cases(model, asked, pos, prepend_bos)
     ]
 
@@ -360,6 +367,11 @@ def _basis(model: Model, basis: str, nodes: int, measured: int) -> tuple[str, li
     if basis == "auto":
         basis = FEATURE if places.sites(model.id) else "component"
     return basis, places.opened(model) if basis == FEATURE else []
+
+
+def _streams(model: Model, saes: Sequence[Sae]) -> list[str]:
+    """Every place whose stream is accounted for."""
+    return [hooks.resid_pre(0), *(sae.hook for sae in saes)] if saes else model.resid_names()
 
 
 def _steps(model: Model, saes: Sequence[Sae], pairs: int) -> int:

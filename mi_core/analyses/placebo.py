@@ -16,7 +16,7 @@ from mi_core.analyses._index import bound
 from mi_core.errors import InputError
 from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import sweep
-from mi_core.metrics.metric import Metrics
+from mi_core.metrics import distribution
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
@@ -149,9 +149,9 @@ def placebo(
     swept = sweep(model, found.ids, found.runs, lambda logits: logits.float(), progress)
     plain, run, restated, *others = swept.values
     own = run if found.edited is None else found.edited
-    read = Metrics(found.target, plain)
-    before, after, *rest = read(torch.stack([plain, own, *others])).double().numpy(force=True)
-    change, _, kl = np.array(rest).reshape(-1, len(before)).T
+    every = torch.stack([own, *others])
+    change = (found.target.of(every) - found.target.of(plain)).double().numpy(force=True)
+    kl = _kl(of, every, plain).numpy(force=True)
     return Placebo(
         model=model.id,
         analysis=of,
@@ -159,16 +159,23 @@ def placebo(
         target=found.target,
         pos=found.pos,
         said=found.said,
-        own_change=after[0] - before[0],
-        own_kl=after[2],
+        own_change=float(change[0]),
+        own_kl=float(kl[0]),
         draws=draws,
         seed=seed,
         kinds=found.kinds,
         names=found.names,
-        change=change - before[0],
-        kl=kl,
+        change=change[1:],
+        kl=kl[1:],
         checks=(_restated(found, own, restated), *swept.checks()),
     )
+
+
+def _kl(of: str, logits: Float[Tensor, "row d_vocab"], plain: Float[Tensor, " d_vocab"]) -> Float[Tensor, " row"]:
+    """In bits, the way round in which that analysis measures: KL(plain ‖ changed), of pushes KL(changed ‖ plain)."""
+    before, after = (x.double().log_softmax(-1) for x in (plain, logits))
+    ends = (after, before) if of == "steering" else (before, after)
+    return distribution.kl_bits(*ends).clamp(min=0.0)
 
 
 def planned(model: Model, *, of: str, settings: str, draws: int, seed: int) -> tuple[tuple[int, ...], list[Run]]:
@@ -205,7 +212,7 @@ def _read(result: Placebo) -> Reading:
         (
             f"It moves further {listed(more)}.",
             *(_typically(result, kind) for kind in counts),
-            *([picked] if first else []),
+            *([f"If it was picked because it moves most, {in_any_case}"] if first else []),
         ),
     )
 

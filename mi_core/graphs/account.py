@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,10 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.errors import InputError
 from mi_core.graphs.held import Held, check_straight, hold
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
+
+SETTLED, TRUSTED = 2e-3, 1e-2  # shares of the answer
+MOST_POSITIONS = 8192  # points × positions of one pass: more takes gigabytes in a model of GPT-2's size
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,33 @@ class Account:
         their = self.model.run_ids(self.model.rows([self.other]), asked)
         total = self.target.of(own.logits[0, -1].float()) - self.target.of(their.logits[0, -1].float())
         return mine, {name: their[name][0] for name in asked}, float(total)
+
+    def settled(self, names: Sequence[str]) -> Account:
+        """The same with as many points as it takes for every one of these streams to add up to the answer.
+
+        Points are doubled until each sum is off by `SETTLED` of the answer at most, or there is no room for more.
+
+        Raises:
+            InputError: The sums are still off by more than `TRUSTED` of the answer.
+        """
+        if self.other is None:
+            return self
+        clean, other, total = self.both(names)
+        off = max(abs(self._sum(name, clean[name], other[name]) - total) for name in names) / abs(total)
+        more = 2 * self.points
+        if off > SETTLED and more * len(self.ids) <= MOST_POSITIONS:
+            return replace(self, points=more).settled(names)
+        if off > TRUSTED:
+            raise InputError(
+                f"Between these prompts {self.model.id} bends so much that its sums are off by {off:.0%} of the answer "
+                "and cannot be trusted: choose prompts that differ less, or look at one prompt alone.",
+                "corrupted",
+            )
+        return self
+
+    def _sum(self, name: str, clean: Float[Tensor, "pos d_model"], other: Float[Tensor, "pos d_model"]) -> float:
+        with self.passing(name, clean, other, []) as run:
+            return float(((clean - other) * run.worth()).sum())
 
     @contextmanager
     def passing(

@@ -45,7 +45,7 @@ def _what(result: Any) -> str:
     if not result.alone and off > OFF * abs(result.total):
         return (
             f"The streams on the way bend so much that a layer’s sum is off by {signed(off)} logits: take more points, "
-            "as the setting points of the command does."
+            "with the setting points of the command."
         )
     if result.alone:
         return (

@@ -532,3 +532,14 @@ def test_the_ground_is_the_one_that_was_chosen(style, corner):
     with Image.open(io.BytesIO(image(ready(CHARTS["shift"](False)), "png", ("Loupe",), style))) as picture:
         assert picture.convert("RGBA").getpixel((1, 1)) == corner
         assert len(picture.convert("RGBA").getcolors(2**24)) > 20, "there is something on it"
+
+
+def test_a_picture_bears_any_caption():
+    spec = ready(CHARTS["bars"](False))
+    hostile = ("a\x00b\x07 \ud800 \u202eabc\u202c =1+1 </text><script>1</script> 🙂",)
+    svg = ElementTree.fromstring(image(spec, "svg", hostile))
+    assert "a␀b␇ � ⟨U+202E⟩abc⟨U+202C⟩ =1+1 </text><script>1</script> 🙂" in "".join(svg.itertext())
+    assert not [each for each in svg.iter() if each.tag.endswith("script")]
+    with Image.open(io.BytesIO(image(spec, "png", hostile))) as picture:
+        assert picture.height > 100
+    assert image(spec, "pdf", hostile).startswith(b"%PDF")

@@ -20,6 +20,8 @@ from tests.core.plain_reference import plain
 MARY = "When Mary and John went to the store, John gave a drink to"
 JOHN = "When Mary and John went to the store, Mary gave a drink to"
 TEXAS = "The capital of Texas is"
+RANDOM = "random directions"
+MAKE = {"kind": "rome", "subject": "Texas", "target": "Boston"}
 CLEAN = " the cat sat on the dog on"
 
 
@@ -81,7 +83,18 @@ def test_a_push_and_its_random_directions_are_those_of_plain_hooks(mini, hf_mode
 
         with torch.no_grad():
             after = run_edited(hf, found.tokens.ids, [("resid_pre", 2, put)])[-1].double().log_softmax(-1)
-        assert found.kl[draw] == pytest.approx(float((before.exp() * (before - after)).sum() / np.log(2)), abs=1e-3)
+        # the way round in which steering measures
+        assert found.kl[draw] == pytest.approx(float((after.exp() * (after - before)).sum() / np.log(2)), abs=1e-3)
+
+
+def test_its_numbers_are_those_of_the_analysis_itself(mini):
+    from mi_core.analyses.edit import edit
+    from mi_core.analyses.steering import steering
+
+    pushed = ask(mini, "steering", prompt=TEXAS, direction="token:Paris", draws=1)
+    assert pushed.own_kl == pytest.approx(steering(mini, TEXAS, direction="token:Paris", max_new_tokens=1).kl, abs=1e-4)
+    made = edit(mini, TEXAS, subject="Texas", target="Boston")
+    assert ask(mini, "edit", prompt=TEXAS, **MAKE, draws=1).own_kl == pytest.approx(float(made.trial_kl[0]), abs=1e-3)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
@@ -116,8 +129,6 @@ def test_it_counts_what_moves_less_and_says_so(mini):
     assert trials["direction"].tolist().count("knocking out L0H3") == 2 and len(trials) == 25
 
 
-RANDOM = "random directions"
-MAKE = {"kind": "rome", "subject": "Texas", "target": "Boston"}
 CLAMP = {"prompt": "The film was", "direction": "feature:53", "operation": "clamp", "strength": 5.0}
 PATCH = {"prompt": MARY, "corrupted": JOHN, "site": "head", "cell": "L3H2"}
 

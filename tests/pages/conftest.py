@@ -1,8 +1,10 @@
 """Pages as a browser and a fast machine would run them."""
 
+import functools
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1.element_tree import Selectbox
 
 from ui import compute
@@ -15,6 +17,15 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(HERE) and getattr(item, "originalname", "") != "test_page_finds_something":
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def scanned_once():
+    """`AppTest` reads what every installed package says of itself, for each session anew: a quarter of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        scan = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture(autouse=True)

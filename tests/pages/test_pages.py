@@ -36,8 +36,7 @@ def visit(page: str, **state) -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=SECONDS)
     for name, value in state.items():
         app.session_state[name] = value
-    app.run()
-    return app if page == START else app.switch_page(page).run()
+    return app.run() if page == START else app.switch_page(page).run()
 
 
 def sentences(app: AppTest) -> str:
