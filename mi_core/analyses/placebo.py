@@ -204,9 +204,7 @@ def _read(result: Placebo) -> Reading:
     counts = {kind: result.beaten(kind) for kind in result.groups}
     more = [f"than {larger} of {of} {kind}" for kind, (larger, of) in counts.items()]
     first = [kind for kind, (larger, of) in counts.items() if larger == of and kind not in (RANDOM, TAKEN_OUT)]
-    picked = (
-        f"If it was picked because it moves most, it passes {listed(first)} in any case: compare it on another prompt."
-    )
+    in_any_case = f"it passes {listed(first)} in any case: compare it on another prompt."
     return Reading(
         f"{title}: {_verdict(*next(iter(counts.values())))}",
         (

@@ -58,7 +58,7 @@ class Trial:
     edited: Float[Tensor, " d_vocab"] | None = None
     """Logits of the model with edited weights, where `own` stands for an edit."""
     ranking: tuple[Run, ...] = ()
-    """Runs that say which part it is: one for each that it could be."""
+    """Runs that say which part it is: without any of those that it could be, and with each."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -89,13 +89,16 @@ def _pushed_anywhere(model: Model, ids: Sequence[int], base: Run, own: Run, draw
 
 
 def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
-    """The part that an ablation knocks out, or the one that matters most of several."""
+    """The part that an ablation knocks out, or the one that matters most of several.
+
+    Without `progress` nothing is swept, and the first of several stands for that one: to foretell what it will take.
+    """
     asked = Question(**settings)
     plan = ablation_plan(model, asked, progress or silent)
-    several = plan.runs if len(plan.components) > 1 else ()
+    several = [plan.runs[0][:-1], *plan.runs] if len(plan.components) > 1 else []
     at = 0
     if several and progress is not None:
-        swept = sweep(model, plan.ids, [several[0][:-1], *several], lambda x: plan.target.of(x)[:, None], progress)
+        swept = sweep(model, plan.ids, several, lambda x: plan.target.of(x)[:, None], progress)
         at = int((swept.values[1:, 0] - swept.values[0, 0]).abs().argmax())
     part, run = plan.components[at], plan.runs[at]
     base, own = run[:-1], run[-1:]
@@ -110,7 +113,7 @@ def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
         base=base,
         own=run,
         restated=restated,
-        ranking=several,
+        ranking=tuple(several),
     )
 
 
