@@ -29,6 +29,7 @@ from mi_core.result import Check, Reading, same_length
 DRAWS = range(1, 201)
 ENOUGH = 19  # alternatives, from which on "more than nearly all" says something
 NOTHING = 1e-3  # logits or bits: rounding, no change
+PICKED = "If it was picked because it moves most, it passes "
 BY_CHANGE = ("ablation", "patched_run")  # judged by the answer; others by all of the next token's odds
 
 
@@ -204,13 +205,12 @@ def _read(result: Placebo) -> Reading:
     counts = {kind: result.beaten(kind) for kind in result.groups}
     more = [f"than {larger} of {of} {kind}" for kind, (larger, of) in counts.items()]
     first = [kind for kind, (larger, of) in counts.items() if larger == of and kind not in (RANDOM, TAKEN_OUT)]
-    in_any_case = f"it passes {listed(first)} in any case: compare it on another prompt."
     return Reading(
         f"{title}: {_verdict(*next(iter(counts.values())))}",
         (
             f"It moves further {listed(more)}.",
             *(_typically(result, kind) for kind in counts),
-            *([f"If it was picked because it moves most, {in_any_case}"] if first else []),
+            *(f"{PICKED}{kind} in any case: compare it on another prompt." for kind in first),
         ),
     )
 

@@ -34,12 +34,13 @@ from tests.core.plain_reference import plain
 MARY = "When Mary and John went to the store, John gave a drink to"
 JOHN = "When Mary and John went to the store, Mary gave a drink to"
 TEXAS = "The capital of Texas is"
-RANDOM = "random directions"
+RANDOM, HEADS = "random directions", "other heads of layer 3"
+NEURONS, OFTEN = "other neurons of layer 3", "other features that fire about as often"
 MAKE = {"kind": "rome", "subject": "Texas", "target": "Boston"}
 REMOVE = {"kind": "orthogonalise", "direction": "token:Austin"}
 CLAMP = {"prompt": "The film was", "direction": "feature:53", "operation": "clamp", "strength": 5.0}
 PATCH = {"prompt": MARY, "corrupted": JOHN, "site": "head", "cell": "L3H2"}
-CLEAN, CORRUPTED = " the cat sat on the dog on", " the cat sat on the mat on"
+CLEAN, CORRUPTED = " the cat sat on the dog on", " the dog sat on the dog on"
 
 
 def ask(model, of, *, draws=20, seed=0, **settings):
@@ -75,9 +76,8 @@ def heads_beside_chance(model, hf, prompt, layer, head, draws, seed):
     others = [moved(0.0, int(name[3:])) for name in found.names[draws:]]
     np.testing.assert_allclose(found.change, [*random, *others], atol=1e-3)
     assert found.kinds == (RANDOM,) * draws + (f"other heads of layer {layer}",) * len(others)
-    assert [int(name[3:]) for name in found.names[draws:]] == [
-        other for other in range(own.z[0].shape[1]) if other != head
-    ][: len(others)]
+    rest = [other for other in range(own.z[0].shape[1]) if other != head]
+    assert draws < len(rest) or [int(name[3:]) for name in found.names[draws:]] == rest
     return found, random
 
 
@@ -119,9 +119,8 @@ def test_random_directions_of_a_neuron_spread_its_size_over_its_mlp(mini, hf_mod
         def put(x, unit=unit):
             x += post[:, 7:8].abs() * unit
 
-        assert value == pytest.approx(
-            float(logits_with(hf, ids, "post", 2, put)[-1, found.target.token_id] - logit), abs=1e-3
-        )
+        after = logits_with(hf, ids, "post", 2, put)[-1, found.target.token_id]
+        assert value == pytest.approx(float(after - logit), abs=1e-3)
 
 
 def test_its_numbers_are_those_of_the_analysis_itself(mini):
@@ -187,10 +186,8 @@ def test_a_change_is_what_an_intervention_adds_beside_what_is_in_place_anyway(mi
     own = (Intervention("mlp_out", 1, 0.0, first=2, end=4), Intervention("mlp_out", 2, 0.0))
     (_, moved), (_, later) = changes(mini, tokens.ids, base, own)
     assert (moved[:2] == 0).all() and (moved[4:] == 0).all() and (moved[2:4] != 0).any()
-    assert all(
-        torch.equal(a[1], b[1])
-        for a, b in zip(changes(mini, tokens.ids, base, own[::-1]), [(0, later), (0, moved)], strict=True)
-    )
+    turned = changes(mini, tokens.ids, base, own[::-1])
+    assert torch.equal(turned[0][1], later) and torch.equal(turned[1][1], moved)
 
 
 @given(
@@ -246,25 +243,25 @@ def test_few_others_are_few_to_judge_by_and_nothing_is_nothing(mini):
             "ablation",
             {"prompt": MARY, "site": "feature"},
             "Knocking out feature",
-            (RANDOM, "other features that fire about as often"),
+            (RANDOM, OFTEN),
         ),
         (
             "ablation",
-            {"prompt": MARY, "site": "neuron", "layer": 2},
-            "Knocking out L2N",
-            (RANDOM, "other neurons of layer 2"),
+            {"prompt": MARY, "site": "neuron", "layer": 3},
+            "Knocking out L3N",
+            (RANDOM, NEURONS),
         ),
         ("ablation", {"prompt": MARY, "site": "mlp_out"}, "Knocking out MLP 0", (RANDOM,)),
         ("ablation", {"prompt": MARY, "site": "position"}, "Knocking out L1P14", (RANDOM,)),
-        ("patched_run", PATCH, "Patching L3H2 moves the logit difference", (RANDOM, "other heads of layer 3")),
-        ("patched_run", PATCH | {"site": "v"}, "Patching L3H2", (RANDOM, "other heads of layer 3")),
+        ("patched_run", PATCH, "Patching L3H2 moves the logit difference", (RANDOM, HEADS)),
+        ("patched_run", PATCH | {"site": "v"}, "Patching L3H2", (RANDOM, HEADS)),
         (
             "patched_run",
             PATCH | {"site": "head_pos", "cell": "L3H2@14"},
             "Patching L3H2@14",
-            (RANDOM, "other heads of layer 3"),
+            (RANDOM, HEADS),
         ),
-        ("patched_run", PATCH | {"site": "pattern"}, "Patching L3H2", ("other heads of layer 3",)),
+        ("patched_run", PATCH | {"site": "pattern"}, "Patching L3H2", (HEADS,)),
         ("patched_run", PATCH | {"site": "mlp_out", "cell": "L2@10"}, "Patching L2@10", (RANDOM,)),
         ("steering", CLAMP, "The push moves the next token", (RANDOM,)),
         ("edit", {"prompt": TEXAS, **MAKE}, "The edit moves the next token", (RANDOM,)),
