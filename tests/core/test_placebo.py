@@ -198,7 +198,8 @@ def test_a_change_is_what_an_intervention_adds_beside_what_is_in_place_anyway(mi
 )
 def test_it_counts_the_cloud_that_is_nearer_to_nothing(of, cloud, own_change, own_kl):
     found = Placebo(
-        model="m", analysis=of, tokens=Tokens((1,), ("a",), False), target=Target(1, "a"), pos=0, said="the push",
+        model="m", analysis=of, tokens=Tokens((1,), ("a",), (False,), False), target=Target(1, "a"), pos=0,
+        said="the push",
         own_change=own_change, own_kl=own_kl, draws=20, seed=0,
         kinds=tuple("others" if other else RANDOM for *_, other in cloud), names=tuple("n" for _ in cloud),
         change=np.array([one[0] for one in cloud]), kl=np.array([one[1] for one in cloud]), checks=(),
