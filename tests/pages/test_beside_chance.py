@@ -37,7 +37,7 @@ def findings(app):
 
 
 def test_patterns_have_no_directions_and_the_page_goes_on():
-    app = visit(PAGES["patching"][0], chance=True, patched="pattern", cell="L2H1")
+    app = visit(PAGES["patching"][0], chance=True, patch="pattern", cell="L2H1")
     assert not app.exception and not app.error
     assert any(text.startswith("Patching L2H1 moves") for text in findings(app))
     assert any("other heads of layer 2" in unescaped(box.value) for box in app.markdown)
