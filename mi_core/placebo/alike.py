@@ -10,8 +10,7 @@ from typing import TypeVar
 import torch
 
 from mi_core.ablation.component import Feature
-from mi_core.ablation.plan import Question
-from mi_core.ablation.plan import plan as ablation_plan
+from mi_core.ablation.plan import Plan, Question
 from mi_core.interventions.place import HEAD, NEURON, Part
 from mi_core.interventions.restart import Run
 from mi_core.models.model import Model
@@ -26,22 +25,35 @@ Alike = tuple[str, list[str], list[Run]]
 NOTHING: Alike = ("", [], [])
 
 
-def of_component(model: Model, asked: Question, part: Part | Feature, draws: int, seed: int) -> Alike:
+def widened(asked: Question) -> Question:
+    """An ablation of all parts among which the one asked for is: those of its layer, or all active features."""
+    return replace(asked, head=None, neuron=None, feature=None)
+
+
+def is_asked(one: Part | Feature, asked: Question) -> bool:
+    """Whether an ablation asks for this one among those of the widened one."""
+    number = {"head": asked.head, "neuron": asked.neuron, "feature": asked.feature}.get(one.kind.name)
+    return number is None or one.number == number
+
+
+def of_component(model: Model, every: Plan, part: Part | Feature, draws: int, seed: int) -> Alike:
     """Components that could have been knocked out instead, `draws` of them at most.
 
     Args:
         model: The model.
-        asked: The ablation.
-        part: What it knocks out.
+        every: The widened ablation.
+        part: What is knocked out.
         draws: How many at most.
         seed: Of the draw among more.
     """
     if isinstance(part, Part) and part.place not in (HEAD, NEURON):
         return NOTHING
-    layer = asked.layer if isinstance(part, Feature) else part.layer
-    every = ablation_plan(model, replace(asked, layer=layer, head=None, neuron=None, feature=None))
     out = {part.name, *(one.name for one in every.others)}
-    found = [(one, run) for one, run in zip(every.components, every.runs, strict=True) if one.name not in out]
+    found = [
+        (one, run)
+        for one, run in zip(every.components, every.runs, strict=True)
+        if one.name not in out and (isinstance(part, Feature) or one.layer == part.layer)
+    ]
     kind = f"other {part.kind.noun}s of layer {part.layer}"
     if isinstance(part, Feature):
         kind, numbers = _as_often(model, part, [one.number for one, _ in found])

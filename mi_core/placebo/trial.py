@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.ablation.component import SETTINGS, asked_kind
 from mi_core.ablation.plan import Question
 from mi_core.ablation.plan import plan as ablation_plan
 from mi_core.directions import push
@@ -94,18 +95,22 @@ def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
     Without `progress` nothing is swept, and the first of several stands for that one: to foretell what it will take.
     """
     asked = Question(**settings)
-    plan = ablation_plan(model, asked, progress or silent)
-    several = [plan.runs[0][:-1], *plan.runs] if len(plan.components) > 1 else []
-    at = 0
+    _, number = asked_kind(asked.site, {name: getattr(asked, name) for name in SETTINGS})
+    plan = every = ablation_plan(model, alike.widened(asked), progress or silent)
+    found = [at for at, one in enumerate(plan.components) if alike.is_asked(one, asked)]
+    if number is not None and len(found) != 1:  # a feature that is not active; or there is no such part, which it says
+        plan = ablation_plan(model, asked, progress or silent)
+        found = list(range(len(plan.components)))
+    at, several = found[0], [plan.runs[0][:-1], *(plan.runs[at] for at in found)] if len(found) > 1 else []
     if several and progress is not None:
         swept = sweep(model, plan.ids, several, lambda x: plan.target.of(x)[:, None], progress)
-        at = int((swept.values[1:, 0] - swept.values[0, 0]).abs().argmax())
+        at = found[int((swept.values[1:, 0] - swept.values[0, 0]).abs().argmax())]
     part, run = plan.components[at], plan.runs[at]
     base, own = run[:-1], run[-1:]
     restated, random = _pushed_anywhere(model, plan.ids, base, own, draws, seed)
     return _trial(
         random,
-        alike.of_component(model, asked, part, draws, seed),
+        alike.of_component(model, every, part, draws, seed),
         tokens=plan.tokens,
         pos=plan.pos,
         target=plan.target,

@@ -233,6 +233,9 @@ def test_few_others_are_few_to_judge_by_and_nothing_is_nothing(mini):
     assert few.endswith(": more than all 3 others, which are few to judge by")
     nothing = ask(mini, "steering", prompt=TEXAS, direction="token:Paris", strength=0.0).reading()
     assert nothing.title.endswith(": there is nothing to compare with chance") and not nothing.sentences
+    inactive = next(n for n in range(99) if not ablation(mini, TEXAS, site="feature", feature=n).peaks[0])
+    still = ask(mini, "ablation", prompt=TEXAS, site="feature", feature=inactive).reading()
+    assert still.title.startswith(f"Knocking out feature {inactive} moves") and "nothing to compare" in still.title
     within = ask(mini, "ablation", prompt=MARY, site="head", layer=3, head=1).reading().title
     assert within.endswith(": no more than chance can")
 
@@ -304,6 +307,9 @@ def test_a_draw_keeps_the_order_and_takes_all_where_there_are_no_more(found, dra
     [
         ("guess", {}, {}, "cannot be compared with chance", "of"),
         ("ablation", {"prompt": TEXAS}, {"draws": 0}, "There cannot be 0 random directions", "draws"),
+        ("ablation", {"prompt": TEXAS, "layer": 1, "head": 99}, {}, "There is no head 99", "head"),
+        ("ablation", {"prompt": TEXAS, "head": 1}, {}, "A head belongs to a layer", "layer"),
+        ("ablation", {"prompt": TEXAS, "site": "mlp_out", "layer": 1, "head": 1}, {}, "mlp_out has no heads", "head"),
         ("patched_run", PATCH | {"cell": "L9H9"}, {}, "There is no layer 9", "cell"),
         ("steering", {"prompt": TEXAS, "direction": "token:xyzzy plugh"}, {}, "token", "token"),
         ("steering", {"prompt": TEXAS, "direction": "token:Paris", "positions": "odd"}, {}, "odd", "positions"),
