@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import torch
 
-from mi_core.ablation.component import Feature
+from mi_core.ablation.component import Component, Feature
+from mi_core.ablation.cut import CUTS, KEY, Cut
 from mi_core.ablation.plan import Plan, Question
 from mi_core.interventions.place import HEAD, NEURON, Part
 from mi_core.interventions.restart import Run
@@ -26,17 +27,21 @@ NOTHING: Alike = ("", [], [])
 
 
 def widened(asked: Question) -> Question:
-    """An ablation of all parts among which the one asked for is: those of its layer, or all active features."""
-    return replace(asked, head=None, neuron=None, feature=None)
+    """An ablation of all parts among which the one asked for is: those of its layer, or all active features; of a cut
+    the tokens that are read, or all that read one."""
+    wide = replace(asked, head=None, neuron=None, feature=None)
+    if asked.site in {kind.name for kind in CUTS}:
+        return replace(wide, layer=None, key_pos=None if asked.site == KEY.name else asked.key_pos)
+    return wide
 
 
-def is_asked(one: Part | Feature, asked: Question) -> bool:
+def is_asked(one: Component, asked: Question) -> bool:
     """Whether an ablation asks for this one among those of the widened one."""
     number = {"head": asked.head, "neuron": asked.neuron, "feature": asked.feature}.get(one.kind.name)
     return number is None or one.number == number
 
 
-def of_component(model: Model, every: Plan, part: Part | Feature, draws: int, seed: int) -> Alike:
+def of_component(model: Model, every: Plan, part: Component, draws: int, seed: int) -> Alike:
     """Components that could have been knocked out instead, `draws` of them at most.
 
     Args:
@@ -52,12 +57,14 @@ def of_component(model: Model, every: Plan, part: Part | Feature, draws: int, se
     found = [
         (one, run)
         for one, run in zip(every.components, every.runs, strict=True)
-        if one.name not in out and (isinstance(part, Feature) or one.layer == part.layer)
+        if one.name not in out and (not isinstance(part, Part) or one.layer == part.layer)
     ]
     kind = f"other {part.kind.noun}s of layer {part.layer}"
     if isinstance(part, Feature):
         kind, numbers = _as_often(model, part, [one.number for one, _ in found])
         found = [(one, run) for one, run in found if one.number in numbers]
+    elif isinstance(part, Cut):
+        kind = f"other {part.kind.plural}"
     some = drawn(found, draws, seed)
     return kind, [one.name for one, _ in some], [run for _, run in some]
 

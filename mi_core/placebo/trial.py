@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.ablation.component import SETTINGS, asked_kind
+from mi_core.ablation.cut import CUTS, Cut
 from mi_core.ablation.plan import Question
 from mi_core.ablation.plan import plan as ablation_plan
 from mi_core.directions import push
-from mi_core.directions.steering_vector import SteeringVector
+from mi_core.directions.steering_vector import SteeringVector, summed
 from mi_core.editing import orthogonalise, overlay, recipes
 from mi_core.editing.rome import Rewrite
 from mi_core.interventions.intervention import Intervention
@@ -95,27 +96,26 @@ def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
     Without `progress` nothing is swept, and the first of several stands for that one: to foretell what it will take.
     """
     asked = Question(**settings)
-    _, number = asked_kind(asked.site, {name: getattr(asked, name) for name in SETTINGS})
+    kind, number = asked_kind(asked.site, {name: getattr(asked, name) for name in SETTINGS})
     plan = every = ablation_plan(model, alike.widened(asked), progress or silent)
     found = [at for at, one in enumerate(plan.components) if alike.is_asked(one, asked)]
-    if number is not None and len(found) != 1:  # a feature that is not active; or there is no such part, which it says
+    if kind in CUTS or (number is not None and len(found) != 1):  # or of a feature that is not active; or none, it says
         plan = ablation_plan(model, asked, progress or silent)
         found = list(range(len(plan.components)))
-    at, several = found[0], [plan.runs[0][:-1], *(plan.runs[at] for at in found)] if len(found) > 1 else []
+    at, several = found[0], [plan.base, *(plan.runs[at] for at in found)] if len(found) > 1 else []
     if several and progress is not None:
         swept = sweep(model, plan.ids, several, lambda x: plan.target.of(x)[:, None], progress)
         at = found[int((swept.values[1:, 0] - swept.values[0, 0]).abs().argmax())]
     part, run = plan.components[at], plan.runs[at]
-    base, own = run[:-1], run[-1:]
-    restated, random = _pushed_anywhere(model, plan.ids, base, own, draws, seed)
+    restated, random = _pushed_anywhere(model, plan.ids, plan.base, run[len(plan.base) :], draws, seed)
     return _trial(
         random,
         alike.of_component(model, every, part, draws, seed),
         tokens=plan.tokens,
         pos=plan.pos,
         target=plan.target,
-        said=f"knocking out {part.name}",
-        base=base,
+        said=f"{'cutting' if isinstance(part, Cut) else 'knocking out'} {part.name}",
+        base=plan.base,
         own=run,
         restated=restated,
         ranking=tuple(several),
@@ -173,11 +173,12 @@ def steered(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
 
 
 def _pushing(hook: str, pushed: Sequence[tuple[SteeringVector, float]], first: int) -> Intervention:
-    """All that is pushed at one place: each computed from the activation as it was, and summed."""
+    """All that is pushed at one place together."""
     site, layer = hooks.parse(hook)
 
     def function(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
-        return x + sum(vector.delta(x[None], torch.tensor([times], device=x.device))[0] for vector, times in pushed)
+        strengths = [(vector, torch.tensor([times], device=x.device)) for vector, times in pushed]
+        return x + summed(strengths, x[None])[0]
 
     return Intervention(site.name, layer, function, first=first, operation="map")
 

@@ -35,6 +35,7 @@ MARY = "When Mary and John went to the store, John gave a drink to"
 JOHN = "When Mary and John went to the store, Mary gave a drink to"
 TEXAS = "The capital of Texas is"
 RANDOM, HEADS = "random directions", "other heads of layer 3"
+READERS = "other heads that read it"
 NEURONS, OFTEN = "other neurons of layer 3", "other features that fire about as often"
 MAKE = {"kind": "rome", "subject": "Texas", "target": "Boston"}
 REMOVE = {"kind": "orthogonalise", "direction": "token:Austin"}
@@ -141,6 +142,7 @@ def test_its_numbers_are_those_of_the_analysis_itself(mini):
     [
         {"prompt": TEXAS, "direction": "token:Paris"},
         {"prompt": TEXAS, "direction": "token:Paris", "positions": "new"},
+        {"prompt": TEXAS, "direction": "token:Paris", "operation": "hold"},
         CLAMP,
         CLAMP | {"also": [json.dumps({"direction": "feature:12", "operation": "clamp", "strength": 3.0})]},
         {"prompt": TEXAS, "direction": "token:Paris", "also": [json.dumps({"direction": "token:Rome", "layer": 3})]},
@@ -257,6 +259,13 @@ def test_few_others_are_few_to_judge_by_and_nothing_is_nothing(mini):
         ),
         ("ablation", {"prompt": MARY, "site": "mlp_out"}, "Knocking out MLP 0", (RANDOM,)),
         ("ablation", {"prompt": MARY, "site": "position"}, "Knocking out L1P14", (RANDOM,)),
+        ("ablation", {"prompt": MARY, "site": "key"}, "Cutting attention@", ("other tokens that are read",)),
+        (
+            "ablation",
+            {"prompt": MARY, "site": "edge", "key_pos": 2, "layer": 1, "head": 1},
+            "Cutting L1H1@",
+            (READERS,),
+        ),
         ("patched_run", PATCH, "Patching L3H2 moves the logit difference", (RANDOM, HEADS)),
         ("patched_run", PATCH | {"site": "v"}, "Patching L3H2", (RANDOM, HEADS)),
         (
@@ -331,8 +340,18 @@ def test_it_is_foretold_by_the_runs_that_it_makes(mini, narrow, runs):
     assert sum(done for done, total in made if done == total) == runs
 
 
+CUT = (("key", {}), ("edge_layer", {"key_pos": 2}), ("edge", {"key_pos": 2}))
+
+
 def test_settings_that_narrow_an_ablation_to_a_part_give_that_part(mini):
-    for site, more in (("head", {}), ("mlp_out", {}), ("neuron", {"layer": 1}), ("position", {}), ("feature", {})):
+    for site, more in (
+        ("head", {}),
+        ("mlp_out", {}),
+        ("neuron", {"layer": 1}),
+        ("position", {}),
+        ("feature", {}),
+        *CUT,
+    ):
         whole = ablation(mini, TEXAS, site=site, **more)
         one = bound("ablation", {"prompt": TEXAS, "site": site} | more | whole.settings_of(whole.strongest))
         names = [part.name for part in plan(mini, Question(**one)).components]
