@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from mi_core.ablation.component import KINDS, Component, Feature
+from mi_core.ablation.component import KINDS, Component, Feature, setting_of
 from mi_core.ablation.cut import KEY, Cut
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
@@ -110,6 +110,12 @@ class Ablation:
     def strongest(self) -> int:
         """Index of the component whose knockout changes the answer most."""
         return int(np.abs(self.change).argmax())
+
+    def settings_of(self, index: int) -> dict[str, int]:
+        """The settings that narrow an ablation down to one component."""
+        name = "key_pos" if self.kind == KEY else "head" if "head" in self.kind.axes else setting_of(self.kind)
+        layer = {} if self.kind in (FEATURE, KEY) else {"layer": self.component_layers[index]}
+        return layer | ({name: self.component_numbers[index]} if name else {})
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`effects`: a row per component; `foretold` is −`direct`. `baseline`: nothing out, and `also` out."""

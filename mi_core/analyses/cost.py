@@ -38,6 +38,7 @@ SWEEPS: Mapping[str, Callable[..., tuple[Sequence[int], Sequence[Run]]]] = {
     "patching": patching.planned,
     "path_patching": path_patching.planned,
     "input_attribution": input_attribution.planned,
+    "placebo": placebo.planned,
 }
 #: Those that read many texts, and what each would take: (texts read, seconds, bytes), from all of its settings.
 LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
@@ -48,7 +49,6 @@ LEARNERS: Mapping[str, Callable[..., tuple[int, float, int]]] = {
 SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "circuit": circuit.planned,
     "attribution_graph": attribution_graph.planned,
-    "placebo": placebo.planned,
     "investigate": investigate.planned,
     "edit": edit.planned,
 }
@@ -63,7 +63,6 @@ CALLED = {
 RUN = {
     "circuit": "circuits",
     "attribution_graph": "passes back through the model",
-    "placebo": "changed prompts",
 }
 
 

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mi_core.analyses._index import bound
 from mi_core.errors import InputError
-from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
-from mi_core.interventions.sweep import POSITIONS_AT_ONCE
+from mi_core.interventions.restart import Run
+from mi_core.interventions.sweep import sweep
 from mi_core.metrics import distribution
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
-from mi_core.phrases import bits, signed
-from mi_core.placebo.trial import RANDOM, TRIALS, trial
+from mi_core.phrases import bits, listed, signed
+from mi_core.placebo.trial import RANDOM, TAKEN_OUT, TRIALS, Trial
+from mi_core.probing.trial import RARE, beaten
 from mi_core.result import Check, Reading, same_length
 
 DRAWS = range(1, 201)
-RARE = 0.95  # share of chance's changes that must move less
+ENOUGH = 19  # alternatives, from which on "more than nearly all" says something
+NOTHING = 1e-3  # logits or bits: rounding, no change
+PICKED = "If it was picked because it moves most, it passes "
 BY_CHANGE = ("ablation", "patched_run")  # judged by the answer; others by all of the next token's odds
 
 
@@ -48,8 +50,11 @@ class Placebo:
     """Of the target's logit (difference)."""
     own_kl: float
     """KL of the next token, in bits."""
+    draws: int
+    """Alternatives of each kind, where there are so many."""
+    seed: int
     kinds: tuple[str, ...]
-    """[alternative]."""
+    """[alternative] Random directions, or which others of its kind."""
     names: tuple[str, ...]
     change: Float[np.ndarray, " alternative"]
     kl: Float[np.ndarray, " alternative"]
@@ -67,9 +72,17 @@ class Placebo:
 
     def beaten(self, kind: str) -> tuple[int, int]:
         """How many alternatives of a kind move less, of how many."""
-        among = np.array([each == kind for each in self.kinds])
         own, others = (self.own_change, self.change) if self.measure == "change" else (self.own_kl, self.kl)
-        return int((np.abs(others[among]) < abs(own)).sum()), int(among.sum())
+        some = others[self._among(kind)]
+        return beaten([own, *some]), len(some)
+
+    def _among(self, kind: str) -> Bool[np.ndarray, " alternative"]:
+        return np.array([each == kind for each in self.kinds], dtype=bool)
+
+    def _typical(self, kind: str) -> tuple[float, float]:
+        """What an alternative of a kind typically does, whichever way: change in logits, KL in bits."""
+        among = self._among(kind)
+        return float(np.median(np.abs(self.change[among]))), float(np.median(self.kl[among]))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -79,19 +92,16 @@ class Placebo:
     def tables(self) -> dict[str, pd.DataFrame]:
         """`trials`: a row per kind and alternative, the intervention itself first. `summary`: a row per kind."""
         rows = []
-        for kind in self.groups:
+        for kind in self.groups or ("",):
             rows.append((kind, self.said, self.own_change, self.own_kl))
             rows += [
                 row[1:]
                 for row in zip(self.kinds, self.kinds, self.names, self.change, self.kl, strict=True)
                 if row[0] == kind
             ]
-        summary = []
-        for kind in self.groups:
-            larger, of = self.beaten(kind)
-            among = np.array([each == kind for each in self.kinds])
-            typical = float(np.median(np.abs(self.change[among]))), float(np.median(self.kl[among]))
-            summary.append((kind, self.own_change, self.own_kl, larger, of, *typical))
+        summary = [
+            (kind, self.own_change, self.own_kl, *self.beaten(kind), *self._typical(kind)) for kind in self.groups
+        ]
         return {
             "trials": pd.DataFrame(rows, columns=["kind", "direction", "change", "kl"]),
             "summary": pd.DataFrame(
@@ -101,30 +111,7 @@ class Placebo:
 
     def reading(self) -> Reading:
         """Whether it moves more than chance, and by how much chance moves."""
-        said = [f"than {larger} of {of} {kind}" for kind in self.groups for larger, of in [self.beaten(kind)]]
-        first = self.groups[0] if self.groups else ""
-        larger, of = self.beaten(first)
-        moved = (
-            f"moves the {self.target.quantity} of {self.target.label} by {signed(self.own_change)}"
-            if self.measure == "change"
-            else f"moves the next token by {bits(self.own_kl)}"
-        )
-        verdict = "more than chance" if of and larger >= RARE * of else "no more than chance can"
-        title = f"{self.said[0].upper()}{self.said[1:]} {moved}: {verdict}"
-        sentences = [f"It moves further {' and '.join(said)}."] if said else []
-        return Reading(title, (*sentences, *self._typical()))
-
-    def _typical(self) -> list[str]:
-        found = []
-        for kind in self.groups:
-            among = np.array([each == kind for each in self.kinds])
-            if self.measure == "change":
-                typical = f"{float(np.median(np.abs(self.change[among]))):.2f} logits, whichever way"
-            else:
-                typical = bits(float(np.median(self.kl[among])))
-            same = " of that size, at the same place," if kind == RANDOM else ""
-            found.append(f"{kind.capitalize()}{same} typically move it by {typical}.")
-        return found
+        return _read(self)
 
 
 def placebo(
@@ -139,8 +126,10 @@ def placebo(
     """Compare an intervention with what chance does in its place.
 
     Random directions change the same activation by as much at every position; heads and neurons are compared with
-    others of their layer, features with others that fire as often; of ROME the value is random, of a removed direction
-    the direction. An effect that random directions have as well shows that the place matters, not what was put there.
+    others of their layer, features with others that fire about as often; of ROME the value is random, of a removed
+    direction the direction. An effect that random directions have as well shows that the place matters, not what was
+    put there (norm-matched random directions as a control: Turner et al. 2023, "Steering Language Models With
+    Activation Engineering"). It does not show that the direction is the only one, nor what it means.
 
     Args:
         model: The model.
@@ -154,13 +143,16 @@ def placebo(
         Changes in logits, KL in bits; for pushes and edits at the prompt's next token.
 
     Raises:
-        InputError: What that analysis raises, no settings, or an activation without directions.
+        InputError: What that analysis raises, settings that are no JSON object, or a number of draws out of range.
     """
     asked = _asked(of, settings, draws)
-    found = trial(model, of, asked, draws, seed, progress)
-    every = torch.cat([found.own[None], found.logits])
-    change = (found.target.of(every) - found.target.of(found.plain)).double().cpu().numpy()
-    kl = _kl(of, every, found.plain).cpu().numpy()
+    found = TRIALS[of](model, asked, draws, seed, progress)
+    swept = sweep(model, found.ids, found.runs, lambda logits: logits.float(), progress)
+    plain, run, restated, *others = swept.values
+    own = run if found.edited is None else found.edited
+    every = torch.stack([own, *others])
+    change = (found.target.of(every) - found.target.of(plain)).double().numpy(force=True)
+    kl = _kl(of, every, plain).numpy(force=True)
     return Placebo(
         model=model.id,
         analysis=of,
@@ -170,11 +162,13 @@ def placebo(
         said=found.said,
         own_change=float(change[0]),
         own_kl=float(kl[0]),
+        draws=draws,
+        seed=seed,
         kinds=found.kinds,
         names=found.names,
         change=change[1:],
         kl=kl[1:],
-        checks=found.checks,
+        checks=(_restated(found, own, restated), *swept.checks()),
     )
 
 
@@ -185,20 +179,64 @@ def _kl(of: str, logits: Float[Tensor, "row d_vocab"], plain: Float[Tensor, " d_
     return distribution.kl_bits(*ends).clamp(min=0.0)
 
 
-def planned(model: Model, *, of: str, settings: str, draws: int, seed: int) -> tuple[int, float, int]:
-    """Runs that `placebo` would make, and the seconds and bytes these would take.
+def planned(model: Model, *, of: str, settings: str, draws: int, seed: int) -> tuple[tuple[int, ...], list[Run]]:
+    """The token ids and the runs that `placebo` sweeps over, all of its settings given.
 
     Raises:
         InputError: As `placebo` does.
     """
-    began = time.perf_counter()
-    trial(model, of, _asked(of, settings, draws), 1, seed, silent)
-    once = time.perf_counter() - began
-    began = time.perf_counter()
-    trial(model, of, _asked(of, settings, draws), 2, seed, silent)
-    each = max(0.0, time.perf_counter() - began - once)
-    size = ROOM + FLOAT * POSITIONS_AT_ONCE * model.n_layers * BLOCK_WIDTHS * model.d_model
-    return draws + 2, once + draws * each, size
+    found = TRIALS[of](model, _asked(of, settings, draws), draws, seed, None)
+    return found.ids, [*found.ranking, *found.runs]
+
+
+def _restated(found: Trial, own: Float[Tensor, " d_vocab"], restated: Float[Tensor, " d_vocab"]) -> Check:
+    """The sizes that chance is given are those of the intervention, if its own changes give what it gives."""
+    done = "done to the activations" if found.edited is not None else "added to the activations"
+    off = float((restated - own).abs().max() / own.abs().max())
+    return Check(f"what it changes, {done}, gives its own logits (share of the largest)", off, 1e-4)
+
+
+def _read(result: Placebo) -> Reading:
+    title = f"{_capital(result.said)} {_moved(result)}"
+    if max(abs(result.own_change), result.own_kl) < NOTHING:
+        return Reading(f"{title}: there is nothing to compare with chance", ())
+    if not result.groups:
+        return Reading(f"{title}: there is nothing of its kind to compare it with", ())
+    counts = {kind: result.beaten(kind) for kind in result.groups}
+    more = [f"than {larger} of {of} {kind}" for kind, (larger, of) in counts.items()]
+    first = [kind for kind, (larger, of) in counts.items() if larger == of and kind not in (RANDOM, TAKEN_OUT)]
+    return Reading(
+        f"{title}: {_verdict(*next(iter(counts.values())))}",
+        (
+            f"It moves further {listed(more)}.",
+            *(_typically(result, kind) for kind in counts),
+            *(f"{PICKED}{kind} in any case: compare it on another prompt." for kind in first),
+        ),
+    )
+
+
+def _moved(result: Placebo) -> str:
+    if result.measure == "kl":
+        return f"moves the next token by {bits(result.own_kl)}"
+    return f"moves the {result.target.quantity} of {result.target.label} by {signed(result.own_change)}"
+
+
+def _verdict(larger: int, of: int) -> str:
+    if larger < RARE * of:
+        return "no more than chance can"
+    return "more than chance" if of >= ENOUGH else f"more than all {of} others, which are few to judge by"
+
+
+def _typically(result: Placebo, kind: str) -> str:
+    change, kl = result._typical(kind)
+    moved = f"{change:.2f} logits, whichever way" if result.measure == "change" else bits(kl)
+    same = " of that size, at the same place," if kind == RANDOM else ""
+    few = "" if result._among(kind).sum() >= result.draws else "; there are no more of them"
+    return f"{_capital(kind)}{same} typically move it by {moved}{few}."
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _asked(of: str, settings: str, draws: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mi_core.phrases import bits, listed, quoted, signed
 from mi_core.probing import penalty
 from mi_core.probing.labelled import read_labelled
 from mi_core.probing.probe_direction import KINDS, direction_to
-from mi_core.probing.trial import OPERATIONS, Trial, beaten, placebos, trial
+from mi_core.probing.trial import OPERATIONS, RARE, Trial, beaten, placebos, trial
 from mi_core.result import Check, Reading
 from mi_core.text.corpus import TextFile
 from mi_core.text.sentences import sentences
@@ -32,7 +32,6 @@ from mi_core.text.sentences import sentences
 MOST_PLACEBOS = 200
 SIDE_TEXTS = 4  # built-in sentences, on which side effects are measured
 WORTH_SAYING = 0.05  # bits: less is hardly a change
-RARE = 0.95  # share of the random directions that must move less
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def foretell(model: Model, ids: Sequence[int], runs: Sequence[Run]) -> SweepCost
     setting_up = time.perf_counter() - began
     chunked = [[runs[index] for index in chunk] for chunk in chunks(runs, len(ids), restart is not None)]
     work = [_work(model, len(ids), rows, restart is not None) for rows in chunked]
-    sample = [chunked[len(chunked) * quarter // 4] for quarter in (1, 2, 3)]
+    sample = [chunked[index] for index in sorted({len(chunked) * quarter // 4 for quarter in (1, 2, 3)})]
     per_chunk, per_work = _pace(model, ids, restart, sample)
     seconds = setting_up + sum(per_chunk + per_work * each for each in work)
     return SweepCost(len(runs), seconds, max(_bytes(model, len(ids), rows, restart is not None) for rows in chunked))

@@ -28,7 +28,7 @@ class Intervention:
     models (Geiger et al. 2021, "Causal Abstractions of Neural Networks").
 
     Args:
-        site: A key of `hooks.SITES`.
+        site: A key of `hooks.CHANGED`.
         layer: The block.
         value: Broadcasts to the activations it meets: [pos, d_model], [pos, d_head] with a head, [pos, 1] with a
             neuron, or a scalar; for `pattern` [query_pos, key_pos]. For ``"map"`` a function of the activations and
@@ -52,7 +52,7 @@ class Intervention:
     @property
     def where(self) -> Site:
         """The activation that it changes."""
-        return hooks.SITES[self.site]
+        return hooks.CHANGED[self.site]
 
     @property
     def hook(self) -> str:

@@ -103,6 +103,8 @@ pattern = Site("pattern", "attn.hook_pattern", ("head", "query_pos", "key_pos"),
 RESIDUAL = (resid_pre, resid_mid, resid_post, attn_out, mlp_out)
 #: Where interventions act, by name.
 SITES: Mapping[str, Site] = MappingProxyType({site.name: site for site in (*RESIDUAL, post, z, q, k, v, pattern)})
+#: The same, and what is written before a norm of its own: no setting names these.
+CHANGED: Mapping[str, Site] = MappingProxyType({**SITES, attn_o.name: attn_o, mlp_value.name: mlp_value})
 _BY_POINT = {site.point: site for site in (*SITES.values(), attn_in, attn_o, mlp_key, mlp_value)}
 
 

@@ -12,64 +12,60 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention, intervening
 from mi_core.interventions.restart import Run
 from mi_core.models import hooks
 from mi_core.models.model import Model
+from mi_core.probing.trial import random_units
+
+#: A hook, and what is added there at every position.
+Change = tuple[str, Float[Tensor, "pos ..."]]
+
+
+def has_direction(one: Intervention) -> bool:
+    """Whether it changes vectors: attention weights are shares, and no random vector could stand in for them."""
+    return one.where != hooks.pattern
 
 
 @torch.no_grad()
-def change(model: Model, ids: Sequence[int], base: Run, one: Intervention) -> Float[Tensor, "pos ..."]:
-    """What an intervention adds to the activation where it acts.
+def changes(model: Model, ids: Sequence[int], base: Run, own: Run) -> list[Change]:
+    """What each of some interventions adds to the activation where it acts, all others in place.
 
     Args:
         model: The model.
         ids: The prompt.
         base: What is in place anyway.
-        one: The intervention.
-
-    Raises:
-        InputError: It acts on attention weights or single neurons, which have no direction.
+        own: The interventions, each at a hook of its own.
     """
-    if "d_model" not in one.where.axes and "d_head" not in one.where.axes:
-        raise InputError(
-            f"{one.where.words.format(layer=one.layer).capitalize()} have no direction that chance could draw: swap "
-            "another activation, or switch the comparison with chance off.",
-            "of",
-        )
-    rows = model.rows([list(ids)])
-    with intervening(model, [base]):
-        before = model.activation(rows, one.hook)[0].clone()
-    with intervening(model, [(*base, one)]):
-        after = model.activation(rows, one.hook)[0].clone()
-    return after - before
+    rows, found = model.rows([list(ids)]), []
+    for one in own:
+        values = []
+        for run in ([*base, *(other for other in own if other is not one)], [*base, *own]):
+            with intervening(model, [run]):
+                values.append(model.activation(rows, one.hook)[0].clone())
+        found.append((one.hook, values[1] - values[0]))
+    return found
 
 
-def random_runs(
-    ids: Sequence[int],
-    base: Run,
-    changes: Sequence[tuple[str, Float[Tensor, "pos ..."]]],
-    draws: int,
-    seed: int,
-) -> list[Run]:
-    """Runs with, in place of each of `changes`, one random direction that is as long at every position.
+def added(moved: Sequence[Change]) -> list[Intervention]:
+    """The same changes as plain additions."""
+    sites = [(*hooks.parse(hook), value) for hook, value in moved]
+    return [Intervention(site.name, layer, value, end=len(value), operation="add") for site, layer, value in sites]
+
+
+def random_runs(base: Run, moved: Sequence[Change], draws: int, seed: int) -> list[Run]:
+    """Runs with, in place of each of `moved`, one random direction that is as long at every position.
 
     Args:
-        ids: The prompt.
         base: What is in place anyway.
-        changes: (hook, what is added there).
+        moved: What the intervention adds, by hook.
         draws: How many runs.
         seed: Of the draws.
     """
-    generator = torch.Generator().manual_seed(seed)
-    found: list[Run] = []
-    for _ in range(draws):
-        adds = []
-        for hook, moved in changes:
-            site, layer = hooks.parse(hook)
-            unit = torch.randn(moved.shape[-1], generator=generator).to(moved)
-            length = moved.norm(dim=-1, keepdim=True)
-            adds.append(Intervention(site.name, layer, length * unit / unit.norm(), end=len(ids), operation="add"))
-        found.append((*base, *adds))
-    return found
+    widths = [value.shape[-1] for _, value in moved]
+    drawn = random_units(sum(widths), draws, seed).split(widths, dim=-1)
+    every = []
+    for (hook, value), units in zip(moved, drawn, strict=True):
+        lengths = value.norm(dim=-1, keepdim=True)
+        every.append([(hook, lengths * unit / unit.norm()) for unit in units.to(value)])
+    return [(*base, *added(one)) for one in zip(*every, strict=True)]

@@ -2,192 +2,182 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.ablation.component import Component, Feature
-from mi_core.ablation.cut import KEY, Cut
+from mi_core.ablation.component import SETTINGS, asked_kind
+from mi_core.ablation.cut import CUTS, Cut
 from mi_core.ablation.plan import Question
 from mi_core.ablation.plan import plan as ablation_plan
 from mi_core.directions import push
 from mi_core.directions.steering_vector import SteeringVector, summed
-from mi_core.editing import overlay, recipes
-from mi_core.editing.orthogonalise import Removal
+from mi_core.editing import orthogonalise, overlay, recipes
 from mi_core.editing.rome import Rewrite
-from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention
-from mi_core.interventions.place import HEAD, NEURON, Part
 from mi_core.interventions.restart import Run
-from mi_core.interventions.sweep import Sweep, sweep
+from mi_core.interventions.sweep import sweep
 from mi_core.metrics.target import Target, resolve
 from mi_core.models import hooks
 from mi_core.models.model import Model
-from mi_core.models.progress import Progress
+from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
 from mi_core.patching.run import open_pair
 from mi_core.patching.site import cell as find_cell
-from mi_core.placebo.random_change import change, random_runs
-from mi_core.result import Check
-from mi_core.saes import loading
-from mi_core.saes.notes import notes
+from mi_core.placebo import alike
+from mi_core.placebo.alike import NOTHING, Alike
+from mi_core.placebo.random_change import added, changes, has_direction, random_runs
+from mi_core.probing.trial import random_units
 
-RANDOM = "random directions"
+RANDOM, TAKEN_OUT = "random directions", "random directions taken out"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
-    """Logits of the position that is read: without it, with it, and with each alternative."""
+    """An intervention and its alternatives, ready to be run on one prompt."""
 
     tokens: Tokens
     pos: int
+    """The position whose next token is read."""
     target: Target
     said: str
     """What was done, for the middle of a sentence."""
-    plain: Float[Tensor, " d_vocab"]
-    own: Float[Tensor, " d_vocab"]
+    base: Run
+    """What is in place anyway."""
+    own: Run
+    restated: Run
+    """The intervention in the form in which chance does it, additions to activations; `own` where there is none."""
     kinds: tuple[str, ...]
-    """[alternative] `RANDOM`, or what else it is."""
+    """[alternative] `RANDOM`, `TAKEN_OUT`, or which others they are."""
     names: tuple[str, ...]
+    others: tuple[Run, ...]
     """[alternative]."""
-    logits: Float[Tensor, "alternative d_vocab"]
-    checks: tuple[Check, ...] = ()
+    edited: Float[Tensor, " d_vocab"] | None = None
+    """Logits of the model with edited weights, where `own` stands for an edit."""
+    ranking: tuple[Run, ...] = ()
+    """Runs that say which part it is: without any of those that it could be, and with each."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The prompt, up to the position that is read."""
+        return self.tokens.ids[: self.pos + 1]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Without it, with it, with it restated, and with each alternative."""
+        return [self.base, self.own, self.restated, *self.others]
 
 
-@dataclass(frozen=True)
-class _Alternatives:
-    kinds: list[str]
-    names: list[str]
-    runs: list[Run]
+def _trial(random: Alike, like: Alike = NOTHING, **known: Any) -> Trial:
+    kinds = [kind for kind, names, _ in (random, like) for _ in names]
+    return Trial(kinds=tuple(kinds), names=(*random[1], *like[1]), others=(*random[2], *like[2]), **known)
 
 
-def _swept(model: Model, ids: Sequence[int], base: Run, own: Run, others: _Alternatives, progress: Progress) -> Sweep:
-    """The runs without it, with it, and with each alternative."""
-    return sweep(model, ids, [base, own, *others.runs], lambda logits: logits, progress)
+def _numbered(kind: str, runs: list[Run]) -> Alike:
+    return kind, [f"random {number}" for number in range(1, len(runs) + 1)], runs
 
 
-def _random(ids: Sequence[int], base: Run, changes: list[tuple[str, Tensor]], draws: int, seed: int) -> _Alternatives:
-    names = [f"random {number}" for number in range(1, draws + 1)]
-    return _Alternatives([RANDOM] * draws, names, random_runs(ids, base, changes, draws, seed))
+def _pushed_anywhere(model: Model, ids: Sequence[int], base: Run, own: Run, draws: int, seed: int) -> tuple[Run, Alike]:
+    """The interventions `own` as additions to `base`, and random directions of their size; none for shares."""
+    if not all(map(has_direction, own)):
+        return (*base, *own), NOTHING
+    moved = changes(model, ids, base, own)
+    return (*base, *added(moved)), _numbered(RANDOM, random_runs(base, moved, draws, seed))
 
 
-def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress) -> Trial:
-    """The part that an ablation knocks out, or the one that matters most of several."""
-    asked = ablation_plan(model, Question(**settings))
-    at = 0
-    if len(asked.components) > 1:
-        values = sweep(model, asked.ids, [(), *asked.runs], lambda x: asked.target.of(x)[:, None], progress).values
-        at = int((values[1:, 0] - values[0, 0]).abs().argmax())
-    part, run = asked.components[at], asked.runs[at]
-    base, one = asked.base, run[-1]
-    others = _Alternatives([], [], [])
-    if isinstance(part, Feature) or (isinstance(part, Part) and part.place != NEURON):
-        others = _random(asked.ids, base, [(one.hook, change(model, asked.ids, base, one))], draws, seed)
-    kind, alike = _alike(model, settings, part, draws, seed)
-    others.kinds.extend([kind] * len(alike))
-    others.names.extend(name for name, _ in alike)
-    others.runs.extend(run for _, run in alike)
-    swept = _swept(model, asked.ids, base, run, others, progress)
-    said = f"{'cutting' if isinstance(part, Cut) else 'knocking out'} {part.name}"
-    return _trial(asked.tokens, asked.pos, asked.target, said, others, swept)
+def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
+    """The part that an ablation knocks out, or the one that matters most of several.
 
-
-def _alike(
-    model: Model, settings: dict[str, Any], part: Component, draws: int, seed: int
-) -> tuple[str, list[tuple[str, Run]]]:
-    """Other parts of the same kind: of the same layer, or features that fire as often; `draws` of them at most."""
-    if isinstance(part, Part) and part.place not in (HEAD, NEURON):
-        return "", []
-    every = {**settings, "head": None, "neuron": None, "feature": None, "layer": None}
-    if isinstance(part, Part):
-        every["layer"] = part.layer
-    elif isinstance(part, Cut) and part.kind == KEY:
-        every["key_pos"] = None
-    asked = ablation_plan(model, Question(**every))
-    found = [
-        (one, run)
-        for one, run in zip(asked.components, asked.runs, strict=True)
-        if one.name != part.name and one.name not in {other.name for other in asked.others}
-    ]
-    if isinstance(part, Feature):
-        entry = loading.pick(model.id, part.sae)
-        density = {one.number: notes(entry).of(one.number).density for one, _ in found}
-        own = notes(entry).of(part.number).density
-        if not math.isnan(own):
-            found.sort(key=lambda pair: _apart(density[pair[0].number], own))
-            return "features that fire as often", [(one.name, run) for one, run in found[:draws]]
-        kind = "other features active here"
-    elif isinstance(part, Cut):
-        kind = f"other {part.kind.plural}"
-    else:
-        kind = f"other {part.kind.noun}s of layer {part.layer}"
-    if len(found) > draws:
-        order = torch.randperm(len(found), generator=torch.Generator().manual_seed(seed))[:draws].sort().values
-        found = [found[i] for i in order.tolist()]
-    return kind, [(one.name, run) for one, run in found]
-
-
-def _apart(density: float, own: float) -> float:
-    return math.inf if math.isnan(density) else abs(density - own)
+    Without `progress` nothing is swept, and the first of several stands for that one: to foretell what it will take.
+    """
+    asked = Question(**settings)
+    kind, number = asked_kind(asked.site, {name: getattr(asked, name) for name in SETTINGS})
+    plan = every = ablation_plan(model, alike.widened(asked), progress or silent)
+    found = [at for at, one in enumerate(plan.components) if alike.is_asked(one, asked)]
+    if kind in CUTS or (number is not None and len(found) != 1):  # or of a feature that is not active; or none, it says
+        plan = ablation_plan(model, asked, progress or silent)
+        found = list(range(len(plan.components)))
+    at, several = found[0], [plan.base, *(plan.runs[at] for at in found)] if len(found) > 1 else []
+    if several and progress is not None:
+        swept = sweep(model, plan.ids, several, lambda x: plan.target.of(x)[:, None], progress)
+        at = found[int((swept.values[1:, 0] - swept.values[0, 0]).abs().argmax())]
+    part, run = plan.components[at], plan.runs[at]
+    restated, random = _pushed_anywhere(model, plan.ids, plan.base, run[len(plan.base) :], draws, seed)
+    return _trial(
+        random,
+        alike.of_component(model, every, part, draws, seed),
+        tokens=plan.tokens,
+        pos=plan.pos,
+        target=plan.target,
+        said=f"{'cutting' if isinstance(part, Cut) else 'knocking out'} {part.name}",
+        base=plan.base,
+        own=run,
+        restated=restated,
+        ranking=tuple(several),
+    )
 
 
 #: Settings that say which two runs.
 PAIR = ("corrupted", "site", "target", "foil", "pos", "direction", "prepend_bos")
 
 
-def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress) -> Trial:
+def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
     """One cell of a patching."""
-    asked = {
-        name: settings[name] for name in ("corrupted", "site", "target", "foil", "pos", "direction", "prepend_bos")
-    }
-    run = open_pair(model, settings["prompt"], metric_name="logit_difference", check=False, **asked)
+    pair = {name: settings[name] for name in PAIR}
+    run = open_pair(model, settings["prompt"], metric_name="logit_difference", check=False, **pair)
     cell = find_cell(model, run.place, settings["cell"], run.n_pos)
-    one = run.patch(cell)
-    others = _random(run.ids, (), [(one.hook, change(model, run.ids, (), one))], draws, seed)
-    if run.place == HEAD:
-        alike = [other for other in run.cells() if other.layer == cell.layer and other.name != cell.name][:draws]
-        others.kinds.extend([f"other heads of layer {cell.layer}"] * len(alike))
-        others.names.extend(other.name for other in alike)
-        others.runs.extend((run.patch(other),) for other in alike)
-    swept = _swept(model, run.ids, (), (one,), others, progress)
-    tokens = run.prompts.corrupted if run.direction == "denoise" else run.prompts.clean
-    return _trial(tokens, run.pos, run.target, f"patching {cell.name}", others, swept)
+    own = (run.patch(cell),)
+    restated, random = _pushed_anywhere(model, run.ids, (), own, draws, seed)
+    return _trial(
+        random,
+        alike.of_cell(run, cell, draws, seed),
+        tokens=run.prompts.corrupted if run.direction == "denoise" else run.prompts.clean,
+        pos=run.pos,
+        target=run.target,
+        said=f"patching {cell.name}",
+        base=(),
+        own=own,
+        restated=restated,
+    )
 
 
-def steered(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress) -> Trial:
+def steered(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
     """Directions that are pushed, on the prompt's next token."""
+    push.check_positions(settings["positions"])
     first = push.PushSpec(**{field.name: settings[field.name] for field in fields(push.PushSpec)})
     wanted = push.pushes(first, settings["also"])
     tokens = model.tokens(settings["prompt"], settings["prepend_bos"])
-    ids, pos = tokens.ids, len(tokens) - 1
     vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=settings["prepend_bos"])
-    begin = pos if settings["positions"] == "new" else int(tokens.has_bos)
-    places: dict[str, list[tuple[SteeringVector, float]]] = defaultdict(list)
+    by_hook: dict[str, list[tuple[SteeringVector, float]]] = defaultdict(list)
     for vector, spec in zip(vectors, wanted, strict=True):
-        places[vector.hook].append((vector, spec.strength))
-    own: list[Intervention] = []
-    changes: list[tuple[str, Tensor]] = []
-    for hook in sorted(places, key=lambda hook: hooks.parse(hook)[1]):
-        one = _pushing(hook, places[hook], begin)
-        changes.append((hook, change(model, ids, own, one)))
-        own.append(one)
-    others = _random(ids, (), changes, draws, seed)
-    swept = _swept(model, ids, (), own, others, progress)
-    target = resolve(model, None, None, int(swept.values[0].argmax()))
-    return _trial(tokens, pos, target, "the push" if len(vectors) == 1 else "the pushes", others, swept)
+        by_hook[vector.hook].append((vector, spec.strength))
+    begin = len(tokens) - 1 if settings["positions"] == "new" else int(tokens.has_bos)
+    own = [_pushing(hook, pushed, begin) for hook, pushed in by_hook.items()]
+    restated, random = _pushed_anywhere(model, tokens.ids, (), own, draws, seed)
+    plain = model.run(tokens).logits[-1]
+    return _trial(
+        random,
+        tokens=tokens,
+        pos=len(tokens) - 1,
+        target=resolve(model, None, None, int(plain.argmax())),
+        said="the push" if len(wanted) == 1 else "the pushes",
+        base=(),
+        own=own,
+        restated=restated,
+    )
 
 
-def _pushing(hook: str, vectors: Sequence[tuple[SteeringVector, float]], first: int) -> Intervention:
+def _pushing(hook: str, pushed: Sequence[tuple[SteeringVector, float]], first: int) -> Intervention:
+    """All that is pushed at one place together."""
     site, layer = hooks.parse(hook)
 
     def function(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
-        strengths = [(vector, torch.tensor([strength], device=x.device)) for vector, strength in vectors]
+        strengths = [(vector, torch.tensor([times], device=x.device)) for vector, times in pushed]
         return x + summed(strengths, x[None])[0]
 
     return Intervention(site.name, layer, function, first=first, operation="map")
@@ -197,80 +187,54 @@ def _pushing(hook: str, vectors: Sequence[tuple[SteeringVector, float]], first: 
 EDIT = ("kind", "prompt", "subject", "target", "layer", "direction", "sae", "positive", "negative", "vector")
 
 
-def edited(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress) -> Trial:
+def edited(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
     """An edit of the weights: of ROME the same update with a random value, or random directions taken out."""
     recipe = recipes.asked(**{name: settings[name] for name in EDIT})
     tokens = model.tokens(settings["prompt"], settings["prepend_bos"])
-    ids, pos = tokens.ids, len(tokens) - 1
-    made = overlay.with_edit(model, recipe, None)
-    rows = model.rows([ids])
-    with torch.no_grad():
-        plain, own = (one.run_ids(rows).logits[0, -1].float() for one in (model, made.model))
-    names = [f"random {number}" for number in range(1, draws + 1)]
-    how = made.how
-    if isinstance(how, Rewrite):
-        hook = hooks.mlp_out(how.layer)
-        moved = made.model.activation(rows, hook)[0] - model.activation(rows, hook)[0]
-        site, layer = hooks.parse(hook)
-        itself = Intervention(site.name, layer, moved, operation="add")
-        runs = random_runs(ids, (), [(hook, moved)], draws, seed)
-        swept = sweep(model, ids, [(itself,), *runs], lambda x: x, progress)
-        again, *rest = swept.values.float()
-        off = float((again - own).abs().max() / own.abs().max())
-        checks = (Check("what the edit adds, added to a run, gives the edited model's logits (share)", off, 1e-4),)
-        logits, said = torch.stack(rest), "the edit"
+    made = overlay.with_edit(model, recipe, progress)
+    plain, own = (one.run(tokens).logits[-1].float() for one in (model, made.model))
+    if isinstance(made.how, Rewrite):
+        hook = hooks.mlp_out(made.how.layer)
+        moved = [(hook, made.model.run(tokens, [hook])[hook] - model.run(tokens, [hook])[hook])]
+        restated, said = tuple(added(moved)), "the edit"
+        random = _numbered(RANDOM, random_runs((), moved, draws, seed))
     else:
-        logits = torch.stack([_removed(model, how, number, seed, ids, progress, draws) for number in range(draws)])
-        checks, said = made.checks, "removing the direction"
-    wanted = settings.get("target") or None
-    target = resolve(model, wanted, None, int(plain.argmax()))
-    return Trial(tokens, pos, target, said, plain, own, (RANDOM,) * draws, tuple(names), logits, checks)
+        restated, said = taking_out(model, made.how.direction.unit), "removing the direction"
+        units = random_units(model.d_model, draws, seed).to(made.how.direction.unit)
+        random = _numbered(TAKEN_OUT, [taking_out(model, unit) for unit in units])
+    return _trial(
+        random,
+        tokens=tokens,
+        pos=len(tokens) - 1,
+        target=resolve(model, settings["target"] or None, None, int(plain.argmax())),
+        said=said,
+        base=(),
+        own=restated,
+        restated=restated,
+        edited=own,
+    )
 
 
-@torch.no_grad()
-def _removed(
-    model: Model, how: Removal, number: int, seed: int, ids: Sequence[int], progress: Progress, draws: int
-) -> Float[Tensor, " d_vocab"]:
-    """Without one random direction: a model of its own for as long as it is asked."""
-    generator = torch.Generator().manual_seed(seed * 1000 + number)
-    unit = torch.randn(model.d_model, generator=generator).to(how.direction.unit)
-    removal = Removal(replace(how.direction, unit=unit / unit.norm()))
-    other = overlay.with_changes(model, removal.changes(model), f"{model.fingerprint}+placebo")
-    logits = other.run_ids(other.rows([list(ids)])).logits[0, -1].float()
-    progress(number + 1, draws)
-    return logits
+def taking_out(model: Model, unit: Float[Tensor, " d_model"]) -> Run:
+    """A run in which nothing writes along a direction: what weights without it would do, without copies of them."""
+    embedding, *writers = [turned for _, turned in orthogonalise.writers(model, unit)][-2 * model.n_layers - 1 :]
+    runs = [_without("resid_pre", 0, embedding)]
+    for layer in range(model.n_layers):
+        attention, mlp = writers[2 * layer : 2 * layer + 2]
+        runs.append(_without("attn_out" if model.attn_post_norm(layer) is None else "attn_o", layer, attention))
+        runs.append(_without("mlp_out" if model.mlp_post_norm(layer) is None else "mlp_value", layer, mlp))
+    return runs
 
 
-def _trial(tokens: Tokens, pos: int, target: Target, said: str, others: _Alternatives, swept: Sweep) -> Trial:
-    plain, own, *rest = swept.values.float()
-    logits = torch.stack(rest) if rest else plain[:0].reshape(0, len(plain))
-    kinds, names = tuple(others.kinds), tuple(others.names)
-    return Trial(tokens, pos, target, said, plain, own, kinds, names, logits, swept.checks())
+def _without(site: str, layer: int, unit: Float[Tensor, " d_model"]) -> Intervention:
+    unit = unit.float()
+    return Intervention(site, layer, lambda x, start: x - (x @ unit.to(x))[:, None] * unit.to(x), operation="map")
 
 
 #: By the analysis that does it.
-TRIALS: dict[str, Callable[[Model, dict[str, Any], int, int, Progress], Trial]] = {
+TRIALS: dict[str, Callable[[Model, dict[str, Any], int, int, Progress | None], Trial]] = {
     "ablation": ablated,
     "patched_run": patched,
     "steering": steered,
     "edit": edited,
 }
-
-
-def trial(model: Model, of: str, settings: dict[str, Any], draws: int, seed: int, progress: Progress) -> Trial:
-    """Do it, and what is compared with it.
-
-    Args:
-        model: The model.
-        of: A key of `TRIALS`.
-        settings: All settings of that analysis.
-        draws: Random directions.
-        seed: Of the draws.
-        progress: Called between chunks with (runs done, runs in all).
-
-    Raises:
-        InputError: No such analysis, or what it raises itself.
-    """
-    if of not in TRIALS:
-        raise InputError(f"“{of[:40]}” cannot be compared with chance: choose one of {', '.join(TRIALS)}.", "of")
-    return TRIALS[of](model, settings, draws, seed, progress)

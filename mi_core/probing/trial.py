@@ -17,6 +17,7 @@ from mi_core.models.tokens import Tokens
 
 OPERATIONS = ("taken out", "pushed towards", "pushed away")
 ROWS_AT_ONCE = 32
+RARE = 0.95  # share of the random directions that must move less
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class Trial:
     """What is left along the direction, less its mean, where it was taken out: the largest of all positions."""
 
 
+def random_units(width: int, n: int, seed: int) -> Float[Tensor, "row width"]:
+    """Directions of length 1, each way as likely as any other."""
+    drawn = torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
+    return drawn / drawn.norm(dim=-1, keepdim=True)
+
+
 def placebos(unit: Float[Tensor, " d_model"], n: int, seed: int) -> Float[Tensor, "row d_model"]:
     """The direction, and `n` random unit directions below it."""
-    drawn = torch.randn(n, len(unit), generator=torch.Generator().manual_seed(seed))
-    drawn = drawn / drawn.norm(dim=-1, keepdim=True)
-    return torch.cat([unit[None].cpu(), drawn]).to(unit.device)
+    return torch.cat([unit[None].cpu(), random_units(len(unit), n, seed)]).to(unit.device)
 
 
 @torch.no_grad()

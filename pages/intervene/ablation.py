@@ -55,7 +55,7 @@ show.chart(
 )
 
 ablated.closer(chosen, knocked, answer)
-beside_chance(chosen.model, "ablation", chosen.asking | (knocked.alone if knocked.part else knocked.settings))
+beside_chance(chosen.model, "ablation", chosen.asking | knocked.one_of(answer.result))
 show_published("ablation", chosen.prompt)
 
 if knocked.site != "position" and show.tables(answer)["effects"]["foretold"].notna().any():

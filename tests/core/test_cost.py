@@ -16,6 +16,8 @@ from mi_core.jobs.store import Store
 SETTINGS = {
     "prompt": "The capital of Texas is",
     "corrupted": "The capital of Ohio is",
+    "of": "ablation",
+    "settings": json.dumps({"prompt": "The capital of Texas is", "site": "mlp_out", "layer": 1}),
 }
 
 

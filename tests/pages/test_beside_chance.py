@@ -3,6 +3,7 @@
 import pytest
 
 from tests.pages.test_pages import unescaped, visit
+from ui import compute
 
 PAGES = {
     "ablation": ("pages/intervene/ablation.py", "Knocking out"),
@@ -29,3 +30,33 @@ def test_off_nothing_is_computed_and_on_chance_stands_beside(name):
     assert not app.exception and first != [
         unescaped(box.value) for box in app.markdown if "random directions" in box.value
     ]
+
+
+def findings(app):
+    return [unescaped(box.value) for box in app.header]
+
+
+def test_patterns_have_no_directions_and_the_page_goes_on():
+    app = visit(PAGES["patching"][0], chance=True, patch="pattern", cell="L2H1")
+    assert not app.exception and not app.error
+    assert any(text.startswith("Patching L2H1 moves") for text in findings(app))
+    assert any("other heads of layer 2" in unescaped(box.value) for box in app.markdown)
+    assert any("Follow it" in link.proto.label for link in app.get("page_link"))
+
+
+def test_a_part_that_is_kept_out_gives_way_to_the_strongest_of_the_others():
+    app = visit(PAGES["ablation"][0], chance=True, also=["L0H2"], layer=0, head=2)
+    assert not app.exception
+    said = [text for text in findings(app) if text.startswith("Knocking out")]
+    assert len(said) == 1 and "L0H2" not in said[0] and "nothing to compare" not in said[0]
+
+
+def test_a_long_comparison_asks_beside_the_page_which_goes_on(monkeypatch):
+    quick = visit(PAGES["edits"][0], subject="Texas", new_answer="Boston")
+    monkeypatch.setattr(compute, "ASK_SECONDS", 0.0)
+    app = visit(PAGES["edits"][0], subject="Texas", new_answer="Boston", chance=True, chance_seed=91)
+    assert not app.exception and findings(app) == findings(quick)
+    assert len(app.get("vega_lite_chart")) == len(quick.get("vega_lite_chart"))
+    run = next(button for button in app.button if button.label == "Run")
+    run.click().run()
+    assert any(text.startswith("The edit moves the next token") for text in findings(app))

@@ -28,13 +28,14 @@ mover; attention sink; rollout; OV circuit; QK circuit; circuit; composition; co
 lens; logit lens; tuned lens; Jacobian lens; attribution; direct logit attribution; direct effect; input
 attribution; baseline; leave-one-out; occlusion; Shapley value; SHAP; KernelSHAP; LIME; integrated gradients;
 completeness; comprehensiveness; sufficiency; gradient × activation; intervention; ablation; zero ablation; mean
-ablation; resample ablation; self-repair; patching; activation patching; attribution patching; clean; corrupted;
-denoising; noising; restored; path patching; sender; receiver; steering; strength; clamp; edit; ROME; orthogonalise;
-orthogonalisation; paraphrase; neighbour; drift; efficacy; sparse autoencoder; SAE; feature; density; dead feature;
-dense feature; reconstruction error; explained variance; label; contexts; promoted token; transcoder; superposition;
-interference; dimensionality; sparsity; polysemantic; monosemantic; toy model; importance; ReLU; vector; dimension;
-direction; cosine; dot product; contrast; analogy; probe; linear probe; class; accuracy; held out; penalty; control;
-control task; selectivity; random weights; mean difference; codelength; ROC curve; AUC; standard error; standard
+ablation; resample ablation; self-repair; placebo; patching; activation patching; attribution patching; clean;
+corrupted; denoising; noising; restored; path patching; sender; receiver; steering; strength; clamp; edit; ROME;
+orthogonalise; orthogonalisation; paraphrase; neighbour; drift; efficacy; sparse autoencoder; SAE; feature; density;
+dead feature; dense feature; reconstruction error; explained variance; label; contexts; promoted token; transcoder;
+superposition; interference; dimensionality; sparsity; polysemantic; monosemantic; toy model; importance; ReLU;
+vector; dimension; direction; cosine; dot product; contrast; analogy; probe; linear probe; class; accuracy; held out;
+penalty; control; control task; selectivity; random weights; mean difference; codelength; ROC curve; AUC; standard
+error; standard
 deviation; Kendall's τ; R²; histogram; training; loss; training step; bigram; self-check
 """
 # Words in capitals that readers meet elsewhere: formats, measures of files, what a machine has.

@@ -54,6 +54,12 @@ class Knockouts:
         shared = ("mode", "reference", "set_to", "sae")
         return {name: self.settings[name] for name in shared if name in self.settings}
 
+    def one_of(self, result: Any) -> dict[str, Any]:
+        """The settings of the ablation over the part looked at, or over the one that matters most in `result`."""
+        if self.part is not None and self.part not in result.also:
+            return self.alone
+        return self.settings | result.settings_of(result.strongest)
+
 
 def fields(inputs: Inputs) -> Knockouts:
     """Draw the fields; each has a place below it for a sentence about its value."""

@@ -8,15 +8,18 @@ from typing import Any
 import streamlit as st
 
 from charts import figures
+from mi_core.jobs.request import Request
 from ui import show
-from ui.compute import attempt, compute
+from ui.compute import attempt, beside
+from ui.fields import edits
 from ui.text import literal
 
 HOW = (
     "The large diamond is what was done; each hollow circle is what chance does in its place. Random directions change "
-    "the same activation by as much, at the same positions. Others of its kind are parts of the same layer, or "
-    "features that fire about as often. A finding is worth its name where the diamond lies outside the circles: "
-    "further out than 19 of 20. Where it lies among them, the place matters, and not what was put there."
+    "the same activation by as much, at the same positions; of a direction removed by an edit, others are removed. "
+    "Others of its kind are parts of the same layer, or features that fire at least half and at most twice as often. "
+    "A finding is worth its name where the diamond lies further from 0 than 19 of 20 circles. Where it lies among "
+    "them, the place matters, and not what was put there."
 )
 
 
@@ -32,17 +35,21 @@ def beside_chance(model: str, of: str, settings: dict[str, Any], **further: Any)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.toggle(
             "Beside chance", key="chance", bind="query-params",
-            help="Do the same 20 times with random directions of the same size, and with other parts of its kind: does "
-            "it do more than they? Off, nothing is computed.",
+            help="Do the same with 20 random directions of the same size, and with up to 20 other parts of its kind: "
+            "does it do more than they? Off, nothing is computed; on, what it takes is said first.",
         )  # fmt: skip
         if not wanted:
             return
-        seed = st.number_input("Seed", 0, 10_000, 0, key="chance_seed", bind="query-params", width=120)
+        seed = st.number_input(
+            "Seed of chance", 0, 10_000, 0, key="chance_seed", bind="query-params", width=140,
+            help="Which random directions and parts are drawn. A finding should hold with any seed.",
+        )  # fmt: skip
     given = json.dumps({name: value for name, value in settings.items() if value is not None})
-    asked = {"of": of, "settings": given, "seed": seed}
-    price = attempt("cost", model, of="placebo", settings=json.dumps(asked), **further)
+    request = Request.of("placebo", model, **{"edits": edits.current()} | further, of=of, settings=given, seed=seed)
+    price = attempt("cost", model, **further, of="placebo", settings=json.dumps(dict(request.settings)))
     if price is not None:
         st.caption(literal(f"{price.result.reading().title}."))
-    answer = compute("placebo", model, **asked, ask_first=True, **further)
-    show.finding(answer)
-    show.chart(answer, figures.placebo, key="chance-cloud", how=HOW, table="trials")
+    answer = beside(request)
+    if answer is not None:
+        show.finding(answer)
+        show.chart(answer, figures.placebo, key="chance-cloud", how=HOW, table="trials")
