@@ -43,9 +43,11 @@ PLACES: dict[str, tuple[str, ...]] = {
     "head": ("model",),
     "pair": ("model",),
     "key_pos": _TOKEN,
+    "query_pos": _TOKEN,
     "neuron": ("model",),
     "edit_layer": ("model",),
     "receiver": ("model",),
+    "sender": ("model",),
     "part": ("model", words.MADE_OF.key, words.CIRCUIT_PARTS.key),
     "also": ("model",),
     "without": ("model",),
@@ -56,7 +58,7 @@ BELONGS = dict.fromkeys(OF_PROMPT, ("prompt",)) | PLACES
 LONGEST = 40  # characters of a value that a sentence names
 _RECORDS, _CAME = "_records", "_came"
 _NOTHING = ("", None, [])
-_IS_TOKEN = re.compile(r"L\d+P\d+$", re.IGNORECASE)  # among the parts that are knocked out
+_IS_TOKEN = re.compile(r"L\d+P\d+$|.*@\d+(→|->)\d+$", re.IGNORECASE)  # among the parts that are knocked out
 
 
 @dataclass(frozen=True)

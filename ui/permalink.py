@@ -47,6 +47,8 @@ SHORT = {
     "nodes_of": "no", "alone": "al", "node_share": "nz", "lines": "li", "pinned": "pi", "groups": "gr",
     "chance": "cc", "chance_seed": "cs",
     "questions": "qs", "n_prompts": "np", "names": "nm", "templates": "tp", "knocked": "kn", "without": "wo",
+    "sender": "sd", "feature_mode": "fm", "set_to": "sv", "query_pos": "qp",
+    "hold2": "ho2", "hold3": "ho3", "hold4": "ho4",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

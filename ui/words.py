@@ -291,12 +291,23 @@ KNOCKED_OUT = _options(
     ("neuron", "neurons", "neurons"),
     ("feature", "features", "features"),
     ("position", "tokens", "tokens"),
+    ("key", "what is read"),
+    ("edge", "what heads read"),
 )
 IN_ITS_PLACE = _options(
     "mode",
     ("mean", "its average", "its average"),
     ("resample", "another prompt's", "another prompt's"),
     ("zero", "nothing (zero)", "nothing (zero)"),
+    ("set", "a number of mine"),
+)
+# A feature that is out is at zero, where it is most of the time.
+FEATURE_IN_ITS_PLACE = _options(
+    "feature_mode",
+    ("zero", "nothing (zero)"),
+    ("mean", "its average"),
+    ("resample", "another prompt's"),
+    ("set", "a number of mine"),
 )
 KNOCKOUT_MEASURE = _options(
     "metric",
@@ -370,7 +381,7 @@ _SOURCES = (
 )
 SOURCE = _options("source", ("found", "found for this prompt"), *_SOURCES)
 FURTHER_SOURCES = tuple(_options(f"source{number}", *_SOURCES, optional=True) for number in (2, 3, 4))
-OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"))
+OPERATION = _options("operation", ("add", "added", "added"), ("clamp", "clamped", "clamped"), ("hold", "held"))
 PUSHED = _options(
     "push",
     ("all", "every token", "every token"),
@@ -522,12 +533,14 @@ def _direction(number: str) -> tuple[Field, ...]:
         Hook(f"sae{number}"), Number(f"feature{number}", 0), Text(f"positive{number}"), Text(f"negative{number}"),
         Text(f"token{number}"), Hook(f"probe{number}"), Text(f"vector{number}"),
         Number(f"strength{number}", -2, 2, whole=False), Number(f"layer{number}", 0),
+        *([Switch(f"hold{number}")] if number else []),
     )  # fmt: skip
 
 
 def _further(number: str) -> tuple[Field, ...]:
     """The keys of one direction that is looked at, not pushed along."""
-    return tuple(field for field in _direction(number) if field.key != f"strength{number}")
+    pushed = f"strength{number}", f"hold{number}"
+    return tuple(field for field in _direction(number) if field.key not in pushed)
 
 
 PAGES: dict[str, tuple[Field, ...]] = {
@@ -563,11 +576,14 @@ PAGES: dict[str, tuple[Field, ...]] = {
     "neurons": (LAYER, NEURON, AUTOENCODER, Switch("compare")),
     "max_activating": (UNIT, ALONG, *_further(""), HEAD, NEURON),
     "ablation": (
-        KNOCKED_OUT, IN_ITS_PLACE, KNOCKOUT_MEASURE, LAYER, HEAD, NEURON, AUTOENCODER, FEATURE,
-        Number("token", 0), Text("also", several=True), Text("reference"), *CHANCE,
+        KNOCKED_OUT, IN_ITS_PLACE, FEATURE_IN_ITS_PLACE, Number("set_to", -BIGGEST, whole=False), KNOCKOUT_MEASURE,
+        LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("query_pos", 0), Number("key_pos", 0), Number("token", 0),
+        Text("also", several=True), Text("reference"), *CHANCE,
     ),
     "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), *CHANCE),
-    "path_patching": (SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight")),
+    "path_patching": (
+        SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight"), Text("sender"),
+    ),
     "circuit": (
         SECOND_PROMPT, Text("family"), MADE_OF, CIRCUIT_PARTS, OUTSIDE, Number("level", 0.05, 0.99, whole=False),
         Number("edges_shown", 5, 200), Text("part"),

@@ -25,7 +25,11 @@ STRENGTHS = {
     "perplexity": ("How surprising the text is", "perplexity"),
 }
 MOST_HEADS = 12
-TIMES = {"add": "strength (in mean residual norms)", "clamp": "times its largest activation"}
+TIMES = {
+    "add": "strength (in mean residual norms)",
+    "clamp": "times its largest activation",
+    "hold": "held at (in mean residual norms)",
+}
 
 
 def steering(result: Any, *, title: str = "How the next token's probabilities move") -> alt.LayerChart:
@@ -58,10 +62,13 @@ def ablation(result: Any, *, title: str | None = None, measure: str = "change") 
         "value": measure,
         "unit": _logit_change(result) if measure == "change" else None,
     }
-    if result.site == "head":
+    if result.site in ("head", "edge"):
         return head_grid(effects, **style)
     if result.site == "position":
         return effect_grid(effects, **style)
+    if result.site == "key":
+        read = [f"{pos} {token}" for pos, token in effects[["key_pos", "key_token"]].values]
+        return bars(effects.assign(read=read), label="read", sort=False, most=40, pick=("key_pos",), **style)
     field = {"neuron": "neuron", "feature": "feature"}.get(result.site, "layer")
     if result.site == "feature":
         effects = effects.assign(component=_feature_names(effects))
@@ -121,11 +128,12 @@ def patched_run(result: Any, *, title: str = "What this one patch does to the mo
     return shift(table(result, "shift"), title=title)
 
 
-def path_patching(result: Any, *, title: str | None = None) -> alt.LayerChart:
-    """What each path to the receiver moves."""
+def path_patching(result: Any, *, title: str | None = None, picked: str = "") -> alt.LayerChart:
+    """What each path to the receiver moves; the head `picked` has an outline."""
     effects, title = table(result, "effects"), title or f"What each path to {result.place} moves"
     if result.site == "head":
-        return head_grid(effects, title=title, value="moved")
+        marked = effects.assign(_picked=effects["component"] == picked)
+        return head_grid(marked, title=title, value="moved", outline="_picked" if picked else None)
     return bars(effects, title=title, label="component", value="moved", sort=False)
 
 

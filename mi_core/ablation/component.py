@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from mi_core.ablation.cut import CUTS, Cut, cut
 from mi_core.errors import InputError
 from mi_core.interventions.kind import FEATURE, Kind, parse
 from mi_core.interventions.place import ATTENTION, HEAD, MLP, NEURON, POSITION, Part, Place
@@ -14,7 +15,7 @@ from mi_core.phrases import listed
 from mi_core.saes.loading import load_sae
 
 PLACES = (HEAD, ATTENTION, MLP, NEURON, POSITION)
-KINDS = (*(place.kind for place in PLACES), FEATURE)
+KINDS = (*(place.kind for place in PLACES), FEATURE, *CUTS)
 #: The kind whose number a setting is.
 SETTINGS = {"head": HEAD.kind, "neuron": NEURON.kind, "feature": FEATURE, "token": POSITION.kind}
 #: What is said of a number that is none, by axis.
@@ -49,18 +50,20 @@ class Feature:
         return FEATURE.spell(feature=self.number)
 
 
-Component = Part | Feature
+Component = Part | Feature | Cut
 
 
-def apart(components: Iterable[Component]) -> tuple[list[Part], dict[str, list[int]]]:
-    """The parts of activations, and the numbers of the features by the name of their SAE, each once."""
-    parts, features = [], defaultdict(dict)
+def apart(components: Iterable[Component]) -> tuple[list[Part], dict[str, list[int]], list[Cut]]:
+    """The parts of activations; the numbers of the features by the name of their SAE, each once; and the cuts."""
+    parts, features, cuts = [], defaultdict(dict), []
     for one in components:
         if isinstance(one, Part):
             parts.append(one)
+        elif isinstance(one, Cut):
+            cuts.append(one)
         else:
             features[one.sae][one.number] = None
-    return parts, {hook: list(numbers) for hook, numbers in features.items()}
+    return parts, {hook: list(numbers) for hook, numbers in features.items()}, cuts
 
 
 def component(model: Model, name: str, field: str, n_pos: int, sae: str | None = None) -> Component:
@@ -80,14 +83,17 @@ def component(model: Model, name: str, field: str, n_pos: int, sae: str | None =
     named = parse(name, KINDS)
     if named is None:
         raise InputError(
-            f"“{name[:40]}” is no component: write L3H0, MLP 3, attention 3, L3N17 (a neuron), L3P4 (a position) or "
-            "feature 115.",
+            f"“{name[:40]}” is no component: write L3H0, MLP 3, attention 3, L3N17 (a neuron), L3P4 (a position), "
+            "feature 115, or attention@8→2, attention 3@8→2 or L3H0@8→2 (what token 8 reads of token 2).",
             field,
         )
     kind, numbers = named
     if kind == FEATURE:
         opened = load_sae(model, sae)
         return Feature(opened.hook, opened.layer, opened.feature(numbers["feature"], field), opened.name)
+    if kind in CUTS:
+        at = numbers["query_pos"], numbers["key_pos"]
+        return cut(model, numbers.get("layer"), numbers.get("head"), *at, n_pos, field)
     layer = model.layer(numbers["layer"], field)
     part = Part(place_of(kind), layer, tuple(numbers[axis] for axis in kind.axes))
     check_number(model, part, field, n_pos)
@@ -134,7 +140,7 @@ def asked_kind(site: str, given: Mapping[str, int | None]) -> tuple[Kind, int | 
             f"“{str(site)[:40]}” is no place to ablate: use {listed([kind.name for kind in KINDS])}.", "site"
         )
     for setting, number in given.items():
-        if number is not None and SETTINGS[setting] != kind:
+        if number is not None and SETTINGS[setting] != kind and not (setting == "head" and kind in CUTS):
             raise InputError(
                 f"{site} has no {setting}s: leave the {setting} out, or choose site {SETTINGS[setting].name}.", setting
             )

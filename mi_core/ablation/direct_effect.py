@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mi_core.ablation.component import Component, apart
+from mi_core.ablation.cut import Cut
 from mi_core.ablation.knockout import Knockout
 from mi_core.attribution import logit_parts
 from mi_core.attribution.neuron_parts import neuron_parts
@@ -23,7 +24,7 @@ from mi_core.models.model import Activations, Model
 def hooks_read(model: Model, out: Sequence[Component]) -> set[str]:
     """Every hook that `direct_effects` and the knockout of `out` read."""
     apart = not logit_parts.obstacle(model)
-    names = {*(logit_parts.sites(model) if apart else ()), *(one.hook for one in out)}
+    names = {*(logit_parts.sites(model) if apart else ()), *(one.hook for one in out if not isinstance(one, Cut))}
     return names | {hooks.mlp_value(one.layer) for one in out if one.kind == NEURON.kind}
 
 
@@ -61,7 +62,8 @@ def direct_effects(
 
     With nothing else reacting and the final norm's scale held, the change of a knockout would be minus this (direct
     logit attribution, Elhage et al. 2021). NaN where the model's logits cannot be taken apart, attention not split
-    into heads, or an MLP not into neurons. A position that is not read writes nothing to the answer itself.
+    into heads, or an MLP not into neurons; and of attention that is cut. A position that is not read writes nothing to
+    the answer itself.
 
     Args:
         model: The model.
@@ -72,11 +74,11 @@ def direct_effects(
         target: The answer.
         pos: The position whose next token is asked for.
     """
-    if logit_parts.obstacle(model):
+    if logit_parts.obstacle(model) or isinstance(components[0], Cut):
         return np.full(len(components), np.nan, dtype=np.float32)
     reader = logit_parts.reading_direction(model, acts, target, pos)
     question = Question(model, acts, knockout, target, pos, reader)
-    parts, features = apart(components)
+    parts, features, _ = apart(components)
     values = WRITTEN[parts[0].place](question, parts) if parts else _features(question, source, features)
     effects = np.array(values, dtype=np.float32)
     return np.where(np.isfinite(effects), effects, np.float32(np.nan))

@@ -41,6 +41,11 @@ class FeatureWrites:
         """How much of each direction the SAE finds in activations at its hook."""
         return self.sae.amounts(x)[:, list(self.ids)]
 
+    @torch.no_grad()
+    def amounts_of(self, activation: float, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos feature"]:
+        """How much of each direction an activation of that size would be in `x`."""
+        return (activation * self.sae.amount_of_one(x)).expand(-1, len(self.ids))
+
     def removal(self, instead: Float[Tensor, "pos feature"], first: int = 0, end: int | None = None) -> Intervention:
         """All of them out wherever the run goes: what they then write is read in that very run.
 

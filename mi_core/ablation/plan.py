@@ -8,6 +8,7 @@ from functools import partial
 
 from mi_core.ablation import feature_writes, knockout
 from mi_core.ablation.component import Component, Feature, asked_kind, component, components, place_of
+from mi_core.ablation.cut import CUTS, cuts
 from mi_core.ablation.direct_effect import hooks_read
 from mi_core.ablation.knockout import Knockout
 from mi_core.errors import InputError
@@ -18,6 +19,7 @@ from mi_core.metrics.target import Target, resolve
 from mi_core.models.model import Activations, Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
+from mi_core.phrases import listed
 from mi_core.saes.loading import load_sae
 
 
@@ -32,11 +34,14 @@ class Question:
     site: str
     mode: str
     reference: str
+    set_to: float | None
     layer: int | None
     head: int | None
     neuron: int | None
     feature: int | None
     token: int | None
+    query_pos: int | None
+    key_pos: int | None
     sae: str | None
     also: tuple[str, ...]
     at: str
@@ -66,6 +71,8 @@ class Plan:
     left_out: int
     """Active features beyond the most that a sweep takes."""
     knockout: Knockout
+    base: Run
+    """What every run begins with: `others` out."""
     runs: tuple[Run, ...]
 
     @property
@@ -87,20 +94,25 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
     kind, number = asked_kind(question.site, asked)
     first, end = _range(question.at, kind, pos)
     others = [component(model, name, "also", pos + 1, question.sae) for name in question.also]
-    swept = (
-        _features(model, question, tokens, pos, others)
-        if kind == FEATURE
-        else _parts(model, components(model, place_of(kind), question.layer, number, pos + 1), tokens, pos, others)
-    )
+    _check_positions(question, kind)
+    if kind == FEATURE:
+        swept = _features(model, question, tokens, pos, others)
+    elif kind in CUTS:
+        query = model.position(tokens, pos if question.query_pos is None else question.query_pos, "query_pos")
+        out = cuts(model, kind, question.layer, question.head, query, question.key_pos, pos + 1)
+        swept = _parts(model, out, tokens, pos, others)
+    else:
+        out = components(model, place_of(kind), question.layer, number, pos + 1)
+        swept = _parts(model, out, tokens, pos, others)
     ready = knockout.prepare(
         model, tokens, swept.plain, [*swept.components, *others], question.mode, question.reference,
-        prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
+        set_to=question.set_to, prepend_bos=question.prepend_bos, between=partial(progress, 0, 1),
     )  # fmt: skip
     base = ready.together(others, first, end)
     acts = run_with(model, tokens, base, swept.names, logits=pos, query=pos) if others else swept.plain
     source, apart = acts, [one for one in others if not _of_the_same_sae(one, swept.components[0])]
-    if len(apart) < len(others):
-        source = run_with(model, tokens, ready.together(apart, first, end), [swept.components[0].hook])
+    if len(apart) < len(others) and isinstance(one := swept.components[0], Feature):
+        source = run_with(model, tokens, ready.together(apart, first, end), [one.hook])
     return Plan(
         tokens=tokens,
         pos=pos,
@@ -114,7 +126,8 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
         peaks=swept.peaks,
         left_out=swept.left_out,
         knockout=ready,
-        runs=tuple((*base, one) for one in ready.each(swept.components, source, first, end)),
+        base=tuple(base),
+        runs=tuple((*base, *one) for one in ready.each(swept.components, source, first, end)),
     )
 
 
@@ -151,11 +164,18 @@ def _of_the_same_sae(one: Component, other: Component) -> bool:
     return isinstance(one, Feature) and isinstance(other, Feature) and one.sae == other.sae
 
 
+def _check_positions(question: Question, kind: Kind) -> None:
+    for name in ("query_pos", "key_pos"):
+        if getattr(question, name) is not None and kind not in CUTS:
+            sites = listed([each.name for each in CUTS])
+            raise InputError(f"{question.site} has no {name}: leave it out, or choose {sites} as site.", name)
+
+
 def _range(at: str, kind: Kind, pos: int) -> tuple[int, int]:
     """First position that components are out at, and the one after the last."""
     first = {"all": 0, "pos": pos}.get(at)
     if first is None:
         raise InputError(f"“{str(at)[:40]}” is no choice of positions: use all or pos.", "at")
-    if at == "pos" and "pos" in kind.axes:
-        raise InputError("A position is out at its own place only: choose all.", "at")
+    if at == "pos" and ("pos" in kind.axes or kind in CUTS):
+        raise InputError("A position, or what it reads, is out at its own place only: choose all.", "at")
     return first, pos + 1

@@ -1,4 +1,4 @@
-"""What takes the place of an activation: nothing, its mean over other text, or what another prompt has there."""
+"""What takes the place of an activation: nothing, its mean over other text, what another prompt has, or a number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mi_core.models.model import Activations, Model
 from mi_core.models.tokens import Tokens
 from mi_core.text.sentences import lines, sentences
 
-MODES = ("zero", "mean", "resample")
+SET = "set"
+MODES = ("zero", "mean", "resample", SET)
 
 #: What to read of a run: an activation, or the amounts of features.
 Reader = Callable[[Activations], Float[Tensor, "pos ..."]]
@@ -56,8 +57,8 @@ def replacements(
         InputError: No such mode, or an unusable reference prompt.
     """
     if mode not in MODES:
-        raise InputError(f"“{str(mode)[:40]}” is no way to ablate: use zero, mean or resample.", "mode")
-    if mode == "zero":
+        raise InputError(f"“{str(mode)[:40]}” is no way to ablate: use zero, mean, resample or set.", "mode")
+    if mode == "zero" or not parts:
         return {name: torch.zeros_like(part(acts)) for name, part in parts.items()}
     prompts = lines(reference, "reference", "reference prompts") or sentences(model)
     prompts = prompts[: 1 if mode == "resample" else None]
@@ -79,3 +80,8 @@ def replacements(
             other = piece[torch.arange(len(piece) - n, len(piece), device=piece.device).clamp(min=0)]
         values[name] = torch.cat([parts[name](acts)[:kept], other])
     return values
+
+
+def without(what: str, set_to: float | None) -> str:
+    """A knockout in the middle of a sentence: `without L3H0`, `with feature 115 set to 5`."""
+    return f"without {what}" if set_to is None else f"with {what} set to {set_to:g}"

@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Float
 
 from mi_core.ablation.component import KINDS, Component, Feature
+from mi_core.ablation.cut import KEY, Cut
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
+from mi_core.ablation.replacement import without
 from mi_core.interventions.intervention import run_with
 from mi_core.interventions.kind import FEATURE, Kind
 from mi_core.interventions.restart import Run
@@ -45,6 +47,8 @@ class Ablation:
     site: str
     """What kind the components are, as `mi_core.ablation.component.KINDS` names it."""
     mode: str
+    set_to: float | None
+    """What mode ``"set"`` puts in place, in units of the component's activation; None for all other modes."""
     at: str
     sae: str | None
     """Hook of the SAE whose features they are; None for all other kinds."""
@@ -55,9 +59,12 @@ class Ablation:
     component_layers: tuple[int, ...]
     """[component] The block of each."""
     component_numbers: tuple[int, ...]
-    """[component] Which head, neuron, feature or position; −1: a whole layer's."""
+    """[component] Which head, neuron, feature or position, of site key the token that is read; −1: a whole layer's."""
+    edges: tuple[tuple[int, int], ...]
+    """[component] Of attention that is cut, which token reads which; none for all other kinds."""
     labels: tuple[str, ...]
-    """[component] Of features what is known of them, of positions their token; empty for all other kinds."""
+    """[component] Of features what is known of them, of positions and of attention that is cut the token (that is
+    read); empty for all other kinds."""
     peaks: tuple[float, ...]
     """[component] Of features the largest activation on the prompt, in the SAE's units; none for all other kinds."""
     left_out: int
@@ -127,13 +134,26 @@ class Ablation:
 
     def _which(self) -> dict[str, Any]:
         """The columns that say which neuron, feature or position a component is."""
+        if self.edges:
+            query_pos, key_pos = zip(*self.edges, strict=True)
+            return {"query_pos": query_pos, "key_pos": key_pos, "key_token": self.labels}
         numbers = {axis: self.component_numbers for axis in self.kind.axes if axis != "head"}
         if "feature" in numbers:
             return numbers | {"label": self.labels, "activation": self.peaks}
         return numbers | {"token": self.labels} if "pos" in numbers else numbers
 
+    @property
+    def state(self) -> str:
+        """What `also` are, in a sentence: out, or set to a number."""
+        return "out" if self.set_to is None else f"set to {self.set_to:g}"
+
     def said(self, index: int) -> str:
         """A component in a sentence: `L3H0`, `neuron 17 of layer 3`, `feature 115 (capitals)`."""
+        if self.edges:
+            reads, read = (place(self.tokens, pos) for pos in self.edges[index])
+            where = self.components[index].partition("@")[0].replace("attention", "layer")
+            where = "" if where == "layer" else f" in {where}"
+            return f"attention from {reads} to {read}{where}"
         kind, number = self.kind, self.component_numbers[index]
         which = {axis: place(self.tokens, number) if axis == "pos" else number for axis in kind.axes}
         said = kind.words.format(layer=self.component_layers[index], **which)
@@ -151,14 +171,17 @@ def ablation(
     target: str | None = None,
     foil: str | None = None,
     pos: int | None = None,
-    site: Literal["head", "attn_out", "mlp_out", "neuron", "feature", "position"] = "head",
-    mode: Literal["zero", "mean", "resample"] = "mean",
+    site: Literal["head", "attn_out", "mlp_out", "neuron", "feature", "position", "key", "edge_layer", "edge"] = "head",
+    mode: Literal["zero", "mean", "resample", "set"] = "mean",
     reference: str = "",
+    set_to: float | None = None,
     layer: int | None = None,
     head: int | None = None,
     neuron: int | None = None,
     feature: int | None = None,
     token: int | None = None,
+    query_pos: int | None = None,
+    key_pos: int | None = None,
     sae: str | None = None,
     also: tuple[str, ...] = (),
     at: Literal["all", "pos"] = "all",
@@ -180,18 +203,26 @@ def ablation(
         pos: Position whose next-token logits are read; None for the last.
         site: What is knocked out: heads (their `z`), whole attention layers, MLPs, the neurons of one layer, the SAE
             features that are active on the prompt (their term is taken off the activation; the SAE's error and all
-            other features stay), or positions: the residual stream of one token before one layer.
-        mode: What is put in its place: ``"zero"``; ``"mean"`` over the tokens of the reference prompts; or
-            ``"resample"``, what the first of them has there, aligned at the end.
+            other features stay), or positions: the residual stream of one token before one layer. Or attention from
+            token `query_pos` is cut, to each token that it reads (``"key"``), or to token `key_pos` in each layer
+            (``"edge_layer"``) or head (``"edge"``): the score is −∞ before the softmax, so that nothing is put in its
+            place and the rest of the row grows (attention knockout, Geva et al. 2023, "Dissecting Recall").
+        mode: What is put in its place: ``"zero"``; ``"mean"`` over the tokens of the reference prompts;
+            ``"resample"``, what the first of them has there, aligned at the end; or, of features and neurons,
+            ``"set"``: the number `set_to`.
         reference: Prompts, one per line; a few everyday sentences where it is empty.
+        set_to: What mode ``"set"`` puts at every position, in units of the feature's or neuron's activation.
         layer: Only this layer; None for all. Neurons need one.
-        head: Only this head; needs `layer`.
+        head: Only this head; needs `layer`, but for site edge.
         neuron: Only this neuron; needs `layer`.
         feature: Only this feature, active or not.
         token: Only this position, for site position.
+        query_pos: The token whose attention is cut; None for `pos`.
+        key_pos: The token that is no longer read; None for each in turn, for site key.
         sae: Hook name of the SAE whose features are meant; None for the model's only one, or the middle one.
         also: Components that are out in every run, such as ``("L3H0", "MLP 2")``: knock out what matters, and see
-            what takes over. Neurons are ``L3N17``, positions ``L3P4``, features ``feature 115``.
+            what takes over. Neurons are ``L3N17``, positions ``L3P4``, features ``feature 115``,
+            and what token 8 reads of token 2 is ``attention@8→2``, ``attention 3@8→2`` or ``L3H0@8→2``.
         at: ``"all"`` positions, or only ``"pos"``.
         prepend_bos: None follows the model's own habit.
         progress: Called between chunks with (runs done, runs in all).
@@ -200,7 +231,7 @@ def ablation(
         Logits (after any soft cap), their change, probabilities of the answer, and KL divergences in bits.
 
     Raises:
-        InputError: A bad prompt, target, position, place or component.
+        InputError: A bad prompt, target, position, place or component, or a value that cannot be set.
     """
     ask = Question(
         prompt=prompt,
@@ -210,11 +241,14 @@ def ablation(
         site=site,
         mode=mode,
         reference=reference,
+        set_to=set_to,
         layer=layer,
         head=head,
         neuron=neuron,
         feature=feature,
         token=token,
+        query_pos=query_pos,
+        key_pos=key_pos,
         sae=sae,
         also=also,
         at=at,
@@ -234,12 +268,16 @@ def ablation(
         pos=plan.pos,
         site=site,
         mode=mode,
+        set_to=set_to,
         at=at,
         sae=_autoencoder(components[0]),
         also=tuple(one.name for one in plan.others),
         components=tuple(one.name for one in components),
         component_layers=tuple(one.layer for one in components),
-        component_numbers=tuple(one.number for one in components),
+        component_numbers=tuple(
+            one.key_pos if isinstance(one, Cut) and plan.kind == KEY else one.number for one in components
+        ),
+        edges=tuple((one.query_pos, one.key_pos) for one in components if isinstance(one, Cut)),
         labels=_labels(model, plan),
         peaks=plan.peaks,
         left_out=plan.left_out,
@@ -253,7 +291,7 @@ def ablation(
         baseline=start[1][0],
         baseline_probability=start[1][1],
         baseline_kl=start[1][2],
-        checks=(_check(model, plan), *swept.checks()),
+        checks=(_check(model, plan), *_row(model, plan), *swept.checks()),
     )
 
 
@@ -280,6 +318,8 @@ def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
         return tuple(book.of(one.number).label for one in components)
     if "pos" in plan.kind.axes:
         return tuple(plan.tokens.texts[one.number] for one in components)
+    if isinstance(components[0], Cut):
+        return tuple(plan.tokens.texts[one.key_pos] for one in components if isinstance(one, Cut))
     return ("",) * len(components)
 
 
@@ -289,35 +329,55 @@ def _check(model: Model, plan: Plan) -> Check:
     return Check("ablating nothing changes nothing", float((again - plan.plain.logits).abs().max()), 0.0)
 
 
+def _row(model: Model, plan: Plan) -> list[Check]:
+    """What is left of the rows that the first cut leaves; with a learned sink they do not add up to 1."""
+    first = plan.components[0]
+    if not isinstance(first, Cut):
+        return []
+    acts = run_with(model, plan.tokens, first.run(), first.hooks, query=first.query_pos)
+    heads = slice(None) if first.head < 0 else first.head
+    rows = torch.stack([acts[name][heads, 0] for name in first.hooks])
+    error = float(rows[..., first.key_pos].abs().max())
+    if not first.sinks:
+        error = max(error, float((rows.sum(-1) - 1).abs().max()))
+    return [Check("what is cut has no attention, and the rest of its row adds up to 1", error, 1e-5)]
+
+
 def _read(result: Ablation) -> Reading:
     """The finding as a title, and what else the numbers show."""
     title = _of_many(result) if len(result.components) > 1 else _of_one(result)
     if result.also:
-        title = f"With {listed(list(result.also))} out already: {title[0].lower()}{title[1:]}{_together(result)}"
+        title = (
+            f"With {listed(list(result.also))} {result.state} already: {title[0].lower()}{title[1:]}{_together(result)}"
+        )
     return Reading(title, (_start(result), *_other_way(result), *_repair(result), *_unmeasured(result)))
 
 
 def _of_many(result: Ablation) -> str:
     """Which knockout hurts most, and among what: another page may name a part of another kind."""
     worst = int(result.change.argmin())
-    all_of_them = among(result.kind.plural, () if result.kind == FEATURE else result.component_layers)
+    all_of_them = among(result.kind.plural, () if result.kind in (FEATURE, KEY) else result.component_layers)
     if _is_nothing(np.abs(result.change).max()):
         return f"No knockout moves {_what(result)}, {all_of_them}"
     if _is_nothing(result.change[worst]) or result.change[worst] > 0:
         return f"No knockout lowers {_what(result)}, {all_of_them}"
-    return f"Without {result.said(worst)}, {_what(result)} falls most, {all_of_them}: {signed(result.change[worst])}"
+    return f"{_without(result, worst)}, {_what(result)} falls most, {all_of_them}: {signed(result.change[worst])}"
 
 
 def _of_one(result: Ablation) -> str:
     change = float(result.change[0])
     if _is_nothing(change):
-        return f"Without {result.said(0)}, {_what(result)} stays as it is"
-    return f"Without {result.said(0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
+        return f"{_without(result, 0)}, {_what(result)} stays as it is"
+    return f"{_without(result, 0)}, {_what(result)} {'falls' if change < 0 else 'rises'}: {signed(change)}"
 
 
 def _together(result: Ablation) -> str:
     """What one part and those that are out already do in all."""
     return f"; all together {signed(result.value[0] - result.plain)}" if len(result.components) == 1 else ""
+
+
+def _without(result: Ablation, index: int) -> str:
+    return _capital(without(result.said(index), result.set_to))
 
 
 def _what(result: Ablation) -> str:
@@ -334,7 +394,7 @@ def _start(result: Ablation) -> str:
     answer = quoted(result.target.text)
     if result.also:
         return (
-            f"With {listed(list(result.also))} out, the {result.target.quantity} after {at} is "
+            f"With {listed(list(result.also))} {result.state}, the {result.target.quantity} after {at} is "
             f"{instead(result.plain, result.baseline, signed)}, and {answer} gets "
             f"{instead(result.plain_probability, result.baseline_probability, percent)}."
         )
@@ -345,7 +405,7 @@ def _other_way(result: Ablation) -> list[str]:
     best = int(result.change.argmax())
     if result.change[best] <= 0 or _is_nothing(result.change[best]) or len(result.components) == 1:
         return []
-    return [f"Without {result.said(best)} it rises most: {signed(result.change[best])}."]
+    return [f"{_without(result, best)} it rises most: {signed(result.change[best])}."]
 
 
 def _repair(result: Ablation) -> list[str]:
@@ -356,10 +416,10 @@ def _repair(result: Ablation) -> list[str]:
         index = int((missing * healed).argmax())
         return [
             f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
-            f"yet without it the value {_moves_only(result.change[index])}: later layers make up for the rest "
-            "(self-repair)."
+            f"yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
+            "later layers make up for the rest (self-repair)."
         ]
-    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes:
+    if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes or result.edges:
         return []
     return [
         f"From what {result.said(result.strongest)} writes towards the answer itself one would expect "

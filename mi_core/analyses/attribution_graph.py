@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from mi_core.circuits import family as families
 from mi_core.circuits import graph as circuit_graph
-from mi_core.errors import InputError, choose
+from mi_core.errors import InputError, choose, shortened
 from mi_core.graphs import graph_reading, places
 from mi_core.graphs.account import Account
 from mi_core.graphs.graph import Graph, component_graph, feature_graph
@@ -37,6 +37,7 @@ from mi_core.saes.sae import Sae
 
 BASES = ("auto", "feature", "component", "neuron")
 POINTS, NODES, MEASURED = range(1, 501), range(10, 5001), range(0, 501)
+ARROW = "→"
 FEWEST = 10  # points
 LISTED = 2000  # edges in the table: the strongest
 MATTERS = 0.01  # share of the answer that a node must be worth in a prompt to count as part of it
@@ -222,6 +223,7 @@ def attribution_graph(
     points: int | None = None,
     nodes: int = 400,
     measured: int = 60,
+    also: tuple[str, ...] = (),
     pos: int | None = None,
     prepend_bos: bool | None = None,
     progress: Progress = silent,
@@ -248,6 +250,7 @@ def attribution_graph(
             the same.
         nodes: Features, or heads and neurons, that are told apart; the rest of a position is one node.
         measured: How many of the strongest nodes, and of the edges, are measured, up to 500 each.
+        also: Names of further nodes, and of edges (`L2F306@5 → L3F480@5`), that are measured.
         pos: Position whose next-token logits are read; None for the last.
         prepend_bos: None follows the model's own habit.
         progress: Called between steps with (steps done, steps in all, the graph so far).
@@ -276,7 +279,7 @@ def attribution_graph(
         if partial is None:
             partial = _result(model, accounts, graphs, made_of, saes)
     found = _result(model, accounts, graphs, made_of, saes)
-    found = _measured(found, accounts[0][0], graphs[0], saes, measured)
+    found = _measured(found, accounts[0][0], graphs[0], saes, measured, also)
     progress(steps, steps, found)
     return found
 
@@ -471,23 +474,41 @@ def _shared(graphs: Sequence[Graph], labels: Any) -> tuple[tuple[str, str, float
 
 
 def _measured(
-    found: AttributionGraph, account: Account, graph: Graph, saes: Sequence[Sae], measured: int
+    found: AttributionGraph, account: Account, graph: Graph, saes: Sequence[Sae], measured: int, also: Sequence[str]
 ) -> AttributionGraph:
-    """With the nodes and edges of most influence measured."""
-    if not measured:
-        return found
+    """With the nodes and edges of most influence measured, and those that are named."""
     kinds = found.kinds
     node, through = influence(kinds, found.edge)
-    rank = [int(i) for i in np.argsort(-node, kind="stable") if kinds[i] not in (ANSWER, BIAS)][:measured]
-    effects = found.effects.copy()
-    effects[rank] = node_effects(account, [graph.nodes[i] for i in rank], silent)
+    nodes, pairs = _named(found, also)
+    able = [i for i in np.argsort(-node, kind="stable").tolist() if kinds[i] not in (ANSWER, BIAS)]
+    nodes = list(dict.fromkeys([*able[:measured], *nodes]))
     through = np.where(np.isin(kinds, READERS)[:, None] & (np.array(kinds) != BIAS), through, 0.0)
     order = np.argsort(-through, axis=None, kind="stable")[:measured]
-    pairs = [divmod(int(i), len(kinds)) for i in order if through.flat[i] > 0]
-    values = edge_effects(
-        account, [(graph.nodes[s], graph.nodes[r]) for r, s in pairs], {sae.hook: sae for sae in saes}, silent
-    )
-    edges = found.edge_effect.copy()
+    strongest = [divmod(int(i), len(kinds)) for i in order if through.flat[i] > 0]
+    pairs = list(dict.fromkeys([*strongest, *pairs]))
+    effects, edges = found.effects.copy(), found.edge_effect.copy()
+    effects[nodes] = node_effects(account, [graph.nodes[i] for i in nodes], silent)
+    ends = [(graph.nodes[source], graph.nodes[reader]) for reader, source in pairs]
+    values = edge_effects(account, ends, {sae.hook: sae for sae in saes}, silent)
     for (reader, source), value in zip(pairs, values, strict=True):
         edges[reader, source] = value
     return replace(found, effects=effects, edge_effect=edges)
+
+
+def _named(found: AttributionGraph, names: Sequence[str]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Nodes, and (reader, source) of edges.
+
+    Raises:
+        InputError: The graph has no such node.
+    """
+    at = {name: i for i, name in enumerate(found.names)}
+    nodes, pairs = [], []
+    for name in names:
+        ends = [end.strip() for end in name.split(ARROW)]
+        if unknown := next((end for end in ends if end not in at), None):
+            raise InputError(f"This graph has no {shortened(unknown, 40)}: click a node or a line.", "also")
+        if len(ends) == 2:
+            pairs.append((at[ends[1]], at[ends[0]]))
+        elif found.kinds[at[ends[0]]] not in (ANSWER, BIAS):
+            nodes.append(at[ends[0]])
+    return nodes, pairs

@@ -35,7 +35,8 @@ COLUMNS = (
 class Push:
     """One direction of a run: what it is, where it acts and how hard.
 
-    Added, it is ``strength × scale`` long; a feature that is clamped is set to ``strength × scale``.
+    Added, it is ``strength × scale`` long; a feature that is clamped, or the component along a direction that is held,
+    is set to ``strength × scale``.
     """
 
     direction: str
@@ -43,7 +44,7 @@ class Push:
     label: str
     """What it is, for people."""
     operation: str
-    """``add`` or ``clamp``."""
+    """``add``, ``clamp`` or ``hold``."""
     hook: str
     """Where it acts."""
     layer: int
@@ -151,7 +152,7 @@ def steering(
     negative: str = "",
     vector: str = "",
     layer: int | None = None,
-    operation: Literal["add", "clamp"] = "add",
+    operation: Literal["add", "clamp", "hold"] = "add",
     strength: float = 0.5,
     largest: float | None = None,
     also: tuple[str, ...] = (),
@@ -168,9 +169,9 @@ def steering(
     ``strength × mean residual norm × unit direction`` is added before block `layer` (Turner et al. 2023, "Steering
     Language Models With Activation Engineering"); or a feature is clamped to `strength` times its largest activation,
     the SAE's error term kept (Templeton et al. 2024, "Scaling Monosemanticity", whose Claude spoke of the Golden Gate
-    Bridge). The steered and the plain text are two rows of one batch, drawn with the same random numbers. Unlike a
-    correlation, a change here shows that the direction matters to the model; that it means what its label says takes
-    more than one prompt.
+    Bridge); or the component along the direction is held at a value. The steered and the plain text are two rows of
+    one batch, drawn with the same random numbers. Unlike a correlation, a change here shows that the direction matters
+    to the model; that it means what its label says takes more than one prompt.
 
     Args:
         model: The model.
@@ -187,8 +188,10 @@ def steering(
         vector: d_model numbers, separated by commas, spaces or lines, such as a probe's weights.
         layer: Blocks passed before the direction is added, 0 to n_layers; None for where the SAE reads, or the middle.
         operation: ``"add"``; or ``"clamp"`` for a feature: its activation is set to `strength` times its largest, at
-            the SAE's own place. At 0 that switches the feature off.
-        strength: Added, in units of the mean residual norm, so that it means the same in every layer and model;
+            the SAE's own place. At 0 that switches the feature off. Or ``"hold"``, of any direction: the component of
+            the residual stream along it is set to `strength` times the mean residual norm, at every chosen position,
+            and what is orthogonal to it stays. At 0 that takes the direction out.
+        strength: Added or held, in units of the mean residual norm, so that it means the same in every layer and model;
             negative values push the other way. About 0.3 to 0.5 keeps most models grammatical, above 1 they repeat
             themselves. Clamped, in units of the feature's largest activation.
         largest: The largest activation of a feature that is clamped; None for what the SAE's notes say, or else its
@@ -234,7 +237,9 @@ def steering(
         **_next_token(model, pair.first, top_k),
         texts=pair.texts,
         notes=side_by_side.warnings(pair, model.n_ctx - len(tokens) + 1, max_new_tokens),
-        checks=steering_vector.checks(model, tokens, vectors, pair.first[0], len(ROWS)),
+        checks=steering_vector.checks(
+            model, tokens, vectors, pair.first[0], len(ROWS), [one.strength for one in wanted]
+        ),
     )
 
 

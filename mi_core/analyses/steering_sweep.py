@@ -43,7 +43,7 @@ class SteeringSweep:
     label: str
     """What it is, for people."""
     operation: str
-    """``add`` or ``clamp``."""
+    """``add``, ``clamp`` or ``hold``."""
     layer: int
     """Blocks passed where it acts, 0 to n_layers."""
     scale: float
@@ -164,7 +164,7 @@ def steering_sweep(
     negative: str = "",
     vector: str = "",
     layer: int | None = None,
-    operation: Literal["add", "clamp"] = "add",
+    operation: Literal["add", "clamp", "hold"] = "add",
     strengths: tuple[float, ...] = DEFAULT,
     largest: float | None = None,
     also: tuple[str, ...] = (),
@@ -241,7 +241,7 @@ def steering_sweep(
         strengths=np.asarray(levels),
         **_next_token(model, written.first, target, foil),
         **_language(written),
-        checks=steering_vector.checks(model, tokens, vectors, written.first[0], len(names)),
+        checks=steering_vector.checks(model, tokens, vectors, written.first[0], len(names), rows[0]),
     )
 
 

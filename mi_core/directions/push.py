@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -25,7 +26,8 @@ from mi_core.text.sentences import sentences
 
 MAX_STRENGTH = 1000
 MAX_PUSHES = 4
-OPERATIONS = ("add", "clamp")
+OPERATIONS = ("add", "clamp", "hold")
+ALIKE = 1e-3  # the least singular value of unit directions that are held together: below it two say the same
 POSITIONS = ("all", "prompt", "new")
 
 
@@ -34,9 +36,10 @@ class PushSpec(DirectionSpec):
     """A direction and how hard to push along it; the fields are settings of the `steering` analysis."""
 
     operation: str = "add"
-    """``"add"``; or ``"clamp"`` for a feature, which is set to a multiple of its largest activation."""
+    """``"add"``; ``"clamp"`` for a feature, which is set to a multiple of its largest activation; or ``"hold"``: the
+    component along the direction is set."""
     strength: float = 0.5
-    """Added: in units of the mean residual norm there. Clamped: of the largest activation."""
+    """Added or held: in units of the mean residual norm there. Clamped: of the largest activation."""
     largest: float | None = None
     """The feature's largest activation; None for what is known of it."""
 
@@ -115,22 +118,39 @@ def steering_vectors(
 
     Raises:
         InputError: A direction, layer or autoencoder that is not there; a feature that is clamped to multiples of an
-            activation that is not known.
+            activation that is not known; or directions held at one place that are the same.
     """
 
     def vector(push: PushSpec) -> SteeringVector:
         return _placed(model, push, find(model, push, prepend_bos=prepend_bos, between=between), between)
 
     placed = [numbered(number, lambda push=push: vector(push)) for number, push in enumerate(wanted, start=1)]
+    _check_held(placed)
     acts = model.run(tokens, {vector.hook for vector in placed if vector.sae is None})
     return tuple(vector if vector.sae else replace(vector, scale=_mean_norm(acts[vector.hook])) for vector in placed)
 
 
+def _check_held(vectors: Sequence[SteeringVector]) -> None:
+    for hook in {vector.hook for vector in vectors if vector.held}:
+        units = torch.stack([one.direction.unit for one in vectors if one.held and one.hook == hook])
+        if float(torch.linalg.svdvals(units.float()).min()) < ALIKE:
+            raise InputError(
+                "Directions that are held at the same layer have to differ, and two of these do not: add one of them "
+                "instead, or choose another layer.",
+                "also",
+            )
+
+
 def _placed(model: Model, push: PushSpec, direction: Direction, between: Callable[[], None] | None) -> SteeringVector:
-    if push.operation == "add":
-        return SteeringVector(direction, model.resid_names()[direction.layer], math.nan)
+    if push.operation != "clamp":
+        held = push.operation == "hold"
+        return SteeringVector(direction, model.resid_names()[direction.layer], math.nan, held=held)
     if direction.feature is None:
-        raise InputError("Only a feature can be clamped: choose one, or add the direction.", "operation")
+        raise InputError(
+            "Only a feature can be clamped: choose one, or hold the direction, which sets the stream’s component "
+            "along it.",
+            "operation",
+        )
     if push.layer is not None:
         raise InputError("A feature is clamped where its autoencoder reads: leave the layer empty.", "layer")
     sae = load_sae(model, direction.sae)

@@ -89,7 +89,7 @@ def _together(nodes: pd.DataFrame, grouped: Mapping[str, str]) -> pd.DataFrame:
         elif group not in seen:
             seen.add(group)
             members = nodes[[grouped.get(name) == group for name in nodes["name"]]]
-            score, through = members["score"].to_numpy(), members["influence"].to_numpy()
+            score, through = (np.array(members[column].tolist()) for column in ("score", "influence"))
             best = members.iloc[int(np.abs(score).argmax())].to_dict()
             sums = {"score": float(score.sum()), "influence": float(through.sum())}
             several = {"effect": float("nan"), "members": ", ".join(members["name"])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -11,16 +12,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.ablation.component import Feature
+from mi_core.ablation.component import Component, Feature
+from mi_core.ablation.cut import KEY, Cut
 from mi_core.ablation.plan import Question
 from mi_core.ablation.plan import plan as ablation_plan
-from mi_core.directions import push, steering_vector
+from mi_core.directions import push
+from mi_core.directions.steering_vector import SteeringVector, summed
 from mi_core.editing import overlay, recipes
 from mi_core.editing.orthogonalise import Removal
 from mi_core.editing.rome import Rewrite
 from mi_core.errors import InputError
 from mi_core.interventions.intervention import Intervention
-from mi_core.interventions.place import HEAD, NEURON
+from mi_core.interventions.place import HEAD, NEURON, Part
 from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import Sweep, sweep
 from mi_core.metrics.target import Target, resolve
@@ -82,27 +85,31 @@ def ablated(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
         values = sweep(model, asked.ids, [(), *asked.runs], lambda x: asked.target.of(x)[:, None], progress).values
         at = int((values[1:, 0] - values[0, 0]).abs().argmax())
     part, run = asked.components[at], asked.runs[at]
-    base, one = run[:-1], run[-1]
+    base, one = asked.base, run[-1]
     others = _Alternatives([], [], [])
-    if isinstance(part, Feature) or part.place != NEURON:
+    if isinstance(part, Feature) or (isinstance(part, Part) and part.place != NEURON):
         others = _random(asked.ids, base, [(one.hook, change(model, asked.ids, base, one))], draws, seed)
     kind, alike = _alike(model, settings, part, draws, seed)
     others.kinds.extend([kind] * len(alike))
     others.names.extend(name for name, _ in alike)
     others.runs.extend(run for _, run in alike)
     swept = _swept(model, asked.ids, base, run, others, progress)
-    said = f"knocking out {part.name}"
+    said = f"{'cutting' if isinstance(part, Cut) else 'knocking out'} {part.name}"
     return _trial(asked.tokens, asked.pos, asked.target, said, others, swept)
 
 
 def _alike(
-    model: Model, settings: dict[str, Any], part: Any, draws: int, seed: int
+    model: Model, settings: dict[str, Any], part: Component, draws: int, seed: int
 ) -> tuple[str, list[tuple[str, Run]]]:
     """Other parts of the same kind: of the same layer, or features that fire as often; `draws` of them at most."""
-    if not isinstance(part, Feature) and part.place not in (HEAD, NEURON):
+    if isinstance(part, Part) and part.place not in (HEAD, NEURON):
         return "", []
-    every = {**settings, "head": None, "neuron": None, "feature": None}
-    asked = ablation_plan(model, Question(**every | ({} if isinstance(part, Feature) else {"layer": part.layer})))
+    every = {**settings, "head": None, "neuron": None, "feature": None, "layer": None}
+    if isinstance(part, Part):
+        every["layer"] = part.layer
+    elif isinstance(part, Cut) and part.kind == KEY:
+        every["key_pos"] = None
+    asked = ablation_plan(model, Question(**every))
     found = [
         (one, run)
         for one, run in zip(asked.components, asked.runs, strict=True)
@@ -116,6 +123,8 @@ def _alike(
             found.sort(key=lambda pair: _apart(density[pair[0].number], own))
             return "features that fire as often", [(one.name, run) for one, run in found[:draws]]
         kind = "other features active here"
+    elif isinstance(part, Cut):
+        kind = f"other {part.kind.plural}"
     else:
         kind = f"other {part.kind.noun}s of layer {part.layer}"
     if len(found) > draws:
@@ -159,23 +168,27 @@ def steered(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
     ids, pos = tokens.ids, len(tokens) - 1
     vectors = push.steering_vectors(model, tokens, wanted, prepend_bos=settings["prepend_bos"])
     begin = pos if settings["positions"] == "new" else int(tokens.has_bos)
+    places: dict[str, list[tuple[SteeringVector, float]]] = defaultdict(list)
+    for vector, spec in zip(vectors, wanted, strict=True):
+        places[vector.hook].append((vector, spec.strength))
     own: list[Intervention] = []
     changes: list[tuple[str, Tensor]] = []
-    for vector, spec in sorted(zip(vectors, wanted, strict=True), key=lambda pair: hooks.parse(pair[0].hook)[1]):
-        one = _pushing(vector, spec.strength, begin)
-        changes.append((one.hook, change(model, ids, own, one)))
+    for hook in sorted(places, key=lambda hook: hooks.parse(hook)[1]):
+        one = _pushing(hook, places[hook], begin)
+        changes.append((hook, change(model, ids, own, one)))
         own.append(one)
     others = _random(ids, (), changes, draws, seed)
     swept = _swept(model, ids, (), own, others, progress)
     target = resolve(model, None, None, int(swept.values[0].argmax()))
-    return _trial(tokens, pos, target, "the push" if len(own) == 1 else "the pushes", others, swept)
+    return _trial(tokens, pos, target, "the push" if len(vectors) == 1 else "the pushes", others, swept)
 
 
-def _pushing(vector: steering_vector.SteeringVector, strength: float, first: int) -> Intervention:
-    site, layer = hooks.parse(vector.hook)
+def _pushing(hook: str, vectors: Sequence[tuple[SteeringVector, float]], first: int) -> Intervention:
+    site, layer = hooks.parse(hook)
 
     def function(x: Float[Tensor, "pos d_model"], start: int) -> Float[Tensor, "pos d_model"]:
-        return x + vector.delta(x[None], torch.tensor([strength], device=x.device))[0]
+        strengths = [(vector, torch.tensor([strength], device=x.device)) for vector, strength in vectors]
+        return x + summed(strengths, x[None])[0]
 
     return Intervention(site.name, layer, function, first=first, operation="map")
 

@@ -89,18 +89,21 @@ class Sae:
         return rows / rows.norm(dim=-1, keepdim=True) if rescaled else rows
 
     def amounts(self, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_sae"]:
-        """How much of each of `directions` the SAE finds in activations: an SAE that normalises its input multiplies
+        """How much of each of `directions` the SAE finds in activations."""
+        return self.encode(x) * self.amount_of_one(x)
+
+    def amount_of_one(self, x: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos 1"]:
+        """How much of its direction one unit of a feature's activation is: an SAE that normalises its input multiplies
         by its scale when it decodes, any other by 1.
         """
-        encoded = self.encode(x)
         if self.inner.cfg.normalize_activations == "none":
-            return encoded
+            return self.W_dec.new_ones(len(x), 1)
         probe = int(self.W_dec.norm(dim=-1).argmax())
-        one = encoded.new_zeros(encoded.shape)
+        one = self.W_dec.new_zeros(len(x), self.d_sae)
         one[:, probe] = 1
         step = self.decode(one, x) - self.decode(one.new_zeros(one.shape), x)
         direction = self.directions([probe])[0]
-        return encoded * (step @ direction / (direction @ direction))[:, None]
+        return (step @ direction / (direction @ direction))[:, None]
 
     def writing(
         self, feature: int, amount: Float[Tensor, "*batch"], x: Float[Tensor, "*batch d_model"]

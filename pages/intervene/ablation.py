@@ -18,6 +18,10 @@ HOW_EFFECTS = (
     "it was in the way. Unlike attribution, this is a measurement of cause and effect. Click a part to look at it "
     "closely, and to keep it knocked out while you try the others."
 )
+HOW_READ = (
+    " Where what is read is cut, attention from one token to another is taken away before the softmax, so that the "
+    "other tokens share what it had. What the other tokens know of it stays: only the direct way is cut."
+)
 HOW_FORETOLD = (
     "The hollow circle is the change one would expect from what the part writes towards the answer directly; the "
     "filled diamond is what was measured. Where the diamond stays closer to zero, later layers made up for the loss "
@@ -33,19 +37,19 @@ ablated.finding(chosen, knocked, answer)
 
 metrics = {"logit": "change", "probability": "probability_change", "kl": "kl"}
 metric = address.choose(words.KNOCKOUT_MEASURE, st.segmented_control, "Measure the", required=True)
-if knocked.site == "head":
+if knocked.site in ("head", "edge"):
     pick = selection.pick_head("effects")
 elif knocked.site == "position":
     pick = selection.pick_fields("effects", "cell", ("layer", "pos"), ("layer", "token"))
 else:
-    field = knocked.site if knocked.site in ("neuron", "feature") else "layer"
+    field = {"neuron": "neuron", "feature": "feature", "key": "key_pos"}.get(knocked.site, "layer")
     pick = selection.pick_fields("effects", "bar", (field,))
 show.chart(
     answer,
     figures.ablation,
     measure=metrics[metric],
     key="effects",
-    how=HOW_EFFECTS,
+    how=HOW_EFFECTS + HOW_READ * (knocked.site in ("key", "edge")),
     table="effects",
     on_select=pick,
 )

@@ -58,8 +58,9 @@ answer = compute(
 )
 circuit.way_here(answer.result.receiver)
 show.finding(answer)
+grid = st.container()
+sender = circuit.onwards(answer.result) if site == "head" else ""
 pick = circuit.pick_sender("paths") if site == "head" else None
-show.chart(answer, figures.path_patching, key="paths", how=HOW, table="effects", on_select=pick)
-if site == "head":
-    circuit.onwards(answer.result)
+with grid:
+    show.chart(answer, figures.path_patching, picked=sender, key="paths", how=HOW, table="effects", on_select=pick)
 show_published("path_patching", chosen.prompt)

@@ -32,7 +32,7 @@ also = directions.others(chosen.model)
 settings |= directions.more(is_feature) | {"also": also}
 clamped = settings["operation"] == "clamp"
 with push:
-    strength = directions.times() if clamped else directions.strength()
+    strength = directions.times() if clamped else directions.strength(held=settings["operation"] == "hold")
 
 with outcome:
     drawing = streams.SideBySide("With the directions" if also else "With the direction")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.screen import PAGES, TEXTS, charts, finding, go, main, settled, sidebar
+from tests.browser.screen import PAGES, TEXTS, charts, finding, main, settled, sidebar
 
 # What axe-core holds to be serious, and three that it counts as less: headings without gaps, tables with names in their
 # heads, and names that begin with what is seen (WCAG 2.5.3).
@@ -153,10 +153,8 @@ def test_every_page_can_be_used_by_everybody(visitor):
     page = visitor(reduced_motion="reduce")
     page.add_init_script(AXE_SCRIPT)
     found = []
-    page.goto("/")
-    expect(finding(page)).to_be_visible()
     for name, path, _ in sorted(PAGES, key=lambda each: each[1] not in TEXTS):
-        go(page, name)
+        page.goto(f"/{path}")
         expect(finding(page)).to_be_visible()
         if path not in TEXTS:
             expect(charts(page).first.locator("svg")).to_be_visible()

@@ -34,7 +34,9 @@ ASKED = {
                      {"without": ("L0N1",), "max_new_tokens": 3}],
     "ablation": [{"site": "head"}, {"site": "attn_out"}, {"site": "mlp_out"}, {"site": "neuron", "layer": 0},
                  {"site": "neuron", "layer": 2}, {"site": "position"}, {"site": "mlp_out", "pos": 1, "at": "pos"},
-                 {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)}],
+                 {"site": "feature"}, {"site": "head", "mode": "resample", "also": ("MLP 0",)},
+                 {"site": "feature", "mode": "set", "set_to": 3.0},
+                 {"site": "edge", "key_pos": 0}],
     "alignment": [PAIR],
     "analogy": [{"a": " cat", "b": " dog", "c": " the", "top_k": 3, "space": space}
                 for space in ("embedding", "unembedding")],

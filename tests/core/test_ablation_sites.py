@@ -10,17 +10,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mi_core.ablation import knockout
+from mi_core.ablation.component import component
 from mi_core.analyses import ablation as module
 from mi_core.analyses._index import bound
 from mi_core.analyses.ablation import ablation, planned
 from mi_core.analyses.attribution import attribution
 from mi_core.errors import InputError
+from mi_core.interventions.intervention import run_with
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics.metric import Metrics
 from mi_core.models import hooks
 from mi_core.models.loading import load
 from mi_core.saes.loading import load_sae
 from tests.core.plain_hooks import activations, hooks_left, run_edited
+from tests.core.plain_reference import plain
 from tests.core.sae_folders import CENTRED, save_sae, standard_encode, topk_encode, weights_of
 
 PROMPT = " the cat sat on the dog, é"
@@ -345,3 +349,97 @@ def test_features_without_an_sae_get_a_sentence(tiny_model):
         ablation(tiny_model("gpt2"), PROMPT, site="feature")
     assert caught.value.field == "sae"
     assert module.ablation is ablation
+
+
+# Set to a number, or to the mean ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [0.0, 2.5])
+def test_a_feature_set_to_a_number_equals_that_much_of_its_direction_by_hand(with_sae, hf_model, kind, number):
+    model, hf, w = with_sae("gpt2", kind), hf_model("gpt2"), weights(with_sae("gpt2", kind))
+    found = ablation(model, PROMPT, target="cat", site="feature", mode="set", set_to=number)
+    for index in range(0, len(found.components), 5):
+        feature, bos = found.component_numbers[index], int(found.tokens.has_bos)
+
+        def edit(x, feature=feature, bos=bos):
+            seen = x[bos:].clone()
+            x[bos:] += number * of_one(kind, seen, w, feature) - by_hand(kind, seen, w, feature)
+
+        expected = value_of(found, run_edited(hf, found.tokens.ids, [("resid_pre", 1, edit)]))
+        assert found.value[index] == pytest.approx(expected, abs=2e-4)
+    assert all(check.passed for check in found.checks) and np.abs(found.change).max() > 0.01
+
+
+def of_one(kind: str, x: torch.Tensor, w: dict, feature: int) -> torch.Tensor:
+    """What an activation of 1 writes."""
+    row = w["W_dec"][feature]
+    if kind == "layer_norm":
+        return row * (x - x.mean(-1, keepdim=True)).std(-1, keepdim=True)
+    if kind == "rescaled":
+        return row * x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
+    return row / row.norm() if kind == "topk" else row
+
+
+@pytest.mark.parametrize("mode", ["mean", "resample"])
+def test_a_feature_at_what_it_is_elsewhere_equals_it_by_hand(with_sae, hf_model, mode):
+    model, hf = with_sae("gpt2"), hf_model("gpt2")
+    w, reference = weights(model), " the dog sat on the mat, the cat sat on the dog\n the cat"
+    found = ablation(model, PROMPT, target="cat", site="feature", mode=mode, reference=reference)
+    bos = int(found.tokens.has_bos)
+    seen = [plain(hf, model.tokens(line).ids).resid[1][bos:] for line in reference.splitlines()]
+    n = len(found.tokens) - bos
+    for index in range(0, len(found.components), 5):
+        feature = found.component_numbers[index]
+        amounts = [standard_encode(x, w)[:, feature] for x in seen]
+        put = torch.cat(amounts).mean().expand(n) if mode == "mean" else amounts[0][-n:]
+
+        def edit(x, put=put, feature=feature):
+            x[bos:] += (put - standard_encode(x[bos:], w)[:, feature])[:, None] * w["W_dec"][feature]
+
+        expected = value_of(found, run_edited(hf, found.tokens.ids, [("resid_pre", 1, edit)]))
+        assert found.value[index] == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_neuron_set_to_a_number_equals_a_hook_written_by_hand(architecture, tiny_model, hf_model):
+    model, hf = tiny_model(architecture), hf_model(architecture)
+    found = ablation(model, PROMPT, target="cat", site="neuron", layer=1, neuron=5, mode="set", set_to=-1.5)
+    edit = ("post", 1, lambda x: x.__setitem__((slice(None), 5), -1.5))
+    expected = value_of(found, run_edited(hf, found.tokens.ids, [edit]))
+    assert found.value[0] == pytest.approx(expected, abs=1e-4)
+    assert found.reading().title.startswith("With neuron 5 of layer 1 set to -1.5, ")
+
+
+@settings(deadline=None, max_examples=8)
+@given(number=st.floats(-5, 20, width=32))
+def test_a_feature_that_is_set_holds_that_number_when_all_is_read_again(mini, number):
+    """One feature of a text: the difference that it makes to the stream is its direction, times what it lacked."""
+    sae = load_sae(mini, None)
+    tokens = mini.tokens(NAMES)
+    x = mini.run(tokens, [sae.hook])[sae.hook]
+    feature = int(sae.encode(x[1:]).amax(0).argmax())
+    ready = knockout.prepare(
+        mini, tokens, {sae.hook: x}, [component(mini, f"feature {feature}", "also", len(tokens))], "set", "",
+        set_to=number, between=lambda: None,
+    )  # fmt: skip
+    out = [component(mini, f"feature {feature}", "also", len(tokens))]
+    changed = run_with(mini, tokens, ready.together(out), [sae.hook])[sae.hook]
+    wanted = (number - sae.encode(x)[1:, feature])[:, None] * sae.W_dec[feature]
+    torch.testing.assert_close((changed - x)[1:], wanted, atol=1e-4, rtol=1e-4)
+    assert torch.equal(changed[0], x[0]), "a start token is left to itself"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message", "field"),
+    [
+        ({"site": "head", "mode": "set", "set_to": 1.0}, "L0H0 is more than one number", "mode"),
+        ({"site": "feature", "mode": "set", "set_to": 1.0, "also": ("MLP 0",)}, "MLP 0 is more than one", "mode"),
+        ({"site": "feature", "mode": "set"}, "Say what number the activation is set to", "set_to"),
+        ({"site": "feature", "mode": "set", "set_to": float("nan")}, "Say what number", "set_to"),
+        ({"site": "feature", "mode": "zero", "set_to": 2.0}, "A value of 2 is for mode set", "set_to"),
+    ],
+)
+def test_what_cannot_be_set_gets_a_sentence(mini, chosen, message, field):
+    with pytest.raises(InputError, match=message) as caught:
+        ablation(mini, NAMES, **chosen)
+    assert caught.value.field == field

@@ -380,6 +380,19 @@ def test_a_model_without_autoencoders_is_drawn_with_heads_and_mlps_or_says_so(ti
     assert raised.value.field == "basis"
 
 
+def test_a_named_line_and_a_named_node_are_measured_beside_the_strongest(mini):
+    few = attribution_graph(mini, TEXAS, corrupted=FRANCE, measured=0)
+    line, part = "L3F480@5 → L4F99@5", "L1 error@5"
+    found = attribution_graph(mini, TEXAS, corrupted=FRANCE, measured=0, also=(line, part))
+    reader, source = node(few, "L4F99@5"), node(few, "L3F480@5")
+    assert np.isfinite(found.edge_effect).sum() == 1 and np.isfinite(found.effects).sum() == 1
+    whole = attribution_graph(mini, TEXAS, corrupted=FRANCE, measured=500)
+    assert found.edge_effect[reader, source] == pytest.approx(whole.edge_effect[reader, source], abs=1e-5)
+    assert found.effects[node(found, part)] == pytest.approx(whole.effects[node(whole, part)], abs=1e-5)
+    with pytest.raises(InputError, match="This graph has no L9F9@9"):
+        attribution_graph(mini, TEXAS, corrupted=FRANCE, also=("L9F9@9",))
+
+
 def test_it_is_foretold(mini):
     told = cost(mini, of="attribution_graph", settings=json.dumps({"prompt": TEXAS, "corrupted": FRANCE}))
     assert told.runs == 6 and told.seconds > 0 and told.megabytes > 0

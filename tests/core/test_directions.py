@@ -321,7 +321,7 @@ def test_strengths_that_are_no_numbers(mini, strength):
         ({"direction": "feature:1", "max_new_tokens": 0}, "max_new_tokens", "choose 1 to 500"),
         ({"direction": "feature:1", "temperature": -0.1}, "temperature", "choose 0"),
         ({"direction": "feature:1", "top_k": 0}, "top_k", "choose a number from 1"),
-        ({"direction": "feature:1", "operation": "set"}, "operation", "use add or clamp"),
+        ({"direction": "feature:1", "operation": "set"}, "operation", "use add, clamp or hold"),
         ({"direction": "token:Paris", "operation": "clamp"}, "operation", "Only a feature can be clamped"),
         ({"direction": "feature:1", "operation": "clamp", "layer": 2}, "layer", "leave the layer empty"),
         ({"direction": "feature:1", "operation": "clamp", "largest": -1.0}, "largest", "a number above 0"),

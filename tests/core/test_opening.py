@@ -7,6 +7,7 @@ import torch
 import transformers
 from transformer_lens.model_bridge import TransformerBridge
 
+from mi_core.analyses.ablation import ablation
 from mi_core.analyses.logit_lens import logit_lens
 from mi_core.analyses.patching import patching
 from mi_core.analyses.predict import predict
@@ -158,6 +159,9 @@ def test_a_make_whose_attention_does_not_feel_patterns_says_so_where_they_are_ch
     assert "pattern" in model.opening.unfelt and "pattern" not in model.opening.unread
     with pytest.raises(InputError, match="attention patterns does not reach") as refused:
         patching(model, " the cat sat", corrupted=" the dog sat", site="pattern")
+    for chosen in ({"site": "key"}, {"also": ("L0H1@2→1",)}):
+        with pytest.raises(InputError, match="attention patterns does not reach"):
+            ablation(model, " the cat sat", **chosen)
     assert refused.value.field == "site"
     assert patching(model, " the cat sat", corrupted=" the dog sat", site="head").value.shape == (2, 4)
 

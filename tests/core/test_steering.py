@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mi_core.analyses import steering as module
 from mi_core.analyses.steering import steering
+from mi_core.directions.push import PushSpec, steering_vectors
+from mi_core.directions.steering_vector import steering_hooks
+from mi_core.errors import InputError
 from mi_core.models import hooks
 from mi_core.saes.loading import load_sae
 from mi_core.text import side_by_side
@@ -130,6 +135,69 @@ def test_a_clamped_feature_on_every_architecture(architecture, positions, with_s
     assert "its own value" in result.checks[-1].name
     added = steering(model, prompt, direction="feature:7", strength=1.5, max_new_tokens=1, prepend_bos=True)
     assert added.kl != pytest.approx(result.kl, rel=1e-3)
+
+
+@pytest.mark.parametrize("positions", ["all", "prompt", "new"])
+def test_a_direction_is_held_on_every_architecture(architecture, positions, with_sae, hf_model):
+    """x + (goal − x · u) u at each position."""
+    model, hf = with_sae(architecture), hf_model(architecture)
+    vector = torch.randn(model.d_model, generator=torch.Generator().manual_seed(2))
+    result = steering(
+        model, " the cat sat on the dog", direction="vector", vector=", ".join(map(str, vector.tolist())), layer=1,
+        operation="hold", strength=-0.4, positions=positions, max_new_tokens=8, prepend_bos=True,
+    )  # fmt: skip
+    ids, unit = list(result.tokens.ids), vector / vector.norm()
+    goal = -0.4 * mean_norm(hf, ids, 1)
+    first, last = {"all": (1, math.inf), "prompt": (1, len(ids) - 1), "new": (len(ids) - 1, math.inf)}[positions]
+    reference = Steered(hf, 1, lambda x: (goal - x @ unit)[:, None] * unit, first, last)
+    assert_shift(result, hf(torch.tensor([ids])).logits[0, -1], reference.logits(ids))
+    assert result.texts[1].n_tokens == len(reference.greedy(ids, 8))
+    assert all(check.passed for check in result.checks) and "is held" in result.checks[-1].name
+
+
+KINDS = [
+    {"direction": "feature:757"},
+    {"direction": "token:happy"},
+    {"direction": "contrast", "positive": POSITIVE, "negative": NEGATIVE},
+    {"direction": "probe:sentiment/positive"},
+    {"direction": "vector", "vector": ", ".join(str(math.sin(i)) for i in range(128))},
+]
+
+
+@pytest.fixture(scope="module")
+def held_vectors(mini):
+    """One of every kind, held; and one that is added."""
+    wanted = [PushSpec(**kind, layer=2, operation="hold") for kind in KINDS]
+    return steering_vectors(mini, mini.tokens(PROMPT), [*wanted, PushSpec("token:movie", layer=2)])
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    kinds=st.lists(st.sampled_from(range(len(KINDS))), min_size=1, max_size=3, unique=True),
+    strengths=st.lists(st.floats(-2, 2), min_size=4, max_size=4),
+)
+def test_after_the_run_every_projection_is_the_value(mini, held_vectors, kinds, strengths):
+    """Of any kind, several at once, and whatever is added beside them at the same place."""
+    tokens, name = mini.tokens(PROMPT), hooks.resid_pre(2)
+    vectors = [*(held_vectors[one] for one in kinds), held_vectors[-1]]
+    strengths = [*strengths[: len(kinds)], strengths[-1]]
+    x = mini.run(tokens, [name])[name]
+    after = steering_hooks(vectors, [strengths], "all", tokens)[name](torch.stack([x, x]), 0)
+    assert torch.equal(after[0], x) and torch.equal(after[1, 0], x[0]), "the unsteered row, and the start token"
+    longest = float(x.norm(dim=-1).max())
+    for one, by in list(zip(vectors, strengths, strict=True))[:-1]:
+        assert float((after[1, 1:] @ one.direction.unit - by * one.scale).abs().max()) <= 1e-5 * longest
+    units = torch.stack([one.direction.unit for one in vectors])
+    rest = (after[1] - x) - (after[1] - x) @ torch.linalg.pinv(units) @ units
+    assert float(rest.norm(dim=-1).max()) <= 1e-4 * longest, "what is orthogonal to all of them stays"
+
+
+def test_directions_that_are_held_have_to_differ(mini):
+    also = (json.dumps({"direction": "feature:757", "operation": "hold", "strength": 0.1}),)
+    with pytest.raises(InputError, match="have to differ, and two of these do not"):
+        steering(mini, PROMPT, direction="feature:757", operation="hold", also=also)
+    elsewhere = (json.dumps({"direction": "feature:757", "operation": "hold", "strength": 0.1, "layer": 3}),)
+    assert steering(mini, PROMPT, direction="feature:757", operation="hold", also=elsewhere, max_new_tokens=1).kl > 0
 
 
 def test_clamping_to_nothing_what_is_silent_is_the_unsteered_run(mini):

@@ -17,7 +17,7 @@ def texts(app) -> list[str]:
     return [code.value for code in app.code[:2]]
 
 
-@pytest.mark.parametrize("kind", ["head", "attn_out", "mlp_out", "neuron", "feature", "position"])
+@pytest.mark.parametrize("kind", ["head", "attn_out", "mlp_out", "neuron", "feature", "position", "key", "edge"])
 @pytest.mark.parametrize("metric", ["logit", "probability", "kl"])
 def test_every_kind_and_measure_finds_something(kind, metric):
     app = visit(ABLATION, site=kind, metric=metric)
@@ -69,6 +69,32 @@ def test_a_feature_of_a_link_is_looked_at():
     assert "Feature 115 is not active on this prompt" in said and texts(silent)[0] == texts(silent)[1]
 
 
+def test_a_feature_is_put_at_nothing_its_average_or_a_number():
+    titles = set()
+    for state in ({}, {"feature_mode": "mean"}, {"feature_mode": "set", "set_to": 40.0}):
+        app = visit(ABLATION, site="feature", sae="blocks.2.hook_resid_pre", feature=115, **state)
+        assert not app.exception and not app.error
+        titles.add(findings(app)[0])
+        assert ("is not active" in unescaped("\n".join(box.value for box in app.markdown))) == (not state)
+    assert any(title.startswith("With feature 115 (") and "set to 40, " in title for title in titles)
+    app = visit(ABLATION, site="feature", feature_mode="set", set_to=40.0, also=["L0H1"])
+    assert "L0H1 is more than one number" in unescaped(app.error[0].value)
+    assert "a number of mine" not in visit(ABLATION, site="head").selectbox(key="mode").options
+
+
+def test_what_one_token_reads_of_another_is_cut_everywhere_or_head_by_head():
+    app = visit(ABLATION, **DRINK, site="key")
+    assert findings(app)[0].startswith("Without attention from “·to” (position 14) to “·John” (position 10), ")
+    one = visit(ABLATION, **DRINK, site="key", key_pos=2, layer=1)
+    assert "to “·Mary” (position 2) in layer 1" in findings(one)[0] and "attention 1@14→2" in findings(one)[1]
+    one.button(key="keep").click().run()
+    assert one.multiselect(key="also").value == ["attention 1@14→2"] and not one.exception and not one.error
+    heads = visit(ABLATION, **DRINK, site="edge")
+    assert "to “·John” (position 10) in L" in findings(heads)[0], "the token that matters most"
+    head = visit(ABLATION, **DRINK, site="edge", query_pos=10, key_pos=4, layer=1, head=2)
+    assert "from “·John” (position 10) to “·John” (position 4) in L1H2" in findings(head)[0]
+
+
 @pytest.mark.parametrize(
     ("state", "said"),
     [
@@ -80,6 +106,9 @@ def test_a_feature_of_a_link_is_looked_at():
         ({"site": "neuron", "layer": 7}, "There is no layer 7"),
         ({"site": "feature", "feature": 5000}, "There is no feature 5000"),
         ({"site": "position", "layer": 1, "token": 30}, "There is no token 30"),
+        ({"site": "key", "key_pos": 40}, "cannot read token 40"),
+        ({"site": "edge", "query_pos": 40}, "There is no position 40"),
+        ({"site": "key", "layer": 1, "head": 9}, "There is no head 9"),
         ({"reference": "word " * 700}, "tokens long"),
     ],
     ids=str,

@@ -40,6 +40,8 @@ def test_a_picked_node_shows_what_comes_in_and_goes_out_and_a_line_what_was_meas
     assert "without it the answer falls by +2.00" in said and "What comes in: +2.49 logits in all" in said
     app = visit(PAGE, part="L4F99@5 → answer")
     assert "Measured: where the answer alone no longer meets it, it falls by +2.00" in shown(app)
+    app = visit(PAGE, part="L3F480@5 → L4F99@5")
+    assert "Measured: where L4F99@5 alone no longer meets it, the answer falls by" in shown(app)
     app = visit(PAGE, part="L9F1@2")
     assert "is not in this graph" in unescaped(app.info[0].value)
 

@@ -14,7 +14,7 @@ OHIO = "The capital of Ohio is"
 # What is typed and means the same for any prompt and any model.
 FREE = {
     "prompt", "find", "reference", "unrelated", "edit_token", "edit_numbers", "times", "largest", "new_tokens",
-    "temperature", "seed", "reach", "reach_times", "distance",
+    "temperature", "seed", "reach", "reach_times", "distance", "set_to",
     "pattern", "baseline_token", "n_steps", "window", "permutations", "plus", "less", "onto", "tokens", "nearest_to",
     "labelled", "read_token", "towards", "probe_strength", "beside", "least", "dense", "label",
     "n_features", "n_hidden", "density", "importance", "learning_steps", "starts", "start", "hidden",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.pages.test_links import follow
 from tests.pages.test_pages import sentences, unescaped, visit
 from ui.parts.presets import PRESETS
 
@@ -48,11 +49,22 @@ def test_the_clicked_head_is_the_next_receiver():
     app = ask(sender="L2H1")
     app.button(key="walk").click().run()
     assert app.text_input(key="receiver").value == "L2H1" and "L2H1’s" in found(app)
+    assert app.text_input(key="sender").value == ""
 
 
-def test_a_clicked_head_that_this_model_does_not_have_is_passed_over():
-    app = ask(sender="L9H9")
+def test_a_link_brings_the_clicked_head_along_and_its_outline():
+    app = follow("path_patching", {"prompt": DRINK.prompt, "sender": "l2h1"})
+    assert app.text_input(key="sender").value == "l2h1" and app.button(key="walk").label == "Who feeds L2H1?"
+    assert "strokeDash" in app.get("vega_lite_chart")[0].proto.spec
+    app.text_input(key="sender").set_value("").run()
+    assert "strokeDash" not in app.get("vega_lite_chart")[0].proto.spec
+
+
+@pytest.mark.parametrize("sender", ["L9H9", "the cat"])
+def test_a_head_that_this_model_does_not_have_is_named(sender):
+    app = ask(sender=sender)
     assert app.button(key="walk").label == f"Who feeds {found(app).split()[0]}?"
+    assert f"No head of this chart is called “{sender}”" in unescaped(sentences(app))
 
 
 @pytest.mark.parametrize(("received", "named"), [("q", "queries"), ("k", "keys"), ("v", "values")])

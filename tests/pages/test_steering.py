@@ -78,8 +78,28 @@ def test_a_clamped_feature_is_held_at_times_its_largest_activation():
     assert texts(other)[1] != texts(app)[1]
 
 
+@pytest.mark.parametrize("source", ["feature", "contrast", "token", "probe"])
+def test_a_direction_of_any_kind_is_held_at_a_value(source):
+    app = open_page(source=source, operation="hold", strength=-1.0)
+    assert not app.exception and not app.error
+    (slider,) = [slider for slider in app.slider if slider.key == "strength"]
+    assert slider.label == "Hold it at" and texts(app)[0] != texts(app)[1]
+    nothing, out = (open_page(source=source, operation=way, strength=0.0) for way in ("add", "hold"))
+    assert "nothing changes" in unescaped(nothing.header[0].value)
+    assert "nothing changes" not in unescaped(out.header[0].value), "held at 0 it is taken out"
+    assert ("clamped" in app.segmented_control(key="operation").options) == (source == "feature")
+
+
+def test_a_further_direction_is_held_too():
+    state = {"source": "feature", "strength": 0.0, "source2": "token", "token2": "dog", "strength2": 0.0}
+    added, held = open_page(**state), open_page(**state, hold2=True)
+    assert not held.exception and not held.error
+    assert "nothing changes" in unescaped(added.header[0].value) != unescaped(held.header[0].value)
+    assert "Hold direction 2 at" in [slider.label for slider in held.slider]
+
+
 @pytest.mark.parametrize("measure", ["probability", "kl", "perplexity"])
-@pytest.mark.parametrize("operation", ["add", "clamp"])
+@pytest.mark.parametrize("operation", ["add", "clamp", "hold"])
 def test_a_sweep_is_drawn_and_its_texts_are_listed(measure, operation):
     app = open_page(sweep=True, measure=measure, operation=operation)
     assert not app.exception and not app.error

@@ -75,8 +75,16 @@ PINNED = {
         "neuron": ("neurons",),
         "feature": ("features",),
         "position": ("tokens",),
+        "key": (),
+        "edge": (),
     },
-    ("ablation", "mode"): {"mean": ("its average",), "resample": ("another prompt's",), "zero": ("nothing (zero)",)},
+    ("ablation", "mode"): {
+        "mean": ("its average",),
+        "resample": ("another prompt's",),
+        "zero": ("nothing (zero)",),
+        "set": (),
+    },
+    ("ablation", "feature_mode"): {"zero": (), "mean": (), "resample": (), "set": ()},
     ("ablation", "metric"): {"logit": (), "probability": (), "kl": ("all probabilities (KL)",)},
     ("patching", "patch"): {
         "resid_pre": ("residual stream",),
@@ -114,7 +122,7 @@ PINNED = {
         }
         for number in ("", "2", "3", "4")
     },
-    ("steering", "operation"): {"add": ("added",), "clamp": ("clamped",)},
+    ("steering", "operation"): {"add": ("added",), "clamp": ("clamped",), "hold": ()},
     ("steering", "push"): {"all": ("every token",), "prompt": ("the prompt only",), "new": ("new tokens only",)},
     ("steering", "measure"): {
         "probability": ("odds of the answer",),
@@ -213,13 +221,13 @@ OTHER_KEYS = {
     "max_activating": "sae feature positive negative token probe vector layer head neuron",
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
-    "ablation": "layer head neuron sae feature token also reference chance chance_seed",
+    "ablation": "set_to layer head neuron sae feature query_pos key_pos token also reference chance chance_seed",
     "patching": "corrupted estimate cell chance chance_seed",
-    "path_patching": "corrupted receiver straight",
+    "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",
     "attribution_graph": "corrupted family alone node_share lines pinned groups part",
     "steering": " ".join(key + number for key in DIRECTION for number in ("", "2", "3", "4"))
-    + " times largest new_tokens temperature seed sweep reach reach_times chance chance_seed",
+    + " hold2 hold3 hold4 times largest new_tokens temperature seed sweep reach reach_times chance chance_seed",
     "edits": "subject new_answer edit_layer sae feature positive negative layer probe edit_token edit_numbers "
     "paraphrases neighbours unrelated chance chance_seed",
     "bigram": "own_words seed training_steps letter cut_letter temperature bigram_token",

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from mi_core.interventions.place import HEAD
 from ui import address, slots, words
 from ui.text import literal
 
-ANSWER = "logits"
+ANSWER, SENDER = "logits", "sender"
 
 
 def receiver_fields() -> dict[str, str]:
@@ -59,16 +60,27 @@ def pick_sender(key: str) -> Callable[[], None]:
 
     def pick() -> None:
         for point in st.session_state[key].selection.get("head", []):
-            st.session_state["sender"] = f"L{int(point['layer'])}H{int(point['head'])}"
+            st.session_state[SENDER] = f"L{int(point['layer'])}H{int(point['head'])}"
 
     return pick
 
 
-def onwards(result: Any) -> None:
-    """The next step back: make the clicked sender, or else the strongest, the receiver; or see what it reads."""
-    clicked = st.session_state.get("sender")
+def onwards(result: Any) -> str:
+    """The next step back: make the clicked sender, or else the strongest, the receiver; or see what it reads.
+
+    Returns:
+        The sender that was clicked or typed; empty where there is none.
+    """
     strongest = result.components[int(np.abs(result.moved).argmax())]
-    name = clicked if clicked in result.components else strongest
+    typed = st.text_input(
+        "One sender", key=SENDER, bind="query-params", placeholder=f"strongest: {strongest}", width=170,
+        help="The head that the next step is about: click one in the chart, or type its name, such as L2H1.",
+    )  # fmt: skip
+    slots.place(SENDER)
+    sender = _spelled(typed, result)
+    name = sender or strongest
+    if typed.strip() and not sender:
+        slots.note(SENDER, f"No head of this chart is called “{typed.strip()[:40]}”: showing the strongest, {name}.")
     layer, head = name[1:].split("H")
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         if layer != "0":
@@ -89,6 +101,14 @@ def onwards(result: Any) -> None:
         )
     if layer == "0":
         st.caption(f"{name} is in the first layer: no head comes before it, it reads the tokens themselves.")
+    return sender
+
+
+def _spelled(typed: str, result: Any) -> str:
+    """A sender as the result spells it; empty where it has none of that name."""
+    numbers = HEAD.kind.understand(typed)
+    name = "" if numbers is None else HEAD.kind.spell(**numbers)
+    return name if name in result.components else ""
 
 
 def _passed(receiver: str) -> list[str]:
@@ -103,7 +123,7 @@ def _receive(name: str, passed: list[str]) -> None:
     st.session_state["receiver"] = "" if name == ANSWER else name
     st.session_state[words.RECEIVED.key] = "auto"
     st.session_state["walked"] = (name, passed)
-    st.session_state.pop("sender", None)
+    st.session_state[SENDER] = ""
 
 
 def _named(receiver: str) -> str:

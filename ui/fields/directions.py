@@ -21,6 +21,17 @@ STRENGTH_HELP = (
     "In units of the typical length of the model's activations, so that 1 adds a push as long as the thought itself. "
     "0.3 to 0.5 usually keeps the text sensible; negative values push the other way."
 )
+HELD_HELP = (
+    "What the model holds along the direction is set to this, at every token, and all else stays. In units of the "
+    "typical length of its activations; 0 takes the direction out."
+)
+OPERATION_HELP = (
+    "Added: the direction is pushed on top of what is there. Held: what is there along the direction is set to the "
+    "strength, however much it was; 0 takes it out."
+)
+CLAMP_HELP = (
+    " Clamped: the feature is set to a multiple of its largest activation, however active it would be by itself."
+)
 TIMES_HELP = (
     "The feature is held at this many times the largest activation it is known to reach, wherever the push acts. 1 is "
     "as strong as it ever is by itself, 0 switches it off, and what else the model thinks is left as it is."
@@ -42,8 +53,12 @@ def others(model: str) -> tuple[str, ...]:
         with st.container(border=True):
             settings = fields(kind, model, hooks, str(number))
             slider, layer = st.columns([4, 1], vertical_alignment="bottom")
+            held = st.toggle(
+                "Hold, not add", key=f"hold{number}", bind="query-params", help=HELD_HELP,
+            )  # fmt: skip
+            settings["operation"] = "hold" if held else None
             with slider:
-                settings["strength"] = strength(str(number))
+                settings["strength"] = strength(str(number), held=held)
             with layer:
                 settings["layer"] = layer_field(str(number))
         specs.append(json.dumps({name: value for name, value in settings.items() if value is not None}))
@@ -51,11 +66,13 @@ def others(model: str) -> tuple[str, ...]:
     return tuple(specs)
 
 
-def strength(number: str = "") -> float:
-    """How hard to push, in units of the mean residual norm."""
+def strength(number: str = "", *, held: bool = False) -> float:
+    """How hard to push, or where the component is held, in units of the mean residual norm."""
+    which = f"direction {number}" if number else "it"
+    label = f"Hold {which} at" if held else f"Strength of {which}" if number else "Strength"
     value = st.slider(
-        "Strength" + (f" of direction {number}" if number else ""), -2.0, 2.0, 0.5, 0.05,
-        key=f"strength{number}", bind="query-params", help=STRENGTH_HELP,
+        label, -2.0, 2.0, 0.5, 0.05,
+        key=f"strength{number}", bind="query-params", help=HELD_HELP if held else STRENGTH_HELP,
     )  # fmt: skip
     slots.place(f"strength{number}")
     return value
@@ -75,16 +92,16 @@ def more(is_feature: bool) -> dict[str, Any]:
     with st.expander("Clamp, layer, length and chance"):
         how, where, place = st.columns(3)
         with how:
-            operation = "add" if not is_feature else address.choose(
-                words.OPERATION, st.segmented_control, "The feature is", required=True,
-                help="Added: the direction is pushed on top of what is there. Clamped: the feature is held at a "
-                "value, however active it would be by itself.",
+            operation = address.choose(
+                words.OPERATION, st.segmented_control, "The direction is", required=True,
+                among=[way for way in words.OPERATION if is_feature or way != "clamp"],
+                help=OPERATION_HELP + CLAMP_HELP * is_feature,
             )  # fmt: skip
             slots.place("operation")
         positions = address.choose(words.PUSHED, where.selectbox, "Push on")
         with place:
-            layer = layer_field() if operation == "add" else None
-            largest = None if operation == "add" else _largest()
+            layer = layer_field() if operation != "clamp" else None
+            largest = None if operation != "clamp" else _largest()
         length, heat, seed = st.columns(3)
         new_tokens = length.number_input("New tokens", 1, 200, 30, key="new_tokens", bind="query-params")
         temperature = heat.slider(

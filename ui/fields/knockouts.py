@@ -10,17 +10,21 @@ import streamlit as st
 from mi_core.saes import loading as saes
 from ui import address, slots, words
 from ui.compute import Answer, compute
-from ui.fields import selection
+from ui.fields import cut, selection
 from ui.fields.sites import pick_site
 from ui.inputs import Inputs, in_link, place_in_link
 
 KEPT, KNOWN = "also", "_components"
+NUMBERS = ("neuron", "feature")  # what is one number each, and can be set to one
 HELP = {
     "mode": "Its average over other text keeps the model in its usual range. Another prompt's value is a swap. Zero "
-    "is the harshest: it can break the model for reasons of its own.",
+    "is the harshest: it can break the model for reasons of its own. A number of yours sets a feature or neuron to "
+    "that activation at every token.",
+    "set_to": "What the activation is set to at every token, in the units that the pages Features and Neurons show.",
     "also": "Parts that stay knocked out in every run: what else breaks, or takes over, shows in the chart. Click a "
     "part in the chart and keep it out, or type L3H0 (a head), MLP 2, attention 1, L2N17 (a neuron of layer 2), L2P4 "
-    "(token 4 before layer 2) or feature 115.",
+    "(token 4 before layer 2), feature 115, or L2H3@8→2 (what head 3 of layer 2 reads of token 2 from token 8; "
+    "attention@8→2 in all layers).",
     "neuron": "One neuron of the layer's MLP. Empty means the one that matters most.",
     "feature": "One feature of the sparse autoencoder. Empty means the one that matters most.",
     "token": "One token, by its position. Empty means the place that matters most.",
@@ -47,7 +51,8 @@ class Knockouts:
     @property
     def how(self) -> dict[str, Any]:
         """The settings that the text shares."""
-        return {name: self.settings[name] for name in ("mode", "reference", "sae")}
+        shared = ("mode", "reference", "set_to", "sae")
+        return {name: self.settings[name] for name in shared if name in self.settings}
 
 
 def fields(inputs: Inputs) -> Knockouts:
@@ -56,9 +61,15 @@ def fields(inputs: Inputs) -> Knockouts:
     sites = [site for site in words.KNOCKED_OUT if entries or site != "feature"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         site = address.choose(words.KNOCKED_OUT, st.segmented_control, "Knock out", among=sites, required=True)
+        modes = words.FEATURE_IN_ITS_PLACE if site == "feature" else words.IN_ITS_PLACE
+        among = [mode for mode in modes if mode != "set" or site in NUMBERS]
         mode = "zero"
-        if site != "feature":  # a feature that is out is at zero, where it is most of the time
-            mode = address.choose(words.IN_ITS_PLACE, st.selectbox, "Put in its place", width=200, help=HELP["mode"])
+        if site not in cut.SITES:  # what is no longer read has nothing in its place
+            mode = address.choose(modes, st.selectbox, "Put in its place", among=among, width=200, help=HELP["mode"])
+        set_to = _set_to() if mode == "set" else None
+    slots.place("site")
+    slots.place("mode", modes.key)
+    slots.place("set_to")
     narrowed, part, chosen, sae = _which(inputs, site, entries)
     kept = st.multiselect(
         "Keep knocked out as well",
@@ -70,9 +81,16 @@ def fields(inputs: Inputs) -> Knockouts:
         help=HELP["also"],
     )
     slots.place("also")
-    reference = _reference() if mode != "zero" else ""
+    reference = _reference() if mode in ("mean", "resample") else ""
     settings = {"site": site, "mode": mode, "reference": reference, "sae": sae, "also": tuple(kept)}
+    settings |= {} if set_to is None else {"set_to": set_to}
     return Knockouts(settings | narrowed, part, settings | chosen)
+
+
+def _set_to() -> float:
+    return st.number_input(
+        "Set to", value=0.0, step=1.0, format="%g", key="set_to", bind="query-params", width=140, help=HELP["set_to"]
+    )
 
 
 def _reference() -> str:
@@ -90,6 +108,10 @@ def _which(
 ) -> tuple[dict[str, Any], str | None, dict[str, Any], str | None]:
     """Fields for which one: what narrows the sweep, which component is looked at and its numbers, and the SAE."""
     sae = None
+    if site in cut.SITES:
+        narrowed, part, chosen = cut.cut_fields(inputs, site)
+        _places()
+        return narrowed, part, chosen, sae
     if site == "head":
         layer, head = selection.head_choice("strongest")
         _places()
@@ -160,6 +182,6 @@ def put_back(part: str) -> None:
 
 
 def _look_at_strongest() -> None:
-    for key in ("layer", "head", "neuron", "feature", "token"):
+    for key in ("layer", "head", "neuron", "feature", "token", "key_pos"):
         if key in st.session_state:
             st.session_state[key] = None

@@ -6,14 +6,21 @@ from typing import Any
 
 from ui.components.number_steps import number_steps
 
-NUMBERED = {"head": "head", "neuron": "neuron", "position": "token", "feature": "feature"}  # kind: the field
+NUMBERED = {
+    "head": "head",
+    "neuron": "neuron",
+    "position": "token",
+    "feature": "feature",
+    "key": "key_pos",
+    "edge": "head",
+}  # kind: the field
 
 
 def of_ablation(result: Any) -> None:
     """The part that matters most."""
     number, layer = (numbers[result.strongest] for numbers in (result.component_numbers, result.component_layers))
     shown = {NUMBERED[result.site]: number} if result.site in NUMBERED else {}
-    number_steps("part", shown | ({} if result.site == "feature" else {"layer": layer}))
+    number_steps("part", shown | ({} if layer < 0 or result.site == "feature" else {"layer": layer}))
 
 
 def of_steering(result: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from mi_core.ablation.replacement import without as said_without
 from mi_core.phrases import bits, goes, listed, percent, signed
 from ui import show
 from ui.compute import Answer, attempt, compute
@@ -51,7 +52,7 @@ def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
         part = result.components[result.strongest]
     without = tuple(dict.fromkeys([*result.also, *([part] if part else [])]))
     title, button = st.container(), st.container()
-    texts = _Texts(without)
+    texts = _Texts(without, result.set_to)
     ablated_text = compute(
         "ablated_text", inputs.model, **inputs.reading, without=without, **knocked.how, on_partial=texts.update
     )
@@ -60,7 +61,7 @@ def closer(inputs: Inputs, knocked: Knockouts, answer: Answer) -> None:
         st.header(literal(ablated_text.result.reading().title), anchor=False)
         if part in result.components:
             st.markdown(literal(_numbers(result, result.components.index(part))))
-        elif part is not None and knocked.site == "feature":
+        elif part is not None and knocked.site == "feature" and result.mode == "zero":
             st.markdown(literal(f"{part.capitalize()} is not active on this prompt: nothing is there to knock out."))
     with button:
         _keep_button(part, result.also)
@@ -86,9 +87,10 @@ def _keep_button(part: str | None, kept: tuple[str, ...]) -> None:
 
 def _numbers(result: Any, index: int) -> str:
     """What the knockout does, in one sentence with all three measures."""
-    before = f"With {listed(list(result.also))} out, without" if result.also else "Without"
+    said = said_without(result.said(index), result.set_to)
+    said = f"With {listed(list(result.also))} {result.state}, {said}" if result.also else said[0].upper() + said[1:]
     return (
-        f"{before} {result.said(index)}, the {result.target.quantity} "
+        f"{said}, the {result.target.quantity} "
         f"{goes(result.baseline, result.value[index], signed)}, the probability "
         f"{goes(result.baseline_probability, result.probability[index], percent)}; all next-token probabilities move "
         f"by {bits(float(result.kl[index]))} (KL divergence)."
@@ -98,13 +100,14 @@ def _numbers(result: Any, index: int) -> str:
 class _Texts:
     """Two boxes that fill while the model writes."""
 
-    def __init__(self, without: tuple[str, ...]) -> None:
+    def __init__(self, without: tuple[str, ...], set_to: float | None) -> None:
         left, right = st.columns(2)
         with left:
             st.markdown("**With everything in place**")
             self._plain = st.empty()
         with right:
-            st.markdown(literal(f"Without {listed(list(without))}").join(("**", "**")))
+            said = said_without(listed(list(without)), set_to)
+            st.markdown(literal(said[0].upper() + said[1:]).join(("**", "**")))
             self._out = st.empty()
 
     def update(self, texts: tuple[str, str]) -> None:

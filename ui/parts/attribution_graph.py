@@ -44,10 +44,20 @@ def picked_part(answer: Answer) -> None:
         st.info(f"{literal(name)} is not in this graph: click a node or a line.", icon=":material/edit:")
         return
     at = [result.names.index(one) for one in ends]
+    known = result.edge_effect[at[1], at[0]] if arrow else result.effects[at[0]]
+    more = None
+    if not np.isfinite(known):  # beside those that are measured anyway
+        with st.spinner("Running the model without it"):
+            more = attempt(answer.request.analysis, answer.request.model, **_settings(answer), also=(name,))
+    result = more.result if more is not None else result
     if arrow:
         _line(result, *at)
     else:
-        _node(answer, at[0])
+        _node(answer, result, at[0])
+
+
+def _settings(answer: Answer) -> dict[str, Any]:
+    return {name: value for name, value in answer.request.settings if name != "also"}
 
 
 def _line(result: Any, source: int, reader: int) -> None:
@@ -62,17 +72,14 @@ def _line(result: Any, source: int, reader: int) -> None:
         )
         st.markdown(f"Measured: where {who} alone no longer meets it, {falls} by {signed(effect)} logits.")
     else:
-        st.caption("This line was not measured: only the most influential ones are.")
+        st.caption("This line cannot be cut by itself: its upper end is no single part of the model.")
 
 
-def _node(answer: Answer, node: int) -> None:
-    result = answer.result
+def _node(answer: Answer, result: Any, node: int) -> None:
     score, effect = float(result.scores[node]), float(result.effects[node])
     st.markdown(f"**{literal(_called(result, node))}** is worth {signed(score)} logits to the answer.")
     if np.isfinite(effect):
         st.markdown(f"Measured: without it the answer falls by {signed(effect)} logits.")
-    elif result.kinds[node] != ANSWER:
-        st.caption("It was not taken away by itself: only the most influential ones are.")
     columns = st.columns(2)
     for column, said, edge, effect in (
         (columns[0], "What comes in", result.edge[node], result.edge_effect[node]),
