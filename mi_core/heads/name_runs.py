@@ -171,7 +171,7 @@ def checks(
     """That the parts sum up in both measurements, and the knockout of the first prompt made again, alone."""
     found = [
         Check("all parts sum to the logit difference of every prompt", plain.error, 1e-3),
-        Check("with the heads knocked out as well", after.error, 1e-3),
+        Check("they sum to it with the heads knocked out as well", after.error, 1e-3),
     ]
     first = drawn.asked[0]
     if first.template in changes:

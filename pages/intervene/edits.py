@@ -1,5 +1,7 @@
 """Edits: change the weights, measure what that does, and look at the edited model on every page."""
 
+from typing import Any
+
 import streamlit as st
 
 from charts import figures
@@ -45,10 +47,9 @@ if recipe is None:
     )
     edits.show_stack()
     st.stop()
-asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
-answer = compute(
-    "edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, ask_first=True, **asked
-)
+asked: dict[str, Any] = {"prompt": chosen.prompt, "prepend_bos": chosen.prepend_bos}
+asked |= recipes.settings(recipe) | others
+answer = compute("edit", chosen.model, edits=edits.below(recipe), ask_first=True, **asked)
 number_steps("layer", {"edit_layer" if rewriting else "layer": answer.result.layer})
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)
@@ -58,6 +59,6 @@ for place, (_, row) in zip(st.columns(len(scores)), scores.iterrows(), strict=Tr
     n = "" if row["prompts"] == 1 else f" ({row['prompts']} prompts)"
     place.metric(row["score"] + n, unit.format(row["value"]), help=literal(row["meaning"]))
 show.chart(answer, figures.edit, key="shift", how=HOW_SHIFT, table="shift")
-beside_chance(chosen.model, "edit", asked | {"prepend_bos": chosen.prepend_bos}, edits=edits.below(recipe))
+beside_chance(chosen.model, "edit", asked, edits=edits.below(recipe))
 show.chart(answer, figures.edit_elsewhere, key="prompts", how=HOW_PROMPTS, table="prompts")
 edits.show_stack()

@@ -70,6 +70,8 @@ with right:
             answer, figures.ioi_attention, role=role, key="attention", how=HOW_ATTENTION, table="heads",
             on_select=selection.pick_head("attention"),
         )  # fmt: skip
+    if knocked and not answer.result.without:
+        st.info("No head speaks clearly for the name, so none is out: type which.", icon=":material/edit:")
 layer, head = selection.head_choice("strongest")
 layer, head = answer.result.strongest if layer is None else (layer, head or 0)
 if answer.result.has(layer, head):

@@ -256,6 +256,14 @@ def test_a_verdict_is_given_on_gpt2_small_alone_and_says_what_is_outside(found):
     assert set(other["verdict"]) == {""}
 
 
+def test_a_model_that_does_not_do_it_or_in_which_nobody_speaks_is_told(found):
+    wrong = replace(found, logit_diff=np.full(32, -1.5, np.float32)).reading()
+    assert wrong.title == "This model does not find the other name: the logit difference is −1.50"
+    silent = replace(found, found=np.zeros_like(found.found), without=()).reading()
+    assert silent.title == "No head alone speaks for the other name"
+    assert len(silent.sentences) == 2, "nothing is said of a knockout that was none"
+
+
 def test_published_values_are_those_of_the_other_pages():
     heads = [one for one in references()[0].known if one.head is not None]
     ours = {f"L{one.layer}H{one.head}": one.value for one in heads if one.value}

@@ -19,7 +19,7 @@ FREE = {
     "labelled", "read_token", "towards", "probe_strength", "beside", "least", "dense", "label",
     "n_features", "n_hidden", "density", "importance", "learning_steps", "starts", "start", "hidden",
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
-    "token2", "token3", "token4", "level", "edges_shown",
+    "token2", "token3", "token4", "level", "edges_shown", "node_share", "lines", "chance_seed",
     "tour_step", "slide", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched",
     "prompts", "n_prompts", "names", "templates",
     "b.prompt", "b.target", "b.foil", "b.value",
