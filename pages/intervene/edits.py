@@ -1,5 +1,7 @@
 """Edits: change the weights, measure what that does, and look at the edited model on every page."""
 
+from typing import Any
+
 import streamlit as st
 
 from charts import figures
@@ -44,7 +46,7 @@ if recipe is None:
     )
     edits.show_stack()
     st.stop()
-asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
+asked: dict[str, Any] = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
 answer = compute(
     "edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, ask_first=True, **asked
 )
