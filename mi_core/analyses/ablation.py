@@ -416,9 +416,13 @@ def _repair(result: Ablation) -> list[str]:
     healed = (np.abs(result.direct) >= WORTH_SAYING) & (np.abs(result.change) < HEALED * np.abs(result.direct))
     if healed.any():
         index = int((missing * healed).argmax())
+        wrote = f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself"
+        if result.set_to is not None:
+            wrote = (
+                f"{_without(result, index)}, it writes {signed(-result.direct[index])} more towards the answer itself"
+            )
         return [
-            f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
-            f"yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
+            f"{wrote}, yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
             "later layers make up for the rest (self-repair)."
         ]
     if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes or result.edges:

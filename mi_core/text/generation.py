@@ -14,8 +14,8 @@ from torch import Tensor
 
 from mi_core.errors import InputError
 from mi_core.models import kv_cache
-from mi_core.models.kv_cache import Kept
 from mi_core.models.hooks import pattern
+from mi_core.models.kv_cache import Kept
 from mi_core.models.model import Model
 
 LOG = logging.getLogger(__name__)
