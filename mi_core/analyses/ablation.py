@@ -416,15 +416,14 @@ def _repair(result: Ablation) -> list[str]:
     healed = (np.abs(result.direct) >= WORTH_SAYING) & (np.abs(result.change) < HEALED * np.abs(result.direct))
     if healed.any():
         index = int((missing * healed).argmax())
-        wrote = f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself"
+        moved = f"{_moves_only(result.change[index])}: later layers make up for the rest (self-repair)."
         if result.set_to is not None:
-            wrote = (
-                f"{_without(result, index)}, it writes {signed(-result.direct[index])} more towards the answer itself"
-            )
-        return [
-            f"{wrote}, yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
-            "later layers make up for the rest (self-repair)."
-        ]
+            more = signed(-result.direct[index])
+            return [
+                f"{_without(result, index)}, it writes {more} more towards the answer itself, yet the value {moved}"
+            ]
+        wrote = f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself"
+        return [f"{wrote}, yet without it the value {moved}"]
     if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes or result.edges:
         return []
     return [
