@@ -110,8 +110,9 @@ def plan(model: Model, question: Question, progress: Progress = silent) -> Plan:
     )  # fmt: skip
     base = ready.together(others, first, end)
     acts = run_with(model, tokens, base, swept.names, logits=pos, query=pos) if others else swept.plain
-    source, apart = acts, [one for one in others if not _of_the_same_sae(one, swept.components[0])]
-    if len(apart) < len(others) and isinstance(one := swept.components[0], Feature):
+    source, one = acts, swept.components[0]
+    apart = [other for other in others if not _of_the_same_sae(other, one)]
+    if isinstance(one, Feature) and len(apart) < len(others):
         source = run_with(model, tokens, ready.together(apart, first, end), [one.hook])
     return Plan(
         tokens=tokens,

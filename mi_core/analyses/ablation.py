@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 
 from mi_core.ablation.component import KINDS, Component, Feature, setting_of
-from mi_core.ablation.cut import KEY, Cut
+from mi_core.ablation.cut import CUTS, KEY, Cut
 from mi_core.ablation.direct_effect import direct_effects
 from mi_core.ablation.plan import Plan, Question
 from mi_core.ablation.plan import plan as make_plan
@@ -280,9 +280,7 @@ def ablation(
         also=tuple(one.name for one in plan.others),
         components=tuple(one.name for one in components),
         component_layers=tuple(one.layer for one in components),
-        component_numbers=tuple(
-            one.key_pos if isinstance(one, Cut) and plan.kind == KEY else one.number for one in components
-        ),
+        component_numbers=tuple(_number(plan.kind, one) for one in components),
         edges=tuple((one.query_pos, one.key_pos) for one in components if isinstance(one, Cut)),
         labels=_labels(model, plan),
         peaks=plan.peaks,
@@ -311,6 +309,10 @@ def planned(model: Model, **settings: Any) -> tuple[tuple[int, ...], Sequence[Ru
     return plan.ids, plan.runs
 
 
+def _number(kind: Kind, component: Component) -> int:
+    return component.key_pos if isinstance(component, Cut) and kind == KEY else component.number
+
+
 def _autoencoder(component: Component) -> str | None:
     """Which SAE's feature a component is; None for all others."""
     return component.sae if isinstance(component, Feature) else None
@@ -324,7 +326,7 @@ def _labels(model: Model, plan: Plan) -> tuple[str, ...]:
         return tuple(book.of(one.number).label for one in components)
     if "pos" in plan.kind.axes:
         return tuple(plan.tokens.texts[one.number] for one in components)
-    if isinstance(components[0], Cut):
+    if plan.kind in CUTS:
         return tuple(plan.tokens.texts[one.key_pos] for one in components if isinstance(one, Cut))
     return ("",) * len(components)
 
@@ -420,11 +422,14 @@ def _repair(result: Ablation) -> list[str]:
     healed = (np.abs(result.direct) >= WORTH_SAYING) & (np.abs(result.change) < HEALED * np.abs(result.direct))
     if healed.any():
         index = int((missing * healed).argmax())
-        return [
-            f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself, "
-            f"yet {without('it', result.set_to)} the value {_moves_only(result.change[index])}: "
-            "later layers make up for the rest (self-repair)."
-        ]
+        moved = f"{_moves_only(result.change[index])}: later layers make up for the rest (self-repair)."
+        if result.set_to is not None:
+            more = signed(-result.direct[index])
+            return [
+                f"{_without(result, index)}, it writes {more} more towards the answer itself, yet the value {moved}"
+            ]
+        wrote = f"{_capital(result.said(index))} writes {signed(result.direct[index])} towards the answer itself"
+        return [f"{wrote}, yet without it the value {moved}"]
     if missing[result.strongest] < WORTH_SAYING or "pos" in result.kind.axes or result.edges:
         return []
     return [

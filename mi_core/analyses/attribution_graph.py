@@ -16,7 +16,7 @@ from mi_core.circuits import family as families
 from mi_core.circuits import graph as circuit_graph
 from mi_core.errors import InputError, choose, shortened
 from mi_core.graphs import graph_reading, places
-from mi_core.graphs.account import Account
+from mi_core.graphs.account import TRUSTED, Account
 from mi_core.graphs.graph import Graph, component_graph, feature_graph
 from mi_core.graphs.groups import parse
 from mi_core.graphs.influence import NODES as NODE_SHARE
@@ -275,7 +275,13 @@ def attribution_graph(
     graphs = []
     for account, _, _ in accounts:
         ready = account if points else account.settled(_streams(model, saes))
-        graphs.append(_graph(model, ready, made_of, saes, nodes, accounts[0][1], told))
+        graph = _graph(model, ready, made_of, saes, nodes, accounts[0][1], told)
+        while not points and (off := graph.missing / max(1.0, abs(graph.total))) > TRUSTED:
+            if (more := ready.doubled()) is None:
+                raise ready.untrusted(off)
+            ready = more
+            graph = _graph(model, ready, made_of, saes, nodes, accounts[0][1], _to_nobody)
+        graphs.append(graph)
         if partial is None:
             partial = _result(model, accounts, graphs, made_of, saes)
     found = _result(model, accounts, graphs, made_of, saes)
@@ -377,6 +383,10 @@ def _streams(model: Model, saes: Sequence[Sae]) -> list[str]:
     return [hooks.resid_pre(0), *(sae.hook for sae in saes)] if saes else model.resid_names()
 
 
+def _to_nobody(count: int) -> None:
+    """Steps that were not foreseen are not counted."""
+
+
 def _steps(model: Model, saes: Sequence[Sae], pairs: int) -> int:
     return pairs * (len(saes) or model.n_layers) + 1
 
@@ -451,7 +461,7 @@ def _checks(account: Account, graph: Graph) -> tuple[Check, ...]:
             worst / max(abs(graph.total), 1e-3),
             0.01,
         ),
-        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, 0.01),
+        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, TRUSTED),
     )
 
 

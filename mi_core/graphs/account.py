@@ -109,16 +109,25 @@ class Account:
             return self
         clean, other, total = self.both(names)
         off = max(abs(self._sum(name, clean[name], other[name]) - total) for name in names) / abs(total)
-        more = 2 * self.points
-        if off > SETTLED and more * len(self.ids) <= MOST_POSITIONS:
-            return replace(self, points=more).settled(names)
+        more = self.doubled()
+        if off > SETTLED and more is not None:
+            return more.settled(names)
         if off > TRUSTED:
-            raise InputError(
-                f"Between these prompts {self.model.id} bends so much that its sums are off by {off:.0%} of the answer "
-                "and cannot be trusted: choose prompts that differ less, or look at one prompt alone.",
-                "corrupted",
-            )
+            raise self.untrusted(off)
         return self
+
+    def doubled(self) -> Account | None:
+        """The same with twice the points; None where there is no room for them, or nothing between prompts."""
+        more = 2 * self.points
+        return None if self.other is None or more * len(self.ids) > MOST_POSITIONS else replace(self, points=more)
+
+    def untrusted(self, off: float) -> InputError:
+        """What is said of sums that are off by this share of the answer."""
+        return InputError(
+            f"Between these prompts {self.model.id} bends so much that its sums are off by {off:.0%} of the answer and "
+            "cannot be trusted: choose prompts that differ less, or look at one prompt alone.",
+            "corrupted",
+        )
 
     def _sum(self, name: str, clean: Float[Tensor, "pos d_model"], other: Float[Tensor, "pos d_model"]) -> float:
         with self.passing(name, clean, other, []) as run:

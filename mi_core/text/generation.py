@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mi_core.errors import InputError
 from mi_core.models import kv_cache
+from mi_core.models.hooks import pattern
 from mi_core.models.kv_cache import Kept
 from mi_core.models.model import Model
 
@@ -91,10 +92,13 @@ def _read(
 ) -> tuple[Float[Tensor, "row d_vocab"], Kept]:
     """Logits after the prompt, and its keys and values.
 
-    Until the first hook the rows are one: it is read once, and becomes `n_rows` where the first hook is.
+    Until the first hook the rows are one: it is read once, and becomes `n_rows` where the first hook is. Not at
+    attention weights, whose values would still be of one row.
     """
     prompt = torch.tensor([list(prompt_ids)], device=model.device)
     cache = kv_cache.roomy(model, n_rows, len(prompt_ids) + n_steps - 1)
+    if any(name.endswith(pattern.point) for name in hooks):
+        return _forward(model, prompt.repeat(n_rows, 1), cache, 0, hooks), cache
     try:
         logits = _forward(model, prompt, cache, 0, {name: _spread(hook, n_rows) for name, hook in hooks.items()})
     except (RuntimeError, ValueError):  # parts that do not take rows of different number

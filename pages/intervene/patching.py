@@ -72,7 +72,8 @@ show.chart(
 )
 if estimate:
     st.button("Run all exactly", on_click=st.session_state.update, args=({"estimate": False},))
-show_published("patching", chosen.prompt)
+if not out:  # what is published is of the whole model
+    show_published("patching", chosen.prompt)
 cell = st.text_input(
     "One patch, with everything it does", key="cell", bind="query-params", placeholder="click a cell, or type its name",
     help="L2@4 is layer 2 at position 4, L2H3 head 3 of layer 2, L2H3@4 that head at position 4.",

@@ -94,7 +94,7 @@ def test_chosen_paths_are_cut_together_beside_other_parts(tiny_model, hf_model):
     assert found.baseline != pytest.approx(found.plain, abs=1e-4)
 
 
-def test_the_text_equals_one_written_with_a_mask(mini, hf_model):
+def test_the_text_equals_one_written_with_a_mask(mini, hf_model, caplog):
     hf = hf_model("loupe-mini")
     found = ablated_text(mini, NAMES, without=("attention@14→2", "attention@14→10"), max_new_tokens=5)
     ids, new = list(found.tokens.ids), []
@@ -102,6 +102,7 @@ def test_the_text_equals_one_written_with_a_mask(mini, hf_model):
     for _ in range(5):
         new.append(int(masked(hf, [*ids, *new], edges)[-1].argmax()))
     assert found.written[1] == tuple(mini.texts(new)) and found.written[0] != found.written[1]
+    assert not caplog.records, "its rows are read together at once"
 
 
 @settings(deadline=None, max_examples=15)

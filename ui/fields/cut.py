@@ -24,7 +24,7 @@ HELP = {
 def cut_fields(inputs: Inputs, site: str) -> tuple[dict[str, Any], str | None, dict[str, Any]]:
     """What narrows the sweep, which cut is looked at by itself, and its own numbers."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        reads = _number("query_pos", "Token that reads", "the chosen one")
+        reads = _number("query_pos", "Token that reads", "chosen")
         read = _number("key_pos", "Token that is read", "strongest")
     slots.place("query_pos")
     slots.place("key_pos")
