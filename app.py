@@ -60,6 +60,7 @@ PAGES = {
         _page("pages/understand/tours.py", "Tours", "tour", "Six short walks, each to one finding."),
         _page("pages/understand/bigram.py", "Bigram", "abc", "The smallest model, trained while you look."),
         _page("pages/understand/superposition.py", "Superposition", "compress", "More features than dimensions."),
+        _page("pages/understand/ioi.py", "IOI", "group", "Which heads find who receives, and who steps in for them."),
         _page("pages/understand/training_timeline.py", "Timeline", "timeline", "What was learned, and when."),
         _page("pages/understand/glossary.py", "Glossary", "menu_book", "What every word means, in plain words."),
     ],

@@ -19,6 +19,7 @@ NAMES = (
     "input_attribution",
     "interventions",
     "circuit_search",
+    "path_patching",
     "attribution_graph",
     "sweep_cost",
     "steering",

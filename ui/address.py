@@ -9,7 +9,8 @@ Repairs of Streamlit, all seen in version 1.67.0; whether they can go is to be t
 - `_parameters`: values can be taken out of an address before fields read it only behind `st.query_params`, which
   refuses the keys of bound fields.
 - `TRAVELLING`: Streamlit drops a value that a link brings for a field which the page that is left has too, as if it
-  were that page's (`QueryParams.populate_from_query_string`; near issue 14350). So it travels under another name.
+  were that page's (`QueryParams.populate_from_query_string`; near issue 14350). So it travels under another name. The
+  sidebar's texts stand on both pages and keep what they hold, so they are assigned.
 - `carry`: for the same reason a value that two pages share is lost between them (issue 5813): without it, layer and
   head do not go along from page to page.
 - `choose`: the choice of a field that the page before had too, by the same key, is empty in the new page's field unless
@@ -290,6 +291,8 @@ def _take_out(page: str, query: str) -> Link:
         for field in words.of_page(page).values():
             if field.key in link.values:
                 _hand_over(parameters, field, link.values[field.key])
+                if field in words.SIDEBAR and isinstance(field, words.Text) and travelled(field.key):
+                    st.session_state[field.key] = link.values[field.key][-1]
         parameters.set_initial_query_params_from_current()
         if any(key.startswith(TRAVELLING) or permalink.is_copied(key) for key in given):
             parameters._send_query_param_msg()

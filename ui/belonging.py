@@ -50,6 +50,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "sender": ("model",),
     "part": ("model", words.MADE_OF.key, words.CIRCUIT_PARTS.key),
     "also": ("model",),
+    "without": ("model",),
     **{f"layer{number}": ("model",) for number in _NUMBERS},
     **{f"feature{number}": ("model", f"sae{number}") for number in _NUMBERS},
 }

@@ -48,6 +48,7 @@ SHORT = {
     "chance": "cc", "chance_seed": "cs",
     "sender": "sd", "feature_mode": "fm", "set_to": "sv", "query_pos": "qp",
     "hold2": "ho2", "hold3": "ho3", "hold4": "ho4",
+    "questions": "qs", "n_prompts": "np", "names": "nm", "templates": "tp", "knocked": "kn", "without": "wo",
 }  # fmt: skip
 _LONG = {short: key for key, short in SHORT.items()}
 

@@ -436,6 +436,16 @@ BIGRAM_CUT = _options(
 )
 FIT_GUESS = _options("fit_guess", *((number, number) for number in "2345"), optional=True)
 
+NAMES_ROLE = _options(
+    "role",
+    ("name_mover", "the name said once (name movers)"),
+    ("s_inhibition", "the repeated name, from the end (S-inhibition)"),
+    ("duplicate_token", "its first mention, from the second (duplicate token)"),
+    ("induction", "what followed it the first time (induction)"),
+    ("previous_token", "the repeated name, from the token after it (previous token)"),
+)
+NAME_QUESTIONS = _options("questions", ("drawn", "drawn by a seed"), ("published", "the eight published ones"))
+
 # Those that read a prompt and no file, by what their pages call what they find.
 BATCHED = _options(
     "analysis",
@@ -570,7 +580,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         LAYER, HEAD, NEURON, AUTOENCODER, FEATURE, Number("query_pos", 0), Number("key_pos", 0), Number("token", 0),
         Text("also", several=True), Text("reference"), *CHANCE,
     ),
-    "patching": (SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), *CHANCE),
+    "patching": (
+        SECOND_PROMPT, PATCHED, PATCH_MEASURE, DIRECTION, Switch("estimate"), Text("cell"), Text("also", several=True),
+        IN_ITS_PLACE, Text("reference"), *CHANCE,
+    ),
     "path_patching": (
         SECOND_PROMPT, Text("receiver"), RECEIVED, SENDERS, DIRECTION, Switch("straight"), Text("sender"),
     ),
@@ -603,6 +616,10 @@ PAGES: dict[str, tuple[Field, ...]] = {
         Number("n_features", 2, 100), Number("n_hidden", 1, 20), Number("density", 0.01, 1, whole=False),
         Text("importance"), Number("learning_steps", 1, 20_000), Number("starts", 1, 8), Number("seed", 0, 10_000),
         FIT_GUESS, Number("start", 1, 8), Number("hidden", 1, 20), Switch("unpack"),
+    ),
+    "ioi": (
+        NAME_QUESTIONS, Number("n_prompts", 2, 256), Number("seed", 0, 10_000), Text("names"), Text("templates"),
+        NAMES_ROLE, Switch("knocked"), Text("without", several=True), LAYER, HEAD,
     ),
     "training_timeline": (STEP, OTHER_STEP, ROLE, COLOUR, Text("fetched"), LAYER, HEAD),
     "glossary": (Text("term"),),

@@ -44,6 +44,11 @@ from charts.figures.heads import (
     head_profile,
     head_roles,
     head_spread,
+    ioi,
+    ioi_attention,
+    ioi_gain,
+    ioi_knockout,
+    ioi_prompts,
     rollout,
     score_side,
     score_split,
@@ -113,6 +118,6 @@ FIGURES: dict[str, Figure] = {
         steering_sweep, ablation, patching, patched_run, path_patching, circuit, attribution_graph, placebo,
         counterpart, edit, probing, probe_use, writing, analogy, directions, neurons, neuron, neurons_and_features,
         feature_effects, feature_pairs, feature_list, max_activating, bigram, bigram_ablation, bigram_of_model,
-        superposition, unpacking, training_timeline, lens_timeline, checkpoint_comparison, drift, investigate,
+        superposition, unpacking, training_timeline, lens_timeline, checkpoint_comparison, drift, investigate, ioi,
     )
 }  # fmt: skip

@@ -23,6 +23,26 @@ ROLES = {
     "first_token": "the first token",
     "current_token": "its own token",
 }
+#: Of the heads that find who receives: where a role looks.
+NAME_ROLES = {
+    "previous_token": "from the token after the repeated name’s first mention back at it",
+    "duplicate_token": "from the repeated name’s second mention at the first",
+    "induction": "from the repeated name’s second mention at what followed the first",
+    "s_inhibition": "from the end at the repeated name’s second mention",
+    "name_mover": "from the end at the name that was said once",
+    "negative_name_mover": "from the end at the name that was said once",
+    "speaker": "from the end at the name that was said once",
+    "backup": "from the end at the name that was said once",
+}
+#: The parts of a logit difference, by their column in the table `knockout`.
+NAME_PARTS = {
+    "logit_diff": "all together",
+    "knocked_out": "the heads knocked out",
+    "backups": "backups",
+    "negative": "negative name movers",
+    "other_heads": "all other heads",
+    "rest": "MLPs, embeddings, biases",
+}
 READ_THROUGH = {"Q": "queries", "K": "keys", "V": "values"}
 
 
@@ -178,4 +198,90 @@ def score_side(result: Any, *, side: str = "key") -> alt.LayerChart:
     title = f"Parts of {visible(result.tokens.texts[pos])}, which {'is read' if side == 'key' else 'reads'}"
     return bars(
         table(result, side), title=title, label=f"{side}_part", value="contribution", unit=result.units, most=10
+    )
+
+
+def ioi(result: Any, *, title: str | None = None, knocked: bool = False) -> alt.LayerChart:
+    """What each head writes towards the name that was said once, as it is or with some heads knocked out.
+
+    Heads that speak clearly have a dashed outline, of a model with heads knocked out the backups; these bear a “≠”.
+    """
+    value = "direct_out" if knocked else "direct"
+    speak = ("backup",) if knocked else ("name_mover", "negative_name_mover", "speaker")
+    heads = table(result, "heads")
+    clear = heads["has_role"] & heads["role"].isin(speak)
+    each = heads.assign(_clear=clear).groupby(["layer", "head"], as_index=False).agg({value: "first", "_clear": "any"})
+    names = [f"L{layer}H{head}" for layer, head in zip(each["layer"], each["head"], strict=True)]
+    left = f" without {', '.join(result.without)}" if knocked and result.without else ""
+    return head_grid(
+        each.rename(columns={value: "direct"}).assign(_out=[knocked and name in result.without for name in names]),
+        title=title or f"What each head writes for the name said once{left}",
+        subtitle=f"Its logit less the repeated name’s, mean of {len(result.prompts)} prompts.",
+        value="direct",
+        mark="_out",
+        outline="_clear",
+    )
+
+
+def ioi_attention(result: Any, *, role: str) -> alt.LayerChart:
+    """How much each head looks where a role asks it to: from `ioi`. Heads with the role have a dashed outline."""
+    heads = table(result, "heads")
+    rows = heads.loc[heads["role"] == role].rename(columns={"attention": "weight"})
+    return head_grid(
+        rows[["layer", "head", "weight"]].assign(_clear=rows["has_role"]),
+        title=f"How much each head looks {NAME_ROLES[role]}",
+        subtitle=f"Mean of {len(result.prompts)} prompts.",
+        value="weight",
+        outline="_clear",
+    )
+
+
+def ioi_knockout(result: Any) -> alt.LayerChart:
+    """What the logit difference is made of, before the knockout and after it: from `ioi`."""
+    before, after = (table(result, "knockout").iloc[row] for row in (0, 1))
+    rows = [(says, float(before[name]), float(after[name])) for name, says in NAME_PARTS.items()]
+    frame = pd.DataFrame(rows, columns=["part", "before", "after"])
+    return shift(
+        frame,
+        title="What the logit difference is made of, before and after the knockout",
+        subtitle="The parts below the first row sum to it.",
+        label="part",
+        before="before",
+        after="after",
+        names=("nothing out", "knocked out"),
+        unit="the name said once less the repeated one (logits)",
+        sort=False,
+        still=True,
+    )
+
+
+def ioi_gain(result: Any) -> alt.LayerChart:
+    """Which heads write more for the name once others are knocked out, and which less: from `ioi`."""
+    heads = table(result, "heads")
+    heads = heads.loc[heads["role"] == "backup"].drop(columns=["role", "has_role"])
+    heads = heads.assign(name=[f"L{layer}H{head}" for layer, head in zip(heads["layer"], heads["head"], strict=True)])
+    return bars(
+        pd.DataFrame(heads[~heads["name"].isin(result.without)]),
+        title="Who writes more, and who less, once they are out",
+        label="name",
+        value="gain",
+        most=12,
+        pick=("layer", "head"),
+    )
+
+
+def ioi_prompts(result: Any) -> alt.LayerChart:
+    """The logit difference of every prompt, before the knockout and after it: from `ioi`."""
+    prompts = table(result, "prompts")
+    return shift(
+        prompts.assign(name=prompts["order"] + "  …" + prompts["prompt"].str[-34:]),
+        title="Every prompt by itself",
+        label="name",
+        before="logit_diff",
+        after="logit_diff_out",
+        names=("nothing out", "knocked out"),
+        unit="the name said once less the repeated one (logits)",
+        most=len(prompts),
+        sort=False,
+        still=True,
     )

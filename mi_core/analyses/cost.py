@@ -15,6 +15,7 @@ from mi_core.analyses import (
     ablation,
     attribution_graph,
     circuit,
+    edit,
     input_attribution,
     investigate,
     max_activating,
@@ -49,6 +50,7 @@ SEARCHES: Mapping[str, Callable[..., tuple[int, float, int]]] = {
     "circuit": circuit.planned,
     "attribution_graph": attribution_graph.planned,
     "investigate": investigate.planned,
+    "edit": edit.planned,
 }
 #: What a sentence calls an analysis whose name it cannot use.
 CALLED = {
@@ -92,11 +94,16 @@ class Cost:
     def reading(self) -> Reading:
         """How long and how much memory, in words."""
         name = CALLED.get(self.analysis, self.analysis.replace("_", " "))
-        title = f"This {name} takes about {duration(self.seconds)} and {self.megabytes:,.0f} MB of memory"
+        takes = "takes at most about" if self.analysis == "edit" else "takes about"
+        title = f"This {name} {takes} {duration(self.seconds)} and {self.megabytes:,.0f} MB of memory"
         if self.analysis in LEARNERS:
             then = ", and fits probes to them" if self.analysis == "probing" else ""
             return Reading(title, (f"It reads {self.runs:,} texts{then}.",))
         if self.analysis in SEARCHES:
+            if self.analysis == "edit":
+                return Reading(
+                    title, ("It writes texts, looks for a new value step by step, and tries it on prompts.",)
+                )
             what = RUN.get(self.analysis, "changed models")
             return Reading(title, (f"It runs {self.runs:,} {what}, each on one prompt.",))
         return Reading(title, (f"It runs the model {self.runs:,} times, starting in the middle where that is exact.",))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
 
-from mi_core.editing import overlay, recipes, trials
+from mi_core.editing import overlay, recipes, rome, trials
 from mi_core.editing.orthogonalise import largest_share
 from mi_core.editing.recipes import Recipe, Rome, canonical
 from mi_core.editing.rome import Rewrite
@@ -245,6 +246,55 @@ def edit(
         shift=_shift(model, tried[0], top_k),
         own_bytes=made.own_bytes,
         checks=(*made.checks, Check("without the edit the former numbers are back, bit for bit", undone, 0.0)),
+    )
+
+
+def planned(
+    model: Model,
+    *,
+    prompt: str,
+    kind: str,
+    subject: str,
+    target: str | None,
+    direction: str,
+    layer: int | None,
+    sae: str | None,
+    positive: str,
+    negative: str,
+    vector: str,
+    paraphrases: str,
+    neighbours: str,
+    unrelated: str,
+    prepend_bos: bool | None,
+    **_: Any,
+) -> tuple[int, float, int]:
+    """Runs of the model that `edit` makes at most, seconds and bytes, all of its settings given.
+
+    What finding a direction to take out takes is not counted.
+
+    Raises:
+        InputError: As `edit` does, but for a fact that no change brings about.
+    """
+    recipe = recipes.asked(
+        kind, prompt, subject=subject, target=target, layer=layer, direction=direction, sae=sae, positive=positive,
+        negative=negative, vector=vector,
+    )  # fmt: skip
+    made = None if overlay.is_kept(model, recipe) or not isinstance(recipe, Rome) else rome.foretold(model, recipe)
+    tokens = model.tokens(prompt, prepend_bos)
+    began = time.perf_counter()
+    model.run(tokens)
+    once = time.perf_counter() - began
+    again, others = len(lines(paraphrases, "paraphrases")), len(lines(neighbours, "neighbours"))
+    looked_at = 0  # subjects that are asked about, so that those are found whose answers must stay
+    if isinstance(recipe, Rome):
+        looked_at = 0 if others else trials.CANDIDATES
+        again, others = again or len(trials.OPENINGS), others or trials.NEIGHBOURS
+    rest = len(lines(unrelated, "unrelated") or sentences(model))
+    runs = 2 + looked_at + 2 * (1 + again + others + rest)
+    return (
+        runs + (made.runs if made else 0),
+        runs * once + (made.seconds if made else 0.0),
+        max(made.bytes if made else 0, 4 * len(tokens) * 8 * model.d_vocab),
     )
 
 

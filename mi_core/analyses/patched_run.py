@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.ablation.kept_out import KeptOut
 from mi_core.interventions.sweep import sweep
 from mi_core.metrics import metric as measures
 from mi_core.metrics.distribution import check_top_k
@@ -42,6 +43,8 @@ class PatchedRun:
     cell: str
     """Name of the patch: `L2@4`, `L2H3`, `L2H3@4`."""
     direction: str
+    without: tuple[str, ...]
+    """Components that are out in every run."""
     shift: Shift
     """The tokens whose probability it moves most, and the answers; its runs are `RUNS`."""
     measured: Float[np.ndarray, "metric run"]
@@ -72,7 +75,8 @@ class PatchedRun:
         """What the patch does to the answer, and what the model's top guess becomes."""
         answer = self.shift.texts.index(self.target.text)
         before, after, goal = self.shift.probabilities[:, answer]
-        title = f"With {self.cell} patched, {quoted(self.target.text)} {goes(before, after, percent)}"
+        out = f"{listed(list(self.without))} out and " if self.without else ""
+        title = f"With {out}{self.cell} patched, {quoted(self.target.text)} {goes(before, after, percent)}"
         tops = [quoted(self.shift.texts[int(row.argmax())]) for row in self.shift.probabilities]
         stays = "stays" if tops[0] == tops[1] else f"turns from {tops[0]} into"
         source = "your" if self.direction == "denoise" else "the exchanged"
@@ -108,6 +112,10 @@ def patched_run(
     pos: int | None = None,
     direction: Literal["denoise", "noise"] = "denoise",
     top_k: int = 10,
+    without: tuple[str, ...] = (),
+    mode: Literal["zero", "mean", "resample"] = "mean",
+    reference: str = "",
+    sae: str | None = None,
     prepend_bos: bool | None = None,
     progress: Progress = silent,
 ) -> PatchedRun:
@@ -124,6 +132,10 @@ def patched_run(
         pos: Position whose next-token guesses are read; None for the last.
         direction: ``"denoise"`` or ``"noise"``, as in `patching`.
         top_k: How many of the tokens that move most to keep, beside the answer and the top guesses.
+        without: Components that are out in every run, as in `patching`; so the next three.
+        mode: What is put in their place.
+        reference: Prompts for the mean or the sample, one per line.
+        sae: Hook name of the SAE whose features are out.
         prepend_bos: None follows the model's own habit.
         progress: Called with (runs done, runs in all).
 
@@ -136,10 +148,11 @@ def patched_run(
     check_top_k(top_k, model.d_vocab)
     run = open_pair(
         model, prompt, corrupted=corrupted, site=site, target=target, foil=foil, pos=pos,
-        metric_name=measures.NAMES[0], direction=direction, prepend_bos=prepend_bos, check=False,
+        metric_name=measures.NAMES[0], direction=direction, prepend_bos=prepend_bos,
+        kept_out=KeptOut(without, mode, reference, sae), check=False,
     )  # fmt: skip
     part = find_cell(model, run.place, cell, run.n_pos)
-    swept = sweep(model, run.ids, [(), (run.patch(part),)], lambda logits: logits, progress)
+    swept = sweep(model, run.ids, [run.out, (*run.out, run.patch(part))], lambda logits: logits, progress)
     logits = torch.stack([run.base.logits[0], swept.values[1], run.source.logits[0]]).float()
     probabilities = logits.softmax(-1)
     answers = [run.target.token_id, *([] if run.target.foil_id is None else [run.target.foil_id])]
@@ -155,6 +168,7 @@ def patched_run(
         site=site,
         cell=part.name,
         direction=direction,
+        without=run.without,
         shift=shift(model, shown, probabilities, logits),
         measured=measured,
         restored=_restored(run, measured),

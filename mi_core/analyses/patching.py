@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from mi_core.ablation.kept_out import KeptOut
 from mi_core.interventions.place import HEAD, RESID_PRE, Part, Place
 from mi_core.interventions.restart import Run
 from mi_core.metrics import metric as measures
@@ -51,6 +52,8 @@ class Patching:
     """What the metric is, in words; `units` says its unit."""
     estimated: bool
     """Whether `value` and `restored` come from one backward pass."""
+    without: tuple[str, ...]
+    """Components that are out in every run, both prompts' own too."""
     clean: float
     """The metric in the clean prompt's own run."""
     corrupted: float
@@ -140,6 +143,10 @@ def patching(
     metric: Literal["logit_difference", "probability", "kl"] = "logit_difference",
     direction: Literal["denoise", "noise"] = "denoise",
     estimate: bool = False,
+    without: tuple[str, ...] = (),
+    mode: Literal["zero", "mean", "resample"] = "mean",
+    reference: str = "",
+    sae: str | None = None,
     prepend_bos: bool | None = None,
     progress: Progress = silent,
 ) -> Patching:
@@ -164,6 +171,11 @@ def patching(
         direction: ``"denoise"`` puts clean activations into the corrupted run: what suffices. ``"noise"`` puts
             corrupted ones into the clean run: what is needed.
         estimate: Estimate all patches by one backward pass (attribution patching), and run the largest exactly.
+        without: Components that are out in every run, both prompts' own too, such as ``("L3H0", "MLP 2")``: what
+            carries the difference once these cannot. The answer is still what the whole model says.
+        mode: What is put in their place, as in `ablation`.
+        reference: Prompts for the mean or the sample, one per line; a few everyday sentences where it is empty.
+        sae: Hook name of the SAE whose features are out; None for the model's only one, or the middle one.
         prepend_bos: None follows the model's own habit.
         progress: Called between chunks with (runs done, runs in all).
 
@@ -176,7 +188,7 @@ def patching(
     """
     run = open_pair(
         model, prompt, corrupted=corrupted, site=site, target=target, foil=foil, pos=pos, metric_name=metric,
-        direction=direction, prepend_bos=prepend_bos,
+        direction=direction, prepend_bos=prepend_bos, kept_out=KeptOut(without, mode, reference, sae),
     )  # fmt: skip
     values, exact, checks = (_estimated if estimate else _all)(run, progress)
     restored, share = run.restored(values), run.restored(exact)
@@ -194,6 +206,7 @@ def patching(
         metric=metric,
         quantity=run.metric.quantity,
         estimated=estimate,
+        without=run.without,
         clean=clean,
         corrupted=corrupt,
         first_difference=run.prompts.first_difference,
@@ -206,13 +219,24 @@ def patching(
     )
 
 
-def planned(model: Model, *, metric: str, estimate: bool, **pair: Any) -> tuple[tuple[int, ...], list[Run]]:
+def planned(
+    model: Model,
+    *,
+    metric: str,
+    estimate: bool,
+    without: tuple[str, ...],
+    mode: str,
+    reference: str,
+    sae: str | None,
+    **pair: Any,
+) -> tuple[tuple[int, ...], list[Run]]:
     """The token ids and the runs that `patching` sweeps over, all of its settings given.
 
     Raises:
         InputError: As `patching` does.
     """
-    run = open_pair(model, metric_name=metric, **pair)
+    kept_out = KeptOut(without, mode, reference, sae)
+    run = open_pair(model, metric_name=metric, kept_out=kept_out, **pair)
     cells = run.largest(run.estimated(), CONFIRMED) if estimate else run.cells()
     return run.ids, run.runs(cells)
 
@@ -244,7 +268,10 @@ def _correlation(estimated: np.ndarray, exact: np.ndarray) -> float | None:
 
 def _reading(result: Patching) -> Reading:
     """Where the difference between the prompts sits, layer by layer, or which cell carries most of it."""
-    return Reading(_title(result), (_ends(result), _strongest(result), *_trust(result)))
+    title = _title(result)
+    if result.without:
+        title = f"With {listed(list(result.without))} out in both runs: {title}"
+    return Reading(title, (_ends(result), _strongest(result), *_trust(result)))
 
 
 def cell_words(result: Patching, cell: tuple[int, ...]) -> str:

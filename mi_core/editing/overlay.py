@@ -77,13 +77,22 @@ def for_all(model: Model, stack: str, progress: Callable[..., None] | None = Non
 
 def with_edit(model: Model, edit: Recipe, progress: Callable[..., None] | None = None) -> EditedModel:
     """The model with one edit, and what is known of it. Raises InputError if it cannot be made."""
-    name = hashlib.sha256(json.dumps(recipes.as_dict(edit), sort_keys=True).encode()).hexdigest()[:16]
-    fingerprint = f"{model.fingerprint}+{name}"
+    fingerprint = _fingerprint(model, edit)
     edited_model = kept(model).get(fingerprint)
     if edited_model is None:
         edited_model = _edited(model, edit, fingerprint, progress)  # which others' edits may come between
         kept(model).put(fingerprint, edited_model)
     return edited_model
+
+
+def is_kept(model: Model, edit: Recipe) -> bool:
+    """Whether the edited model is at hand, so that it need not be made again."""
+    return kept(model).get(_fingerprint(model, edit)) is not None
+
+
+def _fingerprint(model: Model, edit: Recipe) -> str:
+    name = hashlib.sha256(json.dumps(recipes.as_dict(edit), sort_keys=True).encode()).hexdigest()[:16]
+    return f"{model.fingerprint}+{name}"
 
 
 def kept(model: Model) -> LRU[str, EditedModel]:

@@ -8,6 +8,7 @@ The method is theirs; which of the numbers below are says the comment above them
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from torch.nn import Module
 
 from mi_core.editing.recipes import Rome
 from mi_core.errors import InputError, shortened
+from mi_core.interventions.cost import BLOCK_WIDTHS
 from mi_core.models import hooks, projection
 from mi_core.models.model import Model
 from mi_core.models.tokens import Tokens, encode
@@ -38,6 +40,8 @@ PREFIXES, PREFIX_TOKENS = 6, 8  # random beginnings before the prompt (20, of 5 
 STEPS = 40  # of Adam (20)
 RATE = 0.5  # of a step, in units of the value's typical entry (0.5, as it is)
 ENOUGH = 0.05  # nats: the new answer's surprise at which the search ends (the whole loss)
+TIMED_TOKENS = 3  # of each text that the model writes, to foretell how long all of them take
+SOLVED = 256  # rows of the matrices whose product is timed
 DECAY = 0.05  # weight of the squared relative length of the change (0.5, of the length over the value's, squared)
 
 
@@ -102,6 +106,77 @@ def rewrite(model: Model, edit: Rome, progress: Callable[..., None] | None = Non
     with torch.no_grad():
         value = module(key) + found
     return Rewrite(layer, key, value, across, found)
+
+
+@dataclass(frozen=True)
+class RewriteCost:
+    """What `rewrite` takes at most: `runs` of the model, `seconds` on this machine, `bytes` beside the weights."""
+
+    runs: int
+    seconds: float
+    bytes: int
+
+
+def foretold(model: Model, edit: Rome) -> RewriteCost:
+    """What `rewrite` of this fact will take at most, from doing a little of each of its parts.
+
+    The search for the value may end sooner than its `STEPS`. What is timed: a few tokens of each text that the model
+    writes, one step of the search, and a product of matrices, for the covariance.
+
+    Raises:
+        InputError: As `rewrite` does, but for a fact that no change brings about.
+    """
+    layer = default_layer(model) if edit.layer is None else model.layer(edit.layer)
+    module = writer(model, layer)
+    tokens = model.tokens(edit.prompt)
+    first, pos = subject_span(model, tokens, edit.prompt, edit.subject)
+    target = model.token_id(edit.target, "target")
+    writes = [
+        (sampled.start(model), FREE_TOKENS),
+        (list(tokens.ids[:first]) or sampled.start(model), RELATED_TOKENS),
+    ]
+    lengths = [min(n, model.n_ctx - len(begin)) for begin, n in writes]
+    _seconds(lambda: sampled.sampled_text(model, writes[0][0], ROWS, 1))  # the first meets cold caches
+    writing = sum(
+        _seconds(lambda begin=begin: sampled.sampled_text(model, begin, ROWS, TIMED_TOKENS)) / TIMED_TOKENS * n
+        for (begin, _), n in zip(writes, lengths, strict=True)
+    )
+    free = model.rows([tokens.ids[:1] * (PREFIX_TOKENS + 1)] * ROWS)
+    rows = _Rows.of(model, tokens, pos, free)
+    reading = _seconds(lambda: rows.keys(model, layer))
+    aim = _Aim.of(model, module, layer, rows, edit, target)
+    change = torch.zeros_like(aim.plain, requires_grad=True)
+    aim.slope(change)
+    step = _seconds(lambda: aim.slope(change))
+    everyday = [len(model.tokens(text)) for text in sentences(model)]
+    n_keys = sum(everyday) + ROWS * sum(lengths)
+    positions = sum(ids.numel() for ids, _ in rows.batches)
+    width = model.n_neurons(layer)
+    seconds = writing + STEPS * step + reading * (1 + n_keys / positions) + _solving(n_keys, width)
+    return RewriteCost(
+        runs=sum(lengths) + len(rows.batches) * (1 + STEPS) + STEPS + len(everyday) + 6,
+        seconds=seconds,
+        bytes=max(_held(model, positions), 3 * 8 * n_keys * width + 2 * 8 * min(n_keys, width) ** 2),
+    )
+
+
+def _solving(n_keys: int, width: int) -> float:
+    """Seconds for the covariance and the equations with it, from the rate of a product of matrices."""
+    some = torch.ones(SOLVED, SOLVED, dtype=torch.float64)
+    rate = 2 * SOLVED**3 / max(_seconds(lambda: some @ some), 1e-9)
+    small, large = sorted((n_keys, width))
+    return (2 * small**2 * large + 2 / 3 * small**3) / rate
+
+
+def _held(model: Model, positions: int) -> int:
+    """Bytes that a step of the search keeps for its way back."""
+    return 4 * positions * (model.n_layers * BLOCK_WIDTHS * model.d_model + 2 * model.d_vocab)
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
 
 
 def default_layer(model: Model) -> int:
@@ -205,31 +280,21 @@ def _value(
     model: Model, module: Module, layer: int, rows: _Rows, edit: Rome, target: int, steps: Callable[[], None]
 ) -> Float[Tensor, " d_model"]:
     """By how much the value at the subject must change for the target to follow. Raises InputError if nothing does."""
-    essence = model.tokens(f"{edit.subject.strip()} is a")
-    _, essence_pos = subject_span(model, essence, f"{edit.subject.strip()} is a", edit.subject)
-    about = (model.rows([essence.ids]), essence_pos)
+    aim = _Aim.of(model, module, layer, rows, edit, target)
     with torch.no_grad():
-        plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
-        size = float(plain.norm())
-        kept = _log_probs(model, layer, *about, torch.zeros_like(plain))
-        before = _log_probs(model, layer, *rows.batches[0], torch.zeros_like(plain))[0]
-    old = int(before.argmax())
-    if old == target:
+        before = _log_probs(model, layer, *rows.batches[0], torch.zeros_like(aim.plain))[0]
+    if int(before.argmax()) == target:
         raise InputError(f"The model answers {quoted(model.text(target))} already: type another answer.", "target")
-    change = torch.zeros_like(plain, requires_grad=True)
-    adam = torch.optim.Adam([change], lr=RATE * size / len(change) ** 0.5, eps=1e-12)
+    change = torch.zeros_like(aim.plain, requires_grad=True)
+    adam = torch.optim.Adam([change], lr=RATE * aim.size / len(change) ** 0.5, eps=1e-12)
     for _ in range(STEPS):
-        with torch.enable_grad():
-            odds = torch.cat([_log_probs(model, layer, ids, pos, change) for ids, pos in rows.batches])
-            drift = (kept.exp() * (kept - _log_probs(model, layer, *about, change))).sum()
-            surprise = -odds[:, target].mean()
-            loss = surprise + ESSENCE * drift + DECAY * change.square().sum() / size**2
-        if float(surprise.detach()) < ENOUGH:
+        surprise, gradient = aim.slope(change)
+        if surprise < ENOUGH:
             break
-        (change.grad,) = torch.autograd.grad(loss, change)
+        change.grad = gradient
         adam.step()
         with torch.no_grad():
-            change.mul_(min(1.0, LARGEST * size / max(float(change.norm()), 1e-12)))
+            change.mul_(min(1.0, LARGEST * aim.size / max(float(change.norm()), 1e-12)))
         steps()
     change = change.detach()
     with torch.no_grad():
@@ -237,6 +302,47 @@ def _value(
     if after.argmax() != target:
         raise _not_found(model, layer, float(after[target].exp()), target)
     return change
+
+
+@dataclass(frozen=True, eq=False)
+class _Aim:
+    """What the change of the value is to reach, and what it is to leave."""
+
+    model: Model
+    layer: int
+    rows: _Rows
+    target: int
+    about: tuple[Int[Tensor, "row pos"], int]
+    """“<subject> is a”, and the subject's last position in it."""
+    plain: Float[Tensor, " d_model"]
+    """The value before the change."""
+    kept: Float[Tensor, "row d_vocab"]
+    """What follows `about` before the change, as log-probabilities."""
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: Model, module: Module, layer: int, rows: _Rows, edit: Rome, target: int) -> _Aim:
+        said = f"{edit.subject.strip()} is a"
+        essence = model.tokens(said)
+        about = model.rows([essence.ids]), subject_span(model, essence, said, edit.subject)[1]
+        plain = module(_keys(model, layer, rows.batches[0][0])[0, rows.batches[0][1]])
+        kept = _log_probs(model, layer, *about, torch.zeros_like(plain))
+        return cls(model, layer, rows, target, about, plain, kept)
+
+    @property
+    def size(self) -> float:
+        """Length of the value."""
+        return float(self.plain.norm())
+
+    def slope(self, change: Float[Tensor, " d_model"]) -> tuple[float, Float[Tensor, " d_model"]]:
+        """The mean surprise at the target in nats, and the gradient of the loss, with the value changed so."""
+        with torch.enable_grad():
+            odds = [_log_probs(self.model, self.layer, ids, pos, change) for ids, pos in self.rows.batches]
+            drift = (self.kept.exp() * (self.kept - _log_probs(self.model, self.layer, *self.about, change))).sum()
+            surprise = -torch.cat(odds)[:, self.target].mean()
+            loss = surprise + ESSENCE * drift + DECAY * change.square().sum() / self.size**2
+            (gradient,) = torch.autograd.grad(loss, change)
+        return float(surprise.detach()), gradient
 
 
 def _log_probs(

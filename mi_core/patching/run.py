@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from mi_core.ablation.kept_out import KeptOut
 from mi_core.attribution import attribution_patching as first_order
 from mi_core.errors import InputError
-from mi_core.interventions.intervention import Intervention
+from mi_core.interventions.intervention import Intervention, intervening, run_with
 from mi_core.interventions.place import Part, Place
 from mi_core.interventions.restart import Run
 from mi_core.interventions.sweep import sweep
@@ -31,7 +32,7 @@ DIRECTIONS = ("denoise", "noise")
 
 @dataclass(frozen=True)
 class PatchRun:
-    """Both prompts' plain runs with the activations of `place`, and how the patched ones are measured."""
+    """Both prompts' runs with the activations of `place`, and how the patched ones are measured."""
 
     model: Model
     prompts: PromptPair
@@ -44,6 +45,10 @@ class PatchRun:
     clean: Activations
     corrupted: Activations
     metric: Metric
+    without: tuple[str, ...] = ()
+    """Components that are out in every run, both prompts' own too."""
+    out: Run = ()
+    """What takes them out of the run that is patched."""
 
     @property
     def n_pos(self) -> int:
@@ -84,7 +89,7 @@ class PatchRun:
         return self.value(self.clean), self.value(self.corrupted)
 
     def value(self, run: Activations) -> float:
-        """The metric in a plain run."""
+        """The metric in one of the two runs."""
         return float(self.metric.of(run.logits[:1].float())[0])
 
     def restored(self, value: np.ndarray | float) -> np.ndarray | float:
@@ -104,7 +109,8 @@ class PatchRun:
     def runs(self, cells: Sequence[Part]) -> list[Run]:
         """What is run to measure these cells: two runs for the checks (nothing patched, everything), then each."""
         start = self.source[hooks.resid_pre(0)][: self.n_pos]
-        return [(), (Intervention("resid_pre", 0, start),), *((self.patch(cell),) for cell in cells)]
+        everything = Intervention("resid_pre", 0, start)
+        return [self.out, (*self.out, everything), *((*self.out, self.patch(cell)) for cell in cells)]
 
     def exact(
         self, cells: Sequence[Part], progress: Progress = silent
@@ -136,7 +142,8 @@ class PatchRun:
             )
         of_layer = [self.place.site(layer) for layer in self.layers]
         instead = {name: self.place.until(self.source[name], self.n_pos) for name in of_layer}
-        effects = first_order.effects(self.model, self.ids, instead, lambda row: self.metric.of(row[None])[0])
+        with intervening(self.model, [self.out]):
+            effects = first_order.effects(self.model, self.ids, instead, lambda row: self.metric.of(row[None])[0])
         return torch.stack([self.place.summed(effects[name]) for name in of_layer]).float().numpy(force=True)
 
     def largest(self, change: Float[np.ndarray, "layer ..."], n: int) -> list[Part]:
@@ -156,15 +163,17 @@ def open_pair(
     metric_name: str,
     direction: str,
     prepend_bos: bool | None,
+    kept_out: KeptOut,
     check: bool = True,
 ) -> PatchRun:
     """Run both prompts, and decide what is measured; the settings are those of `patching`.
 
-    With `check`, the metric must differ between the two runs, so that there is something to share out.
+    With `check`, the metric must differ between the two runs, so that there is something to share out. What is asked
+    of the answer is what the whole model says, also where parts of it are out.
 
     Raises:
-        InputError: A bad prompt, site, metric, direction, target or position; prompts of unequal length, or with
-            nothing between them.
+        InputError: A bad prompt, site, metric, direction, target, position or component; prompts of unequal length, or
+            with nothing between them.
     """
     place = patch_place(site)
     metric.check_name(metric_name)
@@ -173,10 +182,19 @@ def open_pair(
     position = model.position(prompts.clean, pos)
     model.up_to(prompts.clean.ids, position)
     names = {place.site(layer) for layer in model.layers(place.site)} | {hooks.resid_pre(0)}
-    clean, corrupt = (model.run(each, names, logits=position) for each in (prompts.clean, prompts.corrupted))
+    each = prompts.clean, prompts.corrupted
+    clean, corrupt = (model.run(one, names, logits=position) for one in each)
     answer = pair.answers(model, target, foil, clean, corrupt)
+    outs = [kept_out.of(model, one, prepend_bos) for one in each]
+    if kept_out.without:
+        clean, corrupt = (
+            run_with(model, one, out, names, logits=position) for one, out in zip(each, outs, strict=True)
+        )
     measure = Metric(metric_name, Metrics(answer, clean.logits[0].float()))
-    run = PatchRun(model, prompts, position, place, direction, clean, corrupt, measure)
+    out = outs[1] if direction == "denoise" else outs[0]
+    run = PatchRun(
+        model, prompts, position, place, direction, clean, corrupt, measure, kept_out.names(model, len(each[0])), out
+    )
     if check:
         pair.check_gap(run.ends(), answer, position, prompts.first_difference, measure.quantity, measure.smallest_gap)
     return run

@@ -46,7 +46,9 @@ if recipe is None:
     edits.show_stack()
     st.stop()
 asked = {"prompt": chosen.prompt} | recipes.settings(recipe) | others
-answer = compute("edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, **asked)
+answer = compute(
+    "edit", chosen.model, edits=edits.below(recipe), prepend_bos=chosen.prepend_bos, ask_first=True, **asked
+)
 number_steps("layer", {"edit_layer" if rewriting else "layer": answer.result.layer})
 show.finding(answer)
 edits.keep_button(answer.result.edit, recipe)

@@ -5,7 +5,7 @@ import streamlit as st
 from charts import figures
 from ui import address, show, slots, words
 from ui.compute import compute
-from ui.fields import selection
+from ui.fields import knockouts, selection
 from ui.fields.alignment import show_alignment
 from ui.fields.counterpart import offer_counterpart
 from ui.fields.second_prompt import ask_for_it, second_prompt
@@ -54,9 +54,10 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="One backward pass instead of one run per cell; the largest cells are then run exactly. For large models.",
     )  # fmt: skip
 slots.place("estimate")
+out = knockouts.both_runs(chosen.model)
 if not corrupted:
     ask_for_it()
-pair = chosen.asking | {"corrupted": corrupted, "site": site, "direction": direction}
+pair = chosen.asking | out | {"corrupted": corrupted, "site": site, "direction": direction}
 answer = compute("patching", chosen.model, **pair, metric=metric, estimate=estimate, ask_first=True)
 show.finding(answer)
 by_position = show.tables(answer)["effects"]["pos"].notna().all()

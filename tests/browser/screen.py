@@ -34,12 +34,13 @@ PAGES = (
     ("Tours", "tours", "Tours"),
     ("Bigram", "bigram", "Bigram"),
     ("Superposition", "superposition", "Superposition"),
+    ("IOI", "ioi", "Indirect object identification"),
     ("Timeline", "training_timeline", "Training timeline"),
     ("Glossary", "glossary", "Glossary"),
     ("Report", "report", "Report"),
     ("Batch", "batch", "Batch"),
 )
-LABS = {"bigram", "superposition", "glossary"}  # which show models of their own, and read no prompt
+LABS = {"bigram", "superposition", "ioi", "glossary"}  # which read no prompt, but letters or prompts of their own
 TEXTS = {"tours", "report", "batch"}  # which are read, and compute nothing
 CHARTED = tuple(page for page in PAGES if page[1] not in TEXTS)
 READING = tuple(page for page in CHARTED if page[1] not in LABS)

@@ -70,6 +70,8 @@ ASKED = {
     "lens_training": [{"file": str(TEXT), "steps": 2}, {"file": str(TEXT), "kind": "jacobian", "texts": 2}],
     "lens_difference": [{}],
     "investigate": [{}],
+    "ioi": [{"names": "cat, dog, sat, on, the", "templates": "! {A} ! {B} ! {S} !", "n_prompts": 4},
+            {"names": "cat, dog, sat, on, the", "templates": "! {A} ! {B} ! {S} !", "without": ("L1H1",)}],
     "jacobian_lens": [{}],
     "tuned_lens": [{}],
     "logit_lens": [{}, {"norm": "frozen"}, {"resid_mid": True}, {"pos": 1}],
@@ -84,7 +86,8 @@ ASKED = {
                 {"of": "steering", "settings": json.dumps({"prompt": PROMPT, "direction": "token: cat"}), "draws": 3}],
     "patched_run": [PAIR | {"cell": "L1@2"}, PAIR | {"site": "head", "cell": "L1H1"}],
     "patching": [PAIR | {"site": site} for site in SITES]
-                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}],
+                + [PAIR | {"site": site, "estimate": True} for site in SITES] + [PAIR | {"metric": "kl"}]
+                + [PAIR | {"site": "head", "without": ("L0H1",)}],
     "path_patching": [PAIR | {"receiver": receiver, "site": site}
                       for receiver in ("logits", "L2H1") for site in ("head", "attn_out", "mlp_out")]
                      + [PAIR | {"receiver": "L2H1", "input": part} for part in "qkv"]

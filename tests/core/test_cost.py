@@ -37,6 +37,23 @@ def test_the_runs_foretold_are_the_runs_made(mini, analysis):
     assert "takes about" in found.reading().title
 
 
+def test_an_edit_is_foretold_at_most_and_only_once_made(mini):
+    """Every pass of the model is counted, at its first block: the search may end sooner than it could."""
+    asked = {"prompt": "The capital of Texas is", "subject": "Texas", "target": "Austin"}
+    given = json.dumps(asked | {"target": "Springfield"})
+    before = cost(mini, of="edit", settings=given)
+    assert before.seconds > 0 and before.megabytes > 1 and "takes at most about" in before.reading().title
+    seen = []
+    hook = mini.bridge.blocks[0].register_forward_hook(lambda *_: seen.append(1))
+    try:
+        find_analysis("edit")(mini, **json.loads(given))
+    finally:
+        hook.remove()
+    assert len(seen) <= before.runs <= 2 * len(seen)
+    after = cost(mini, of="edit", settings=given)
+    assert after.runs < before.runs / 2, "the edited model is at hand"
+
+
 def test_what_runs_once_is_not_foretold():
     assert not {"predict", "logit_lens", "steering"} & set(SWEEPS)
 

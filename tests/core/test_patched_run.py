@@ -36,6 +36,15 @@ def test_all_three_runs_equal_plain_transformers(architecture, tiny_model, hf_mo
     assert all(check.passed for check in found.checks), found.checks
 
 
+def test_a_cell_without_some_parts_is_what_the_map_without_them_says(mini):
+    ask = {"corrupted": FRANCE, "site": "head", "without": ("L0H2", "MLP 1")}
+    found = patched_run(mini, TEXAS, cell="L1H0", **ask)
+    whole = patching(mini, TEXAS, **ask)
+    assert found.measured[0, 1] == pytest.approx(whole.value[1, 0], abs=1e-3)
+    assert found.reading().title.startswith("With L0H2 and MLP 1 out and L1H0 patched, ")
+    assert all(check.passed for check in found.checks)
+
+
 @pytest.mark.parametrize("direction", ["denoise", "noise"])
 @pytest.mark.parametrize(
     ("site", "cell", "index"),

@@ -274,6 +274,68 @@ def test_the_estimate_leaves_no_gradient_and_no_hook(tiny_model):
 # Words, tables, errors ----------------------------------------------------------------------------------------------
 
 
+# With parts out of both runs ------------------------------------------------------------------------------------------
+
+OUT = [("z", 1, lambda x: x.__setitem__((slice(None), 2), 0)), ("mlp_out", 0, lambda x: x.zero_())]
+
+
+def with_parts_out(hf, ids, site, layer):
+    """An activation in a run of `ids` without the two parts."""
+    seen = []
+    run_edited(hf, ids, [*OUT, (site, layer, lambda x: seen.append(x.clone()))])
+    return seen[0]
+
+
+@pytest.mark.parametrize("site", ["resid_pre", "head", "v"])
+def test_parts_that_are_out_of_both_runs_are_out_of_every_run(architecture, tiny_model, hf_model, site):
+    model, hf = tiny_model(architecture), hf_model(architecture)
+    asked = {"corrupted": CORRUPTED, "site": site, "target": "cat", "foil": "dog"}
+    found = patching(model, CLEAN, **asked, without=("L1H2", "MLP 0"), mode="zero")
+    ids = found.tokens.ids, found.corrupted_tokens.ids
+
+    def value(each, edits):
+        row = run_edited(hf, each, edits)[-1]
+        return float(row[found.target.token_id] - row[found.target.foil_id])
+
+    assert (found.clean, found.corrupted) == pytest.approx([value(each, OUT) for each in ids], abs=1e-4)
+    name = {"head": "z"}.get(site, site)
+    for cell in [(0, 1), (1, 1), (2, 1)] if site != "resid_pre" else [(0, 5), (1, 5), (2, 6)]:
+        where = cell[1] if site == "resid_pre" else (slice(None), cell[1])
+        put = with_parts_out(hf, ids[0], name, cell[0])[where]
+        edits = [*OUT, (name, cell[0], lambda x, where=where, put=put: x.__setitem__(where, put))]
+        assert found.value[cell] == pytest.approx(value(ids[1], edits), abs=2e-4)
+    assert all(check.passed for check in found.checks) and found.without == ("L1H2", "MLP 0")
+    assert found.reading().title.startswith("With L1H2 and MLP 0 out in both runs: ")
+
+
+def test_the_estimate_is_the_slope_of_the_run_without_them(tiny_model, hf_model):
+    model, hf, small = tiny_model("llama"), hf_model("llama"), 1e-2
+    asked = {"corrupted": CORRUPTED, "site": "head", "target": "cat", "foil": "dog"}
+    found = patching(model, CLEAN, **asked, estimate=True, without=("L1H2", "MLP 0"), mode="zero")
+    ids = found.tokens.ids, found.corrupted_tokens.ids
+    for layer, head in ((0, 1), (1, 1), (2, 3)):
+        step = with_parts_out(hf, ids[0], "z", layer)[:, head] - with_parts_out(hf, ids[1], "z", layer)[:, head]
+
+        def value(by, layer=layer, head=head, step=step):
+            edit = ("z", layer, lambda x: x.__setitem__((slice(None), head), x[:, head] + by * step))
+            row = run_edited(hf, ids[1], [*OUT, edit])[-1].double()
+            return float(row[found.target.token_id] - row[found.target.foil_id])
+
+        slope = (value(small) - value(-small)) / (2 * small)
+        assert found.value[layer, head] - found.corrupted == pytest.approx(slope, abs=1e-3, rel=1e-2)
+    assert found.restored[1, 2] == pytest.approx(0, abs=1e-6), "a head that is out has nothing to carry"
+
+
+def test_what_is_out_changes_neither_the_question_nor_the_whole_model(mini):
+    asked = {"corrupted": DRINK.replace("John gave", "Mary gave"), "site": "head"}
+    before, after = patching(mini, DRINK, **asked), patching(mini, DRINK, **asked, without=("L0H2", "L2H0@14→2"))
+    assert before.target == after.target and before.without == () and abs(after.clean - before.clean) > 1
+    np.testing.assert_array_equal(patching(mini, DRINK, **asked).value, before.value)
+    with pytest.raises(InputError, match="There is no layer 9") as caught:
+        patching(mini, DRINK, **asked, without=("L9H0",))
+    assert caught.value.field == "without"
+
+
 def test_the_reading_follows_the_difference_through_the_layers(mini):
     found = patching(mini, TEXAS, corrupted=FRANCE)
     strongest = found.restored.argmax(1).tolist()

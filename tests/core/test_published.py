@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mi_core.analyses.attribution import attribution
+from mi_core.analyses.ioi import ioi
 from mi_core.analyses.patching import patching
 from mi_core.models import catalogue, hub
 from ui.parts.presets import PRESETS
@@ -71,6 +72,11 @@ def test_attribution_finds_the_published_heads(gpt2):
     for (layer, head), expected in values("direct effect (logits)").items():
         rows = [table[(table["layer"] == layer) & (table["head"] == head)] for table in tables]
         assert np.mean([row["contribution"].iloc[0] for row in rows]) == pytest.approx(expected, abs=0.02)
+
+
+def test_the_circuit_that_finds_who_receives_has_the_published_heads(gpt2):
+    known = ioi(gpt2, questions="published", prepend_bos=True).tables()["known"]
+    assert set(known.loc[known["known"].notna(), "verdict"]) == {"within"}
 
 
 def test_the_published_heads_do_induction(gpt2):

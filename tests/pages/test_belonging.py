@@ -21,7 +21,7 @@ FREE = {
     *(key + n for key in ("positive", "negative", "vector", "strength") for n in ("", "2", "3", "4")),
     "token2", "token3", "token4", "level", "edges_shown",
     "tour_step", "slide", "own_words", "training_steps", "letter", "cut_letter", "bigram_token", "term", "fetched",
-    "prompts",
+    "prompts", "n_prompts", "names", "templates",
     "b.prompt", "b.target", "b.foil", "b.value",
 }  # fmt: skip
 

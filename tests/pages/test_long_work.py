@@ -38,3 +38,14 @@ def test_a_long_sweep_waits_until_it_is_agreed_to(page, slow):
 def test_bad_input_is_told_before_any_forecast(page, slow):
     app = visit(page, prompt="")
     assert "The prompt is empty" in sentences(app) and "takes about" not in sentences(app)
+
+
+def test_an_edit_tells_beforehand_what_it_takes_at_most(slow):
+    text = "The capital of Spain is"
+    app = visit("pages/intervene/edits.py", prompt=text, subject="Spain", new_answer="Oslo")
+    assert not app.exception and not app.error
+    assert "This edit takes at most about" in sentences(app) and not app.get("vega_lite_chart")
+    (run,) = [button for button in app.button if button.label == "Run"]
+    app = run.click().run()
+    assert not app.exception and not app.error
+    assert app.header and app.get("vega_lite_chart")

@@ -13,7 +13,8 @@ TIMELINE = "pages/understand/training_timeline.py"
 
 def open_on(page: str, folder, **state):
     own = {"subject": "the dog", "new_answer": "cat", "plus": "cat", "less": "dog", "onto": "on"}
-    return visit(page, model=str(folder), prompt=PROMPT, corrupted=OTHER, **own | state)
+    named = {"names": "cat, dog, sat, on, the", "templates": "! {A} ! {B} ! {S} !"}
+    return visit(page, model=str(folder), prompt=PROMPT, corrupted=OTHER, **own | named | state)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "neox", "gemma2"])

@@ -256,6 +256,17 @@ def test_another_site_forgets_the_cell():
     assert app.text_input(key="cell").value == "" and not app.error and app.header
 
 
+def test_patching_with_parts_out_of_both_runs():
+    app = visit(PATCHING, also=["L0H2"], cell="L1@4")
+    assert not app.exception and not app.error
+    first, one = (unescaped(box.value) for box in app.header[:2])
+    assert first.startswith("With L0H2 out in both runs: ") and one.startswith("With L0H2 out and L1@4 patched")
+    assert app.selectbox(key="mode").value == "mean"
+    wrong = visit(PATCHING, also=["L9H0"])
+    assert "There is no layer 9" in unescaped(wrong.error[0].value) and wrong.multiselect(key="also").value == ["L9H0"]
+    assert not [box for box in visit(PATCHING).selectbox if box.key == "mode"]
+
+
 @pytest.mark.parametrize("site", ["head", "attn_out", "mlp_out"])
 @pytest.mark.parametrize("mode", ["mean", "resample", "zero"])
 def test_every_kind_of_ablation_finds_something(site, mode):

@@ -42,6 +42,7 @@ PINNED = {
     "chance": "cc", "chance_seed": "cs",
     "sender": "sd", "feature_mode": "fm", "set_to": "sv", "query_pos": "qp",
     "hold2": "ho2", "hold3": "ho3", "hold4": "ho4",
+    "questions": "qs", "n_prompts": "np", "names": "nm", "templates": "tp", "knocked": "kn", "without": "wo",
 }  # fmt: skip
 TEXTS = st.dictionaries(st.sampled_from(sorted(words.of_page("steering"))), st.text(max_size=40), max_size=6)
 

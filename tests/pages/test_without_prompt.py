@@ -70,7 +70,7 @@ def test_exports_of_a_page_without_a_model_name_none():
 def test_which_pages_read_a_prompt_is_read_off_their_analyses(tmp_path, monkeypatch):
     read_others = ("directions", "probing", "max_activating")  # tokens, and texts of one's own
     others = {f"pages/look/{name}.py" for name in read_others}
-    others |= {f"pages/understand/{name}.py" for name in ("bigram", "superposition", "glossary")}
+    others |= {f"pages/understand/{name}.py" for name in ("bigram", "superposition", "ioi", "glossary")}
     assert set(test_pages.READ_A_PROMPT) == set(test_pages.PAGES) - others
     page = tmp_path / "page.py"
     monkeypatch.setattr(test_pages, "ROOT", tmp_path)

@@ -98,6 +98,12 @@ PINNED = {
         "pattern": ("attention patterns",),
     },
     ("patching", "metric"): {"logit_difference": ("logit difference",), "probability": (), "kl": ("all guesses (KL)",)},
+    ("patching", "mode"): {
+        "mean": ("its average",),
+        "resample": ("another prompt's",),
+        "zero": ("nothing (zero)",),
+        "set": (),
+    },
     ("patching", "direction"): {"denoise": ("what suffices",), "noise": ("what is needed",)},
     ("path_patching", "input"): {
         "auto": ("what carries most",),
@@ -141,6 +147,14 @@ PINNED = {
         "vector": ("pasted numbers",),
     },
     ("superposition", "fit_guess"): {"2": (), "3": (), "4": (), "5": ()},
+    ("ioi", "questions"): {"drawn": (), "published": ()},
+    ("ioi", "role"): {
+        "name_mover": (),
+        "s_inhibition": (),
+        "duplicate_token": (),
+        "induction": (),
+        "previous_token": (),
+    },
     ("training_timeline", "role"): {
         "previous_token": (),
         "induction": (),
@@ -214,7 +228,7 @@ OTHER_KEYS = {
     "probing": "labelled read_token layer towards probe_strength",
     "neurons": "layer neuron sae compare",
     "ablation": "set_to layer head neuron sae feature query_pos key_pos token also reference chance chance_seed",
-    "patching": "corrupted estimate cell chance chance_seed",
+    "patching": "corrupted estimate cell also reference chance chance_seed",
     "path_patching": "corrupted receiver straight sender",
     "circuit": "corrupted family level edges_shown part",
     "attribution_graph": "corrupted family alone node_share lines pinned groups part",
@@ -228,6 +242,7 @@ OTHER_KEYS = {
     "batch": "prompts prompt_column for_all table column",
     "glossary": "term",
     "superposition": "n_features n_hidden density importance learning_steps starts seed start hidden unpack",
+    "ioi": "n_prompts seed names templates knocked without layer head",
     "training_timeline": "step compared fetched layer head",
 }
 OPTIONS = [

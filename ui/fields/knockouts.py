@@ -1,4 +1,4 @@
-"""The ablation page's fields: what is knocked out, what takes its place, and what is out throughout."""
+"""Fields for what is knocked out, what takes its place, and what is out throughout."""
 
 from __future__ import annotations
 
@@ -77,20 +77,32 @@ def fields(inputs: Inputs) -> Knockouts:
     slots.place("mode", modes.key)
     slots.place("set_to")
     narrowed, part, chosen, sae = _which(inputs, site, entries)
-    kept = st.multiselect(
-        "Keep knocked out as well",
-        _options(inputs.model),
-        key=KEPT,
-        bind="query-params",
-        accept_new_options=True,
-        placeholder="nothing else",
-        help=HELP["also"],
-    )
+    kept = _kept(inputs.model, "Keep knocked out as well", "nothing else")
     slots.place("also")
     reference = _reference() if mode in ("mean", "resample") else ""
     settings = {"site": site, "mode": mode, "reference": reference, "sae": sae, "also": tuple(kept)}
     settings |= {} if set_to is None else {"set_to": set_to}
     return Knockouts(settings | narrowed, part, settings | chosen)
+
+
+def both_runs(model: str) -> dict[str, Any]:
+    """What is out of both runs of a pair of prompts, for a page on which nothing is knocked out one by one."""
+    kept = _kept(model, "Keep knocked out in both runs", "nothing")
+    slots.place("without", KEPT)
+    if not kept:
+        return {}
+    among = [mode for mode in words.IN_ITS_PLACE if mode != "set"]
+    mode = address.choose(
+        words.IN_ITS_PLACE, st.selectbox, "Put in their place", among=among, width=200, help=HELP["mode"]
+    )
+    return {"without": tuple(kept), "mode": mode, "reference": _reference() if mode != "zero" else ""}
+
+
+def _kept(model: str, label: str, empty: str) -> list[str]:
+    return st.multiselect(
+        label, _options(model), key=KEPT, bind="query-params", accept_new_options=True, placeholder=empty,
+        help=HELP["also"],
+    )  # fmt: skip
 
 
 def _set_to() -> float:

@@ -108,6 +108,20 @@ PICTURES: dict[str, Picture] = {
         "One cell per head: a row is a layer, a column a head. It shows how much the head pushes the one name over "
         "the other.", NAMES,
     ),
+    "who receives": Picture(
+        "ioi", figures.ioi, "heads",
+        "One cell per head: a row is a layer, a column a head. It shows how much the head pushes the name that was "
+        "said once over the one that comes again, over many prompts.",
+    ),
+    "looks at the repeated name": Picture(
+        "ioi", figures.ioi_attention, "heads",
+        "One cell per head: a row is a layer, a column a head. It shows how much of its attention goes from the last "
+        "token to the second mention of the repeated name.", {}, {"role": "s_inhibition"},
+    ),
+    "who steps in": Picture(
+        "ioi", figures.ioi_gain, "heads",
+        "Each bar is a head, and how much more it writes for the right name once the heads that answered are out.",
+    ),
     "written by a head": Picture(
         "head_circuit", figures.head_circuit, "ov",
         "Each bar is a pair: if the head reads the first token, it pushes the second most, by its weights alone. Where "
