@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mi_core.ablation.component import SETTINGS, asked_kind
 from mi_core.ablation.cut import CUTS, Cut
+from mi_core.ablation.kept_out import KeptOut
 from mi_core.ablation.plan import Question
 from mi_core.ablation.plan import plan as ablation_plan
 from mi_core.directions import push
@@ -129,10 +130,11 @@ PAIR = ("corrupted", "site", "target", "foil", "pos", "direction", "prepend_bos"
 def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progress: Progress | None) -> Trial:
     """One cell of a patching."""
     pair = {name: settings[name] for name in PAIR}
-    run = open_pair(model, settings["prompt"], metric_name="logit_difference", check=False, **pair)
+    out = KeptOut(**{field.name: settings[field.name] for field in fields(KeptOut)})
+    run = open_pair(model, settings["prompt"], metric_name="logit_difference", kept_out=out, check=False, **pair)
     cell = find_cell(model, run.place, settings["cell"], run.n_pos)
     own = (run.patch(cell),)
-    restated, random = _pushed_anywhere(model, run.ids, (), own, draws, seed)
+    restated, random = _pushed_anywhere(model, run.ids, run.out, own, draws, seed)
     return _trial(
         random,
         alike.of_cell(run, cell, draws, seed),
@@ -140,8 +142,8 @@ def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
         pos=run.pos,
         target=run.target,
         said=f"patching {cell.name}",
-        base=(),
-        own=own,
+        base=run.out,
+        own=(*run.out, *own),
         restated=restated,
     )
 
