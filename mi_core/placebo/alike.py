@@ -77,13 +77,11 @@ def of_cell(run: PatchRun, cell: Part, draws: int, seed: int) -> Alike:
         other
         for other in run.cells()
         if other != cell and other.layer == cell.layer and other.numbers.get("pos") == cell.numbers.get("pos")
+        if other.name not in run.without
     ]
     some = drawn(same, draws, seed)
-    return (
-        f"other heads of layer {cell.layer}",
-        [one.name for one in some],
-        [(*run.out, run.patch(one)) for one in some],
-    )
+    runs: list[Run] = [(*run.out, run.patch(one)) for one in some]
+    return f"other heads of layer {cell.layer}", [one.name for one in some], runs
 
 
 def drawn(found: Sequence[ONE], draws: int, seed: int) -> list[ONE]:

@@ -131,12 +131,10 @@ def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
     """One cell of a patching."""
     pair = {name: settings[name] for name in PAIR}
     out = KeptOut(**{field.name: settings[field.name] for field in fields(KeptOut)})
-    run = open_pair(
-        model, settings["prompt"], metric_name="logit_difference", check=False, kept_out=out, **pair
-    )  # fmt: skip
+    run = open_pair(model, settings["prompt"], metric_name="logit_difference", kept_out=out, check=False, **pair)
     cell = find_cell(model, run.place, settings["cell"], run.n_pos)
-    one = (run.patch(cell),)
-    restated, random = _pushed_anywhere(model, run.ids, run.out, one, draws, seed)
+    own = (run.patch(cell),)
+    restated, random = _pushed_anywhere(model, run.ids, run.out, own, draws, seed)
     return _trial(
         random,
         alike.of_cell(run, cell, draws, seed),
@@ -145,7 +143,7 @@ def patched(model: Model, settings: dict[str, Any], draws: int, seed: int, progr
         target=run.target,
         said=f"patching {cell.name}",
         base=run.out,
-        own=(*run.out, *one),
+        own=(*run.out, *own),
         restated=restated,
     )
 

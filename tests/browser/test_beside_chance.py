@@ -1,8 +1,8 @@
-"""A push beside chance, in a real browser: switched on, seen, kept in the address."""
+"""A knockout beside chance, in a real browser: switched on, seen, drawn anew, kept in the address."""
 
 from playwright.sync_api import expect
 
-from tests.browser.screen import charts, in_address, main, settled
+from tests.browser.screen import charts, field, in_address, main, settled
 
 
 def test_a_knockout_is_compared_with_chance_and_the_address_keeps_it(page):
@@ -17,5 +17,13 @@ def test_a_knockout_is_compared_with_chance_and_the_address_keeps_it(page):
     settled(page)
     assert charts(page).count() == before + 1
     in_address(page, "chance", "true")
+    drawn = main(page).get_by_text("Random directions of that size").inner_text()
+    seed = field(page, "Seed of chance")
+    seed.fill("5")
+    seed.press("Enter")
+    in_address(page, "chance_seed", "5")
+    expect(main(page)).not_to_contain_text(drawn)
     page.reload()
     expect(heading).to_be_visible()
+    expect(field(page, "Seed of chance")).to_have_value("5")
+    expect(main(page)).not_to_contain_text(drawn)

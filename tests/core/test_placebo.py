@@ -132,7 +132,14 @@ def test_its_numbers_are_those_of_the_analysis_itself(mini):
     assert own.own_kl == pytest.approx(out.kl[out.strongest], abs=1e-4)
     patch = patched_run(mini, **PATCH)
     before, after, _ = patch.measured[0]
-    assert ask(mini, "patched_run", **PATCH, draws=1).own_change == pytest.approx(after - before, abs=1e-4)
+    found = ask(mini, "patched_run", **PATCH, draws=1)
+    assert found.own_change == pytest.approx(after - before, abs=1e-4)
+    kept_out = PATCH | {"without": ["L0H1", "L3H0"]}
+    patch, own = patched_run(mini, **kept_out), ask(mini, "patched_run", **kept_out)
+    before, after, _ = patch.measured[0]
+    assert own.own_change == pytest.approx(after - before, abs=1e-4) and own.own_change != found.own_change
+    assert [name for name in own.names if name[0] == "L"] == ["L3H1", "L3H3"]
+    assert all(check.passed for check in own.checks)
     made = edit(mini, TEXAS, subject="Texas", target="Boston")
     assert ask(mini, "edit", prompt=TEXAS, **MAKE, draws=1).own_kl == pytest.approx(float(made.trial_kl[0]), abs=1e-3)
 

@@ -51,6 +51,14 @@ def test_a_part_that_is_kept_out_gives_way_to_the_strongest_of_the_others():
     assert len(said) == 1 and "L0H2" not in said[0] and "nothing to compare" not in said[0]
 
 
+@pytest.mark.parametrize(("site", "others"), [("key", "other tokens that are read"), ("neuron", "other neurons of")])
+def test_what_matters_most_of_any_kind_is_compared(site, others):
+    app = visit(PAGES["ablation"][0], chance=True, site=site)
+    assert not app.exception and not app.error
+    said = [text for text in findings(app) if text.startswith(("Knocking out L", "Cutting attention"))]
+    assert len(said) == 1 and any(others in unescaped(box.value) for box in app.markdown)
+
+
 def test_a_long_comparison_asks_beside_the_page_which_goes_on(monkeypatch):
     quick = visit(PAGES["edits"][0], subject="Texas", new_answer="Boston")
     monkeypatch.setattr(compute, "ASK_SECONDS", 0.0)
