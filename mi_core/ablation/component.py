@@ -84,7 +84,7 @@ def component(model: Model, name: str, field: str, n_pos: int, sae: str | None =
     if named is None:
         raise InputError(
             f"“{name[:40]}” is no component: write L3H0, MLP 3, attention 3, L3N17 (a neuron), L3P4 (a position), "
-            "feature 115, or attention@8→2, attention 3@8→2 or L3H0@8→2 (what token 8 reads of token 2).",
+            "feature 115, or L3H0@8→2 (what token 8 reads of token 2).",
             field,
         )
     kind, numbers = named

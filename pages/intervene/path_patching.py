@@ -62,5 +62,6 @@ grid = st.container()
 sender = circuit.onwards(answer.result) if site == "head" else ""
 pick = circuit.pick_sender("paths") if site == "head" else None
 with grid:
-    show.chart(answer, figures.path_patching, picked=sender, key="paths", how=HOW, table="effects", on_select=pick)
+    marked = {"picked": sender} if sender else {}
+    show.chart(answer, figures.path_patching, **marked, key="paths", how=HOW, table="effects", on_select=pick)
 show_published("path_patching", chosen.prompt)
