@@ -26,6 +26,7 @@ def sized(page: Page, unit: str, width: str, ppi: str) -> None:
         box(page).get_by_role("combobox", name="Size").click()
         page.get_by_role("option", name="a width of my own").click()
     box(page).get_by_role("radio", name=unit, exact=True).click()
+    settled(page)  # the unit brings its own usual width
     for label, number in (("Width", width), ("Resolution", ppi)):
         expect(field(page, label)).to_be_visible()
         fill(page, label, number)

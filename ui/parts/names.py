@@ -12,7 +12,7 @@ from mi_core.heads.name_roles import ROLES, Reference, compared
 from ui import show
 from ui.compute import Answer
 from ui.proof import prove_it
-from ui.text import literal, table
+from ui.text import literal
 
 NAMES = {
     "logit_diff": "mean logit difference",
@@ -45,7 +45,7 @@ def roles(answer: Answer) -> None:
         for role in ROLES
     ]
     st.subheader("Who does what", anchor=False)
-    st.markdown(table(["role", "a head that …", "here", "GPT-2 small, published"], rows))
+    _table(["role", "a head that …", "here", "GPT-2 small, published"], rows, "Roles, and who has them")
 
 
 def known(answer: Answer) -> None:
@@ -56,14 +56,18 @@ def known(answer: Answer) -> None:
         found = rows[rows["of"] == about.title].itertuples(index=False)
         own = [dict(zip(rows.columns, row, strict=True)) for row in found]
         if about.is_about(answer.result.model):
-            heading = ["", "known (counts as alike)", "measured here", "verdict"]
-            st.markdown(table(heading, [_judged(row) for row in own]))
+            heading = ["what", "known (counts as alike)", "measured here", "verdict"]
+            _table(heading, [_judged(row) for row in own], "What is known of this model, and what was measured")
             st.caption(literal(f"{about.title}. {_source(about)}"))
         else:
             with st.expander(f"Published of {about.title}, which is another model"):
-                st.markdown(table(["", "published"], [[_name(row), _exact(row)] for row in own]))
+                _table(["what", "published"], [[_name(row), _exact(row)] for row in own], f"Published of {about.title}")
                 st.caption(literal(_source(about)))
     show.footer(answer, key="known", how=HOW_KNOWN, table="known")
+
+
+def _table(heading: list[str], rows: list[list[str]], alt: str) -> None:
+    show.rows(pd.DataFrame(rows, columns=heading), dict.fromkeys(heading, ""), alt=alt)
 
 
 def _source(about: Reference) -> str:
