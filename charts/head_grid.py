@@ -53,7 +53,7 @@ def head_grid(
     layers_drawn = [rects, *([_numbers(base, value)] if numbers else [])]
     layers_drawn += [theme.minus(base, value)] if not numbers and bool((grid[value] < 0).any()) else []
     layers_drawn += [theme.flags(base, mark, value)] if mark is not None and bool(grid[mark].any()) else []
-    if outline is not None and grid[outline].any():
+    if outline is not None and any(grid[outline]):
         chosen = pd.DataFrame(grid.loc[grid[outline].astype(bool)])
         framed = alt.Chart(chosen).mark_rect(
             fill=None, stroke=theme.MARKED, strokeDash=[4, 3], strokeWidth=2, cursor="pointer"

@@ -14,17 +14,21 @@ def shown(app) -> str:
     return "\n".join([unescaped(sentences(app)), *(unescaped(box.value) for box in app.markdown)])
 
 
+def rows(app) -> list[str]:
+    """Of every table, as Markdown."""
+    found = [row for table in app.table for row in table.value.itertuples(index=False)]
+    return ["| " + " | ".join(unescaped(str(cell)) for cell in row) + " |" for row in found]
+
+
 def test_roles_stand_beside_the_published_ones_and_a_head_leads_to_its_proof():
     app = visit(PAGE)
     assert not app.exception and not app.error
     assert "L3H2, L3H3, L2H2 and L3H0 speak for the other name" in unescaped(app.header[0].value)
     assert "What the logit difference is made of" not in titles(app), "nothing is knocked out yet"
-    assert (
-        "| S-inhibition | looks from the end at S2 and itself says little | L2H0 | L7H3, L7H9, L8H6, L8H10 |"
-        in shown(app)
-    )
-    assert "| L3H2, other speaker | +9.3 (+6.98 to +11.62) | +9.28 | within |" in shown(app)
-    assert "| L10H7, negative name mover | −1.899 |" in shown(app)
+    told = rows(app)
+    assert "| S-inhibition | looks from the end at S2 and itself says little | L2H0 | L7H3, L7H9, L8H6, L8H10 |" in told
+    assert "| L3H2, other speaker | +9.3 (+6.98 to +11.62) | +9.28 | within |" in told
+    assert "| L10H7, negative name mover | −1.899 |" in told
     assert "from the end at the name that was said once" in titles(app)
     app.selectbox(key="role").set_value("s_inhibition").run()
     assert "second mention" in titles(app) and app.query_params["role"] == "s_inhibition"
