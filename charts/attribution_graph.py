@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from charts import theme
-from charts.flow import amount, curves, flow, sign_legend
+from charts.flow import across, amount, curves, flow, sign_legend, up
 
 ROW, LEAST_HEIGHT, MOST_HEIGHT = 74, 300, 1000  # pixels
 ROOM = 15  # pixels that a slanted name takes
@@ -45,7 +45,7 @@ def attribution_graph(
     """
     placed, rows = _placed(nodes, answer)
     told = theme.tooltips(pd.DataFrame(edges, columns=["from", "to", "score", "effect"]))
-    x, y = _across(), _up(rows)
+    x, y = across(1.04), up(rows, 0.5)
     return alt.LayerChart(
         layer=[*flow(curves(edges, placed), picked, x, y, told), *_nodes(placed, picked, x, y)]
     ).properties(
@@ -108,16 +108,6 @@ def _row(row: pd.DataFrame) -> str:
     if not kinds & {"feature", "error", "start", "group"} and "L" in row["component"].iloc[0][:1]:
         return f"layer {level}"
     return "embeddings" if level == 0 else f"after layer {level - 1}"
-
-
-def _across() -> alt.X:
-    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.02, 1.04], nice=False))
-
-
-def _up(rows: list[str]) -> alt.Y:
-    names = "[" + ",".join(theme.literal(name) for name in rows) + "][datum.value]"
-    axis = alt.Axis(title=None, values=list(range(len(rows))), labelExpr=names, grid=False, domain=False, ticks=False)
-    return alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[-0.5, len(rows) - 0.5], nice=False))
 
 
 def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from charts import theme
-from charts.flow import amount, curves, flow, sign_legend
+from charts.flow import across, amount, curves, flow, sign_legend, up
 
 MOST_NODES = 60
 TOKENS, LOGITS = "tokens", "logits"
@@ -35,10 +35,11 @@ def circuit_graph(
     """
     placed, rows = _placed(nodes.head(MOST_NODES))
     told = theme.tooltips(pd.DataFrame(edges, columns=["from", "to", "via", "score", "effect"]))
-    lines = flow(curves(edges, placed), picked, _across(), _up(rows), told)
+    x, y = across(1.02), up(rows, 0.4)
+    lines = flow(curves(edges, placed), picked, x, y, told)
     left_out = len(nodes) - min(len(nodes), MOST_NODES)
     said = [subtitle, f"The {MOST_NODES} strongest nodes are drawn; {left_out} more are in the table." * (left_out > 0)]
-    drawn = [*lines, *_nodes(placed, picked, rows)]
+    drawn = [*lines, *_nodes(placed, picked, x, y)]
     return alt.LayerChart(layer=drawn).properties(
         height=int(np.clip(ROW * len(rows), LEAST_HEIGHT, MOST_HEIGHT)),
         title=theme.titled(title, " ".join(filter(None, said)), width=theme.PHONE),
@@ -77,19 +78,9 @@ def _row(y: int, every: pd.DataFrame) -> str:
     return f"layer {layer} {parts}".strip()
 
 
-def _across() -> alt.X:
-    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.02, 1.02], nice=False))
-
-
-def _up(rows: list[str]) -> alt.Y:
-    names = "[" + ",".join(theme.literal(name) for name in rows) + "][datum.value]"
-    axis = alt.Axis(title=None, values=list(range(len(rows))), labelExpr=names, grid=False, domain=False, ticks=False)
-    return alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[-0.4, len(rows) - 0.6], nice=False))
-
-
-def _nodes(placed: pd.DataFrame, picked: str, rows: list[str]) -> list[alt.Chart]:
+def _nodes(placed: pd.DataFrame, picked: str, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     chosen = alt.selection_point(name="node", fields=["component"], on="click", clear="dblclick")
-    base = alt.Chart(placed.assign(_marked=placed["component"] == picked)).encode(x=_across(), y=_up(rows))
+    base = alt.Chart(placed.assign(_marked=placed["component"] == picked)).encode(x=x, y=y)
     kinds = [kind for kind in SHAPES if kind in set(placed["kind"])]
     shape = alt.Shape(
         "what:N",

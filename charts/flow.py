@@ -68,6 +68,18 @@ def named(start: str, end: str, via: str = "in") -> str:
     return f"{start} → {end}" + ("" if via == "in" else f" {via}")
 
 
+def across(right: float) -> alt.X:
+    """Places within a row, from 0 to 1, with room for names at the `right`."""
+    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.02, right], nice=False))
+
+
+def up(rows: list[str], margin: float) -> alt.Y:
+    """Rows from below, by their names, with a `margin` of rows below and above."""
+    names = "[" + ",".join(theme.literal(name) for name in rows) + "][datum.value]"
+    axis = alt.Axis(title=None, values=list(range(len(rows))), labelExpr=names, grid=False, domain=False, ticks=False)
+    return alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[-margin, len(rows) - 1 + margin], nice=False))
+
+
 def flow(lines: pd.DataFrame, picked: str, x: alt.X, y: alt.Y, tooltips: list[alt.Tooltip]) -> list[alt.Chart]:
     """The layers of some `curves`; a click is the selection ``edge`` with ``from``, ``to`` and ``via``.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -16,18 +16,19 @@ from mi_core.circuits import family as families
 from mi_core.circuits import graph as circuit_graph
 from mi_core.errors import InputError, choose, shortened
 from mi_core.graphs import graph_reading, places
-from mi_core.graphs.account import TRUSTED, Account
+from mi_core.graphs.account import Account
+from mi_core.graphs.forecast import foretold
 from mi_core.graphs.graph import Graph, component_graph, feature_graph
 from mi_core.graphs.groups import parse
 from mi_core.graphs.influence import NODES as NODE_SHARE
-from mi_core.graphs.influence import graph_scores, influence
-from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, TOKEN, TOLD_APART
+from mi_core.graphs.influence import edge_influence, graph_scores
+from mi_core.graphs.kinds import ANSWER, BIAS, FEATURE, TOLD_APART
 from mi_core.graphs.measured import READERS, edge_effects, node_effects
-from mi_core.graphs.pull import NUMBERS_AT_ONCE, at_position, pull
+from mi_core.graphs.settle import TRUSTED, settled
+from mi_core.graphs.shared import Labels, shared
 from mi_core.graphs.view import View, view
-from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
+from mi_core.metrics.agreement import agreement
 from mi_core.metrics.target import Target, resolve
-from mi_core.models import hooks
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
 from mi_core.models.tokens import Tokens
@@ -40,8 +41,6 @@ POINTS, NODES, MEASURED = range(1, 501), range(10, 5001), range(0, 501)
 ARROW = "→"
 FEWEST = 10  # points
 LISTED = 2000  # edges in the table: the strongest
-MATTERS = 0.01  # share of the answer that a node must be worth in a prompt to count as part of it
-SAMPLE = 16  # readers that a forecast takes back
 
 
 @dataclass(frozen=True)
@@ -123,12 +122,9 @@ class AttributionGraph:
         """Between score and measured effect, over what was measured (of nodes: tokens and errors aside); NaN for fewer
         than 3."""
         score, effect = (self.scores, self.effects) if of == "nodes" else (self.edge, self.edge_effect)
-        known = np.isfinite(effect)
         if of == "nodes":
-            known &= np.isin(self.kinds, TOLD_APART)
-        if known.sum() < 3 or score[known].std() == 0 or effect[known].std() == 0:
-            return float("nan")
-        return float(np.corrcoef(score[known], effect[known])[0, 1])
+            effect = np.where(np.isin(self.kinds, TOLD_APART), effect, np.nan)
+        return agreement(score, effect)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`nodes`: a row each, by influence. `edges`: the strongest. `sums`: a row per place. `scores`: one row.
@@ -269,22 +265,17 @@ def attribution_graph(
 
     def told(count: int) -> None:
         nonlocal done
-        done += count
+        done = min(done + count, steps - 1)
         progress(done, steps, partial)
 
-    graphs = []
+    graphs: list[Graph] = []
     for account, _, _ in accounts:
-        ready = account if points else account.settled(_streams(model, saes))
-        graph = _graph(model, ready, made_of, saes, nodes, accounts[0][1], told)
-        while not points and (off := graph.missing / max(1.0, abs(graph.total))) > TRUSTED:
-            if (more := ready.doubled()) is None:
-                raise ready.untrusted(off)
-            ready = more
-            graph = _graph(model, ready, made_of, saes, nodes, accounts[0][1], _to_nobody)
-        graphs.append(graph)
+        build = functools.partial(_graph, made_of, saes, nodes, accounts[0][1], told)
+        graphs.append(build(account) if points else settled(account, build))
         if partial is None:
             partial = _result(model, accounts, graphs, made_of, saes)
-    found = _result(model, accounts, graphs, made_of, saes)
+    assert partial is not None, "there is a pair, or a prompt alone"
+    found = partial if len(graphs) == 1 else _result(model, accounts, graphs, made_of, saes)
     found = _measured(found, accounts[0][0], graphs[0], saes, measured, also)
     progress(steps, steps, found)
     return found
@@ -299,28 +290,8 @@ def planned(model: Model, **settings: Any) -> tuple[int, float, int]:
     asked = {name: settings[name] for name in ("corrupted", "family", "target", "foil", "points", "pos", "prepend_bos")}
     accounts = _accounts(model, settings["prompt"], **asked)
     _, saes = _basis(model, settings["basis"], settings["nodes"], settings["measured"])
-    account, n_pos = accounts[0][0], len(accounts[0][0].ids)
-    layer = model.n_layers // 2
-    start, end = hooks.resid_pre(layer), hooks.resid_post(layer)
-    clean, other, _ = account.both([start])
-    began = time.perf_counter()
-    with account.passing(start, clean[start], other[start], [end]) as run:
-        run.worth()
-        passing = time.perf_counter() - began
-        reads = torch.ones(SAMPLE, model.d_model, dtype=clean[start].dtype, device=model.device)
-        back = at_position(reads, [n_pos - 1] * SAMPLE, n_pos)[:, None] * run.weight[:, None, None]
-        began = time.perf_counter()
-        pull(run.acts[end], [run.start], back)
-        reader = (time.perf_counter() - began) / SAMPLE
-    blocks = model.n_layers / max(1, len(saes)) if saes else 1
-    rows = 1 if account.other is None else account.points
-    each = passing * (len(saes) or model.n_layers) + (settings["nodes"] + 2 * n_pos) * reader * blocks
-    seconds = len(accounts) * each + 2 * settings["measured"] * passing / max(1, 3 * rows)
-    size = ROOM + FLOAT * (
-        NUMBERS_AT_ONCE * BLOCK_WIDTHS + rows * n_pos * model.n_layers * BLOCK_WIDTHS * model.d_model
-    )
-    size += sum(weight.nbytes for sae in saes for weight in sae.inner.parameters())
-    return _steps(model, saes, len(accounts)), seconds, size
+    each = foretold(accounts[0][0], saes, settings["nodes"], settings["measured"])
+    return _steps(model, saes, len(accounts)), len(accounts) * each.graph + each.measuring, each.bytes
 
 
 Accounts = list[tuple[Account, Tokens, Tokens | None]]
@@ -378,27 +349,19 @@ def _basis(model: Model, basis: str, nodes: int, measured: int) -> tuple[str, li
     return basis, places.opened(model) if basis == FEATURE else []
 
 
-def _streams(model: Model, saes: Sequence[Sae]) -> list[str]:
-    """Every place whose stream is accounted for."""
-    return [hooks.resid_pre(0), *(sae.hook for sae in saes)] if saes else model.resid_names()
-
-
-def _to_nobody(count: int) -> None:
-    """Steps that were not foreseen are not counted."""
-
-
 def _steps(model: Model, saes: Sequence[Sae], pairs: int) -> int:
     return pairs * (len(saes) or model.n_layers) + 1
 
 
 def _graph(
-    model: Model, account: Account, basis: str, saes: Sequence[Sae], nodes: int, tokens: Tokens, told: Any
+    made_of: str, saes: Sequence[Sae], nodes: int, tokens: Tokens, told: Callable[[int], None], account: Account
 ) -> Graph:
-    if basis == FEATURE:
+    model = account.model
+    if made_of == FEATURE:
         unread = torch.zeros(len(account.ids), dtype=torch.bool, device=model.device)
         unread[0] = tokens.has_bos
         return feature_graph(account, saes, unread, max(1, nodes // len(saes)), told)
-    return component_graph(account, max(1, nodes // model.n_layers), basis == "neuron", told)
+    return component_graph(account, max(1, nodes // model.n_layers), made_of == "neuron", told)
 
 
 def _result(
@@ -408,7 +371,6 @@ def _result(
     graph = graphs[0]
     kinds = [node.kind for node in graph.nodes]
     told = graph_scores(kinds, graph.edge)
-    node, _ = influence(kinds, graph.edge)
     pos = len(account.ids) - 1
     logits = model.run(tokens, (), logits=pos).logits[0].float()
     n = len(graph.nodes)
@@ -431,7 +393,7 @@ def _result(
         amounts=np.array([one.amount for one in graph.nodes]),
         scores=graph.score,
         effects=np.full(n, np.nan),
-        influences=node,
+        influences=told.influence,
         edge=graph.edge,
         edge_effect=np.full((n, n), np.nan),
         saes=tuple((sae.residual_layer, sae.name) for sae in saes),
@@ -439,48 +401,23 @@ def _result(
         replacement=told.replacement,
         completeness=told.completeness,
         pairs=tuple("".join(each.texts[each.has_bos :]) for _, each, _ in accounts[: len(graphs)]),
-        shared=_shared(graphs, labels),
+        shared=shared(graphs, labels),
         checks=_checks(account, graph),
     )
 
 
-def _labels(saes: Sequence[Sae]) -> Any:
+def _labels(saes: Sequence[Sae]) -> Labels:
     books = {sae.hook: notes(sae.entry) for sae in saes}
     return lambda hook, number: books[hook].of(number).label if number >= 0 and hook in books else ""
 
 
 def _checks(account: Account, graph: Graph) -> tuple[Check, ...]:
-    largest = max(1.0, abs(graph.total))
     if account.other is None:
         name = "with patterns, norm scales and gains held, the answer is the model’s own (share of it)"
-        return (Check(name, account.off() / largest, 1e-3),)
-    worst = max(abs(value - graph.total) for _, value in graph.sums)
-    return (
-        Check(
-            "at every place the nodes add up to the difference of the answers (share of it)",
-            worst / max(abs(graph.total), 1e-3),
-            0.01,
-        ),
-        Check("a node’s incoming edges add up to its score (share of the answer)", graph.missing / largest, TRUSTED),
-    )
-
-
-def _shared(graphs: Sequence[Graph], labels: Any) -> tuple[tuple[str, str, float, float], ...]:
-    """Nodes by name, positions aside: what each is worth on average, and in how many prompts it matters."""
-    worth: dict[str, list[float]] = {}
-    says: dict[str, str] = {}
-    for row, graph in enumerate(graphs):
-        for node in graph.nodes:
-            if node.kind in (TOKEN, ANSWER, BIAS):
-                continue
-            name = node.name.partition("@")[0]
-            says.setdefault(name, labels(node.hook, node.number))
-            worth.setdefault(name, [0.0] * len(graphs))[row] += node.score
-    least = MATTERS * np.array([abs(graph.total) for graph in graphs])
-    found = [
-        (name, says[name], float(np.mean(each)), float(np.mean(np.abs(each) >= least))) for name, each in worth.items()
-    ]
-    return tuple(sorted(found, key=lambda one: -abs(one[2])))
+        return (Check(name, account.off() / max(1.0, abs(graph.total)), 1e-3),)
+    places = "at every place the nodes add up to the difference of the answers (share of it)"
+    nodes = "a node’s incoming edges add up to its score (share of the answer)"
+    return (Check(places, graph.places_off, TRUSTED), Check(nodes, graph.nodes_off, TRUSTED))
 
 
 def _measured(
@@ -488,7 +425,7 @@ def _measured(
 ) -> AttributionGraph:
     """With the nodes and edges of most influence measured, and those that are named."""
     kinds = found.kinds
-    node, through = influence(kinds, found.edge)
+    node, through = found.influences, edge_influence(kinds, found.edge, found.influences)
     nodes, pairs = _named(found, also)
     able = [i for i in np.argsort(-node, kind="stable").tolist() if kinds[i] not in (ANSWER, BIAS)]
     nodes = list(dict.fromkeys([*able[:measured], *nodes]))

@@ -16,6 +16,7 @@ from mi_core.circuits.search import Search
 from mi_core.errors import InputError, choose
 from mi_core.interventions.cost import BLOCK_WIDTHS, FLOAT, ROOM
 from mi_core.interventions.sweep import POSITIONS_AT_ONCE
+from mi_core.metrics.agreement import agreement
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
@@ -134,10 +135,7 @@ class Circuit:
         score, effect = (
             (self.edge_score, self.edge_effect) if self.unit == "edge" else (self.node_score, self.node_effect)
         )
-        known = np.isfinite(effect)
-        if known.sum() < 3 or score[known].std() == 0 or effect[known].std() == 0:
-            return float("nan")
-        return float(np.corrcoef(score[known], effect[known])[0, 1])
+        return agreement(score, effect)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`nodes` and `edges`: a row each, the strongest first. `faithfulness`: a row per size. `grades`: one row.

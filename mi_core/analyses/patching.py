@@ -14,6 +14,7 @@ from mi_core.ablation.kept_out import KeptOut
 from mi_core.interventions.place import HEAD, RESID_PRE, Part, Place
 from mi_core.interventions.restart import Run
 from mi_core.metrics import metric as measures
+from mi_core.metrics.agreement import agreement
 from mi_core.metrics.target import Target
 from mi_core.models.model import Model
 from mi_core.models.progress import Progress, silent
@@ -260,10 +261,8 @@ def _estimated(run: PatchRun, progress: Progress) -> Measured:
 
 def _correlation(estimated: np.ndarray, exact: np.ndarray) -> float | None:
     """Pearson's r over the cells that were run; None where it says nothing."""
-    done = np.isfinite(exact)
-    if done.sum() < 3 or estimated[done].std() == 0 or exact[done].std() == 0:
-        return None
-    return float(np.corrcoef(estimated[done], exact[done])[0, 1])
+    found = agreement(estimated, exact)
+    return None if np.isnan(found) else found
 
 
 def _reading(result: Patching) -> Reading:

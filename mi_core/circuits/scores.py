@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.attribution.legendre import legendre
 from mi_core.circuits.family import Case
 from mi_core.circuits.graph import Edges, Nodes
 from mi_core.circuits.outside import Outside
@@ -73,16 +74,16 @@ def _between(
     model: Model, case: Case, nodes: Nodes, edges: Edges | None, points: int
 ) -> tuple[Activations, Float[Tensor, ""]]:
     """The runs between both prompts, a row each, and the target averaged over them."""
-    place, weight = np.polynomial.legendre.leggauss(points)
+    shares, weight = legendre(points)
     start = hooks.resid_pre(0)
     ends = [model.run_ids(model.rows([ids]), [start])[start][0].detach() for ids in (case.other, case.ids)]
-    share = torch.tensor((place + 1) / 2, dtype=ends[0].dtype, device=ends[0].device)[:, None, None]
+    share = torch.tensor(shares, dtype=ends[0].dtype, device=ends[0].device)[:, None, None]
     x = ends[0] + share * (ends[1] - ends[0])
     names = {*nodes.at, *(_read(model) if edges else ())}
     changes = {start: lambda value, hook: x.detach().requires_grad_(True)}
     acts = model.run_ids(model.rows([case.ids] * points), names, changes=changes)
     value = case.target.of(acts.logits[:, -1].float())
-    return acts, (value * torch.tensor(weight / 2, dtype=value.dtype, device=value.device)).sum()
+    return acts, (value * torch.tensor(weight, dtype=value.dtype, device=value.device)).sum()
 
 
 def _written(model: Model) -> list[str]:

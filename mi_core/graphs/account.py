@@ -13,18 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mi_core.errors import InputError
+from mi_core.attribution.legendre import legendre
 from mi_core.graphs.held import Held, check_straight, hold
 from mi_core.metrics.target import Target
 from mi_core.models import hooks
 from mi_core.models.model import Activations, Model
 
-SETTLED, TRUSTED = 2e-3, 1e-2  # shares of the answer
 MOST_POSITIONS = 8192  # points × positions of one pass: more takes gigabytes in a model of GPT-2's size
 
 
@@ -97,41 +95,10 @@ class Account:
         total = self.target.of(own.logits[0, -1].float()) - self.target.of(their.logits[0, -1].float())
         return mine, {name: their[name][0] for name in asked}, float(total)
 
-    def settled(self, names: Sequence[str]) -> Account:
-        """The same with as many points as it takes for every one of these streams to add up to the answer.
-
-        Points are doubled until each sum is off by `SETTLED` of the answer at most, or there is no room for more.
-
-        Raises:
-            InputError: The sums are still off by more than `TRUSTED` of the answer.
-        """
-        if self.other is None:
-            return self
-        clean, other, total = self.both(names)
-        off = max(abs(self._sum(name, clean[name], other[name]) - total) for name in names) / abs(total)
-        more = self.doubled()
-        if off > SETTLED and more is not None:
-            return more.settled(names)
-        if off > TRUSTED:
-            raise self.untrusted(off)
-        return self
-
     def doubled(self) -> Account | None:
         """The same with twice the points; None where there is no room for them, or nothing between prompts."""
         more = 2 * self.points
         return None if self.other is None or more * len(self.ids) > MOST_POSITIONS else replace(self, points=more)
-
-    def untrusted(self, off: float) -> InputError:
-        """What is said of sums that are off by this share of the answer."""
-        return InputError(
-            f"Between these prompts {self.model.id} bends so much that its sums are off by {off:.0%} of the answer and "
-            "cannot be trusted: choose prompts that differ less, or look at one prompt alone.",
-            "corrupted",
-        )
-
-    def _sum(self, name: str, clean: Float[Tensor, "pos d_model"], other: Float[Tensor, "pos d_model"]) -> float:
-        with self.passing(name, clean, other, []) as run:
-            return float(((clean - other) * run.worth()).sum())
 
     @contextmanager
     def passing(
@@ -145,13 +112,13 @@ class Account:
             other: The second prompt's.
             names: Hooks to keep.
         """
-        place, weight = np.polynomial.legendre.leggauss(1 if self.held else self.points)
-        share = torch.tensor((place + 1) / 2, dtype=clean.dtype, device=clean.device)[:, None, None]
-        part = torch.tensor(weight / 2, dtype=torch.float32, device=clean.device)
+        shares, weight = legendre(1 if self.held else self.points)
+        share = torch.tensor(shares, dtype=clean.dtype, device=clean.device)[:, None, None]
+        part = torch.tensor(weight, dtype=torch.float32, device=clean.device)
         last = hooks.resid_post(self.model.n_layers - 1)
         with torch.enable_grad():
             x = (clean if self.held else other + share * (clean - other)).detach()
-            start = x.reshape(len(place), *clean.shape).clone().requires_grad_(True)
+            start = x.reshape(len(shares), *clean.shape).clone().requires_grad_(True)
             changes: dict[str, Callable] = {name: lambda value, hook: start}
             asked = list(dict.fromkeys([*names, name, last]))
             rows = self.model.rows([self.ids] * len(start))

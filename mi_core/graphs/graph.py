@@ -20,6 +20,8 @@ from mi_core.graphs.pull import at_position, pull
 from mi_core.models import hooks
 from mi_core.saes.sae import Sae
 
+LEAST = 1e-3  # logits: no answer to share out is smaller
+
 Told = Callable[[int], None]
 
 
@@ -36,6 +38,16 @@ class Graph:
     """(level, sum of the worth of all that stands in the stream there)."""
     missing: float
     """How far a node's incoming edges are from adding up to its score, at most, in logits."""
+
+    @property
+    def places_off(self) -> float:
+        """How far the sum of a place is from the answer, at most, as a share of it."""
+        return max(abs(value - self.total) for _, value in self.sums) / max(abs(self.total), LEAST)
+
+    @property
+    def nodes_off(self) -> float:
+        """`missing` as a share of the answer."""
+        return self.missing / max(1.0, abs(self.total))
 
     @property
     def score(self) -> Float[np.ndarray, " node"]:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from mi_core.graphs.kinds import ERROR, TOLD_APART
+from mi_core.graphs.settle import TRUSTED
 from mi_core.phrases import place, signed
 from mi_core.result import Reading
-
-OFF = 0.01  # share of the answer
 
 
 def reading(result: Any) -> Reading:
@@ -42,7 +41,7 @@ def _named(result: Any, node: int) -> str:
 
 def _what(result: Any) -> str:
     off = max(abs(total - result.total) for _, total in result.sums)
-    if not result.alone and off > OFF * abs(result.total):
+    if not result.alone and off > TRUSTED * abs(result.total):
         return (
             f"The streams on the way bend so much that a layer’s sum is off by {signed(off)} logits: take more points, "
             "with the setting points of the command."

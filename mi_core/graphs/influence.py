@@ -31,6 +31,13 @@ def influence(
     return node, share * node[:, None]
 
 
+def edge_influence(
+    kinds: Sequence[str], edge: Float[np.ndarray, "reader source"], node: Float[np.ndarray, " node"]
+) -> Float[np.ndarray, "reader source"]:
+    """`influence` of each edge, from that of the nodes."""
+    return _shares(kinds, edge) * node[:, None]
+
+
 def _shares(kinds: Sequence[str], edge: Float[np.ndarray, "reader source"]) -> Float[np.ndarray, "reader source"]:
     """Incoming edges by size, to sum to 1, biases aside; nothing comes into what is unexplained."""
     size = np.abs(edge)
@@ -42,8 +49,9 @@ def _shares(kinds: Sequence[str], edge: Float[np.ndarray, "reader source"]) -> F
 
 @dataclass(frozen=True)
 class Scores:
-    """How far the graph explains its answer, each from 0 to 1."""
+    """How far the graph explains its answer, each from 0 to 1; and the `influence` of each node, which says it."""
 
+    influence: Float[np.ndarray, " node"]
     replacement: float
     """Of the influence that ends in tokens or errors, the tokens' share."""
     completeness: float
@@ -60,7 +68,7 @@ def graph_scores(kinds: Sequence[str], edge: Float[np.ndarray, "reader source"])
     reads = share.sum(1) > 0
     explained = 1 - share[:, is_error].sum(1)
     weight = np.where(reads, node, 0.0)
-    return Scores(float(tokens / max(tokens + errors, 1e-12)), float((explained * weight).sum() / weight.sum()))
+    return Scores(node, float(tokens / max(tokens + errors, 1e-12)), float((explained * weight).sum() / weight.sum()))
 
 
 @dataclass(frozen=True)

@@ -194,15 +194,17 @@ def edited(model: Model, settings: dict[str, Any], draws: int, seed: int, progre
     recipe = recipes.asked(**{name: settings[name] for name in EDIT})
     tokens = model.tokens(settings["prompt"], settings["prepend_bos"])
     made = overlay.with_edit(model, recipe, progress)
-    plain, own = (one.run(tokens).logits[-1].float() for one in (model, made.model))
-    if isinstance(made.how, Rewrite):
-        hook = hooks.mlp_out(made.how.layer)
-        moved = [(hook, made.model.run(tokens, [hook])[hook] - model.run(tokens, [hook])[hook])]
+    how = made.how
+    read = [hooks.mlp_out(how.layer)] if isinstance(how, Rewrite) else []
+    before, after = (one.run(tokens, read) for one in (model, made.model))
+    plain, own = (acts.logits[-1].float() for acts in (before, after))
+    if isinstance(how, Rewrite):
+        moved = [(hook, after[hook] - before[hook]) for hook in read]
         restated, said = tuple(added(moved)), "the edit"
         random = _numbered(RANDOM, random_runs((), moved, draws, seed))
     else:
-        restated, said = taking_out(model, made.how.direction.unit), "removing the direction"
-        units = random_units(model.d_model, draws, seed).to(made.how.direction.unit)
+        restated, said = taking_out(model, how.direction.unit), "removing the direction"
+        units = random_units(model.d_model, draws, seed).to(how.direction.unit)
         random = _numbered(TAKEN_OUT, [taking_out(model, unit) for unit in units])
     return _trial(
         random,

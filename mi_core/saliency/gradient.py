@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mi_core.attribution.legendre import legendre
 from mi_core.saliency.game import Game
 
 MOST_STEPS = 512
@@ -49,8 +50,8 @@ def integrated(game: Game, n_steps: int) -> tuple[Float[np.ndarray, " player"], 
 
 
 def _integral(game: Game, n_steps: int) -> Float[np.ndarray, " player"]:
-    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
-    shares, weights = (nodes + 1) / 2, torch.tensor(weights / 2, dtype=torch.float64).split(game.rows_at_once)
+    shares, weight = legendre(n_steps)
+    weights = torch.tensor(weight, dtype=torch.float64).split(game.rows_at_once)
     way = game.x - game.away
     total = torch.zeros(way.shape, dtype=torch.float64)
     for weight, slopes in zip(weights, game.gradients(_points(game, shares)), strict=True):

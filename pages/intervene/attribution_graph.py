@@ -34,7 +34,7 @@ asked = graph_fields()
 alone = asked.pop("alone")
 if corrupted and not alone:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
-pairs = family() if not alone else ""
+pairs = family("the graph", "Nodes are averaged over all pairs.") if not alone else ""
 if not corrupted and not alone:
     ask_for_it()
 answer = compute(

@@ -35,7 +35,7 @@ corrupted = second_prompt(chosen)
 offer_counterpart(chosen)
 if corrupted:
     show_alignment(chosen.model, chosen.prompt, corrupted, chosen.prepend_bos)
-pairs = family()
+pairs = family("the circuit", "With four pairs or more, half are held out.")
 asked = circuit_fields()
 if not corrupted:
     ask_for_it()

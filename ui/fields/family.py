@@ -13,16 +13,20 @@ HOLDER = (
     "A = Mary, John, Tom\nB = John, Tom, Mary"
 )
 HELP = (
-    "A circuit of one pair may hold for that pair alone. Each line is a pair: clean | exchanged | answer | compared "
-    "with. Words in braces are slots; a line “A = Mary, John” fills them, the first words for the first pair, and "
-    "so on. A table with the columns clean, corrupted, target, foil does as well. With four pairs or more, half are "
-    "held out."
+    "What is found on one pair may hold for that pair alone. Each line is a pair: clean | exchanged | answer | "
+    "compared with. Words in braces are slots; a line “A = Mary, John” fills them, the first words for the first pair, "
+    "and so on. A table with the columns clean, corrupted, target, foil does as well. "
 )
 
 
-def family() -> str:
-    """More pairs of the same kind; empty for the page's own pair alone."""
-    with st.expander("More pairs of the same kind, to see whether the circuit holds on others", icon=":material/list:"):
+def family(what: str, then: str) -> str:
+    """More pairs of the same kind; empty for the page's own pair alone.
+
+    Args:
+        what: What is to hold on them: ``"the circuit"``.
+        then: A sentence about what becomes of them.
+    """
+    with st.expander(f"More pairs of the same kind, to see whether {what} holds on others", icon=":material/list:"):
         typed = st.text_area(
             "Pairs, one per line",
             key="family",
@@ -30,7 +34,7 @@ def family() -> str:
             persist_state="session",
             placeholder=HOLDER,
             height=120,
-            help=HELP,
+            help=HELP + then,
         )
         inputs.place_in_link("family")
     return typed

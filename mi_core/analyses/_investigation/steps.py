@@ -13,6 +13,7 @@ from mi_core.analyses._investigation.inquiry import Inquiry
 from mi_core.analyses.patching import Patching, cell_words
 from mi_core.errors import InputError
 from mi_core.heads.roles import ROLES
+from mi_core.metrics.agreement import agreement
 from mi_core.phrases import percent, percent_of_gap, place, quoted, signed
 
 CARRIES = 0.5  # of the gap: where the best place restores less, no single place carries what decides
@@ -147,10 +148,9 @@ def _carries(asked: Inquiry) -> Iterator[Finding]:
 
 
 def _estimate(estimated: Patching, exact: Patching, fields: Mapping[str, Any]) -> Iterator[Finding]:
-    pair = estimated.restored.ravel(), exact.restored.ravel()
-    if min(np.std(one) for one in pair) == 0:
+    r = agreement(estimated.restored, exact.restored)
+    if np.isnan(r):
         return
-    r = float(np.corrcoef(*pair)[0, 1])
     agrees = r >= AGREES
     said = "A gradient foretells these shares well" if agrees else "A gradient does not foretell these shares"
     yield Finding(
